@@ -1,0 +1,1 @@
+//! Configuration: one section per file, unknown keys refused, secrets only as references.

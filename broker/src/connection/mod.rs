@@ -1,0 +1,1 @@
+//! A fresh access token: resolve, single flight, lease.

@@ -1,0 +1,1 @@
+//! Begin, approve, callback, confirm, complete.

@@ -1,0 +1,404 @@
+//! One attempt of a user to create or widen a connection or an approval. Single use, expires (CO1–CO12).
+
+use super::{
+    AccessToken, Account, Authority, Canonical, ConnectionId, ConsentId, Owner, PkceVerifier, ProviderId,
+    Reason, RecordKey, RefreshToken, ScopeSet, Sealed, Subject, Timestamp, WorkloadId,
+};
+
+/// Why a consent is asked for; what the caller is told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ConsentReason {
+    /// The user has no connection at this provider.
+    NotConnected,
+    /// The connection exists, but the provider granted too few scopes.
+    ScopesMissing,
+    /// The connection exists, but this workload may not use it yet.
+    NotApproved,
+    /// The provider cannot narrow its token, and it can do more than this workload's approval allows.
+    WiderThanApproved,
+    /// Several accounts, and none was named.
+    ChooseAccount,
+    /// The provider ended the connection.
+    ReauthRequired,
+}
+
+impl ConsentReason {
+    /// Every reason.
+    pub const ALL: [Self; 6] = [
+        Self::NotConnected,
+        Self::ScopesMissing,
+        Self::NotApproved,
+        Self::WiderThanApproved,
+        Self::ChooseAccount,
+        Self::ReauthRequired,
+    ];
+
+    /// As stored and audited.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotConnected => "NOT_CONNECTED",
+            Self::ScopesMissing => "SCOPES_MISSING",
+            Self::NotApproved => "NOT_APPROVED",
+            Self::WiderThanApproved => "WIDER_THAN_APPROVED",
+            Self::ChooseAccount => "CHOOSE_ACCOUNT",
+            Self::ReauthRequired => "REAUTH_REQUIRED",
+        }
+    }
+
+    /// Reads what [`Self::as_str`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.as_str() == text)
+    }
+
+    /// Whether the provider has to be visited; otherwise the user's yes is enough.
+    pub fn needs_provider(self) -> bool {
+        matches!(self, Self::NotConnected | Self::ScopesMissing | Self::ReauthRequired)
+    }
+}
+
+/// What the provider answered, waiting sealed for the person to confirm the account.
+#[derive(Clone, Debug)]
+pub struct Obtained {
+    /// The account that granted.
+    pub account: Account,
+    /// What was really granted (CO10).
+    pub scopes: ScopeSet,
+    /// The refresh token, if the provider gave one.
+    pub refresh: Option<Sealed<RefreshToken>>,
+    /// The access token.
+    pub access: Sealed<AccessToken>,
+    /// When the access token ends.
+    pub access_expires_at: Option<Timestamp>,
+}
+
+/// Where a consent stands. Each state holds what is true in it and nothing else.
+#[derive(Clone, Debug)]
+pub enum ConsentState {
+    /// The link is out.
+    Pending,
+    /// The user said yes and left for the provider.
+    Approved {
+        /// SHA-256 of the OAuth `state` parameter.
+        state_hash: [u8; 32],
+        /// SHA-256 of the browser-binding cookie.
+        browser_hash: [u8; 32],
+        /// The PKCE verifier, sealed.
+        verifier: Sealed<PkceVerifier>,
+    },
+    /// The callback arrived and its `state` was consumed; the code is being exchanged.
+    Exchanging {
+        /// Kept so that a reload of the callback shows the outcome (CO6).
+        state_hash: [u8; 32],
+        /// SHA-256 of the browser-binding cookie.
+        browser_hash: [u8; 32],
+    },
+    /// Tokens are here; the person is asked whether the account is right.
+    AwaitingConfirmation {
+        /// Kept so that a reload of the callback shows the outcome (CO6).
+        state_hash: [u8; 32],
+        /// SHA-256 of the browser-binding cookie.
+        browser_hash: [u8; 32],
+        /// What waits.
+        obtained: Box<Obtained>,
+    },
+    /// Done: the connection and approval exist.
+    Completed {
+        /// The connection that came of it.
+        connection: ConnectionId,
+        /// Kept so that a reload of the callback shows the outcome (CO6).
+        state_hash: Option<[u8; 32]>,
+    },
+    /// The user said no, here or at the provider.
+    Declined,
+    /// Nobody finished it in time.
+    Expired,
+    /// It could not be finished.
+    Failed {
+        /// Why.
+        reason: Reason,
+        /// Kept so that a reload of the callback shows the outcome (CO6).
+        state_hash: Option<[u8; 32]>,
+    },
+}
+
+impl ConsentState {
+    /// As stored.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved { .. } => "approved",
+            Self::Exchanging { .. } => "exchanging",
+            Self::AwaitingConfirmation { .. } => "awaiting_confirmation",
+            Self::Completed { .. } => "completed",
+            Self::Declined => "declined",
+            Self::Expired => "expired",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// Whether nothing follows.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Completed { .. } | Self::Declined | Self::Expired | Self::Failed { .. })
+    }
+
+    /// SHA-256 of the OAuth `state`, where one was made.
+    pub fn state_hash(&self) -> Option<&[u8; 32]> {
+        match self {
+            Self::Approved { state_hash, .. }
+            | Self::Exchanging { state_hash, .. }
+            | Self::AwaitingConfirmation { state_hash, .. } => Some(state_hash),
+            Self::Completed { state_hash, .. } | Self::Failed { state_hash, .. } => state_hash.as_ref(),
+            Self::Pending | Self::Declined | Self::Expired => None,
+        }
+    }
+
+    /// SHA-256 of the browser-binding cookie, while one counts.
+    pub fn browser_hash(&self) -> Option<&[u8; 32]> {
+        match self {
+            Self::Approved { browser_hash, .. }
+            | Self::Exchanging { browser_hash, .. }
+            | Self::AwaitingConfirmation { browser_hash, .. } => Some(browser_hash),
+            _ => None,
+        }
+    }
+}
+
+/// A transition that the state does not allow.
+#[derive(Debug, Clone, Copy, thiserror::Error, PartialEq, Eq)]
+#[error("a consent that is {from} cannot become {to}")]
+pub struct InvalidTransition {
+    /// The state it is in.
+    pub from: &'static str,
+    /// The state that was asked for.
+    pub to: &'static str,
+}
+
+/// One attempt.
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// Its id; the link's handle is derived from it.
+    pub id: ConsentId,
+    /// For whom, and for nobody else (promise 4).
+    pub subject: Subject,
+    /// Who asked.
+    pub workload: WorkloadId,
+    /// Where.
+    pub provider: ProviderId,
+    /// The existing connection it widens or approves, if any.
+    pub connection: Option<ConnectionId>,
+    /// Why.
+    pub reason: ConsentReason,
+    /// What the workload asked for: the approval that will come of it.
+    pub scopes: ScopeSet,
+    /// What the provider is asked for: at least `scopes`, and what the connection holds already (CO9).
+    pub provider_scopes: ScopeSet,
+    /// The tool, in the server's words.
+    pub tool: String,
+    /// The purpose, in the server's words.
+    pub purpose: String,
+    /// When it was made, UTC.
+    pub created_at: Timestamp,
+    /// When it expires, UTC.
+    pub expires_at: Timestamp,
+    /// Guards updates: every transition adds one.
+    pub version: i64,
+    /// The revocation epoch it was born at.
+    pub born_epoch: i64,
+    /// How often somebody else opened the link (CO2).
+    pub mismatches: i64,
+    /// Where it stands.
+    pub state: ConsentState,
+}
+
+impl Consent {
+    /// Names its sealed values. Each attempt has each column once, so the generation is always 1.
+    pub fn record_key(&self) -> RecordKey {
+        RecordKey {
+            table: Self::TABLE,
+            row: self.id.to_string(),
+            owner: Owner::Subject(self.subject.clone()),
+            provider: self.provider.clone(),
+            generation: 1,
+        }
+    }
+
+    /// Whether its time is over at `now`.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        !self.state.is_terminal() && now >= self.expires_at
+    }
+
+    fn become_state(mut self, state: ConsentState) -> Self {
+        self.version += 1;
+        self.state = state;
+        self
+    }
+
+    fn refuse<T>(&self, to: &'static str) -> Result<T, InvalidTransition> {
+        Err(InvalidTransition { from: self.state.as_str(), to })
+    }
+
+    /// The user said yes; the browser leaves for the provider. Allowed again while approved: a restart (CO3).
+    ///
+    /// # Errors
+    /// [`InvalidTransition`].
+    pub fn approve(
+        self,
+        state_hash: [u8; 32],
+        browser_hash: [u8; 32],
+        verifier: Sealed<PkceVerifier>,
+    ) -> Result<Self, InvalidTransition> {
+        match self.state {
+            ConsentState::Pending | ConsentState::Approved { .. } => {
+                Ok(self.become_state(ConsentState::Approved { state_hash, browser_hash, verifier }))
+            }
+            _ => self.refuse("approved"),
+        }
+    }
+
+    /// The callback arrived: `state` is consumed, once.
+    ///
+    /// # Errors
+    /// [`InvalidTransition`].
+    pub fn exchange(self) -> Result<(Self, Sealed<PkceVerifier>), InvalidTransition> {
+        match self.state.clone() {
+            ConsentState::Approved { state_hash, browser_hash, verifier } => {
+                Ok((self.become_state(ConsentState::Exchanging { state_hash, browser_hash }), verifier))
+            }
+            _ => self.refuse("exchanging"),
+        }
+    }
+
+    /// The provider answered.
+    ///
+    /// # Errors
+    /// [`InvalidTransition`].
+    pub fn obtained(self, obtained: Obtained) -> Result<Self, InvalidTransition> {
+        match self.state.clone() {
+            ConsentState::Exchanging { state_hash, browser_hash } => {
+                let obtained = Box::new(obtained);
+                Ok(self.become_state(ConsentState::AwaitingConfirmation {
+                    state_hash,
+                    browser_hash,
+                    obtained,
+                }))
+            }
+            _ => self.refuse("awaiting_confirmation"),
+        }
+    }
+
+    /// The person confirmed the account.
+    ///
+    /// # Errors
+    /// [`InvalidTransition`].
+    pub fn confirm(self, connection: ConnectionId) -> Result<(Self, Obtained), InvalidTransition> {
+        match self.state.clone() {
+            ConsentState::AwaitingConfirmation { state_hash, obtained, .. } => {
+                let state = ConsentState::Completed { connection, state_hash: Some(state_hash) };
+                Ok((self.become_state(state), *obtained))
+            }
+            _ => self.refuse("completed"),
+        }
+    }
+
+    /// The user's yes was all that was missing: no provider visit.
+    ///
+    /// # Errors
+    /// [`InvalidTransition`], also when the reason needs the provider.
+    pub fn complete_without_provider(self, connection: ConnectionId) -> Result<Self, InvalidTransition> {
+        match self.state {
+            ConsentState::Pending if !self.reason.needs_provider() => {
+                Ok(self.become_state(ConsentState::Completed { connection, state_hash: None }))
+            }
+            _ => self.refuse("completed"),
+        }
+    }
+
+    /// The user said no.
+    ///
+    /// # Errors
+    /// [`InvalidTransition`] when it is over already.
+    pub fn decline(self) -> Result<Self, InvalidTransition> {
+        if self.state.is_terminal() {
+            self.refuse("declined")
+        } else {
+            Ok(self.become_state(ConsentState::Declined))
+        }
+    }
+
+    /// Time is up.
+    ///
+    /// # Errors
+    /// [`InvalidTransition`] when it is over already.
+    pub fn expire(self) -> Result<Self, InvalidTransition> {
+        if self.state.is_terminal() {
+            self.refuse("expired")
+        } else {
+            Ok(self.become_state(ConsentState::Expired))
+        }
+    }
+
+    /// It cannot be finished.
+    ///
+    /// # Errors
+    /// [`InvalidTransition`] when it is over already.
+    pub fn fail(self, reason: Reason) -> Result<Self, InvalidTransition> {
+        if self.state.is_terminal() {
+            return self.refuse("failed");
+        }
+        let state_hash = self.state.state_hash().copied();
+        Ok(self.become_state(ConsentState::Failed { reason, state_hash }))
+    }
+
+    /// Somebody else opened the link. The state stays.
+    #[must_use]
+    pub fn count_mismatch(mut self) -> Self {
+        self.version += 1;
+        self.mismatches += 1;
+        self
+    }
+}
+
+impl Authority for Consent {
+    const TABLE: &'static str = "consents";
+
+    fn covered(&self, to: &mut Canonical) {
+        to.text(self.id.as_str());
+        self.subject.encode(to);
+        to.text(self.workload.as_str())
+            .text(self.provider.as_str())
+            .text(self.connection.as_ref().map_or("", ConnectionId::as_str))
+            .text(self.reason.as_str())
+            .text(&self.scopes.canonical())
+            .text(&self.provider_scopes.canonical())
+            .text(&self.tool)
+            .text(&self.purpose)
+            .number(self.created_at.micros())
+            .number(self.expires_at.micros())
+            .number(self.version)
+            .number(self.born_epoch)
+            .number(self.mismatches)
+            .text(self.state.as_str())
+            .optional(self.state.state_hash().map(|h| &h[..]))
+            .optional(self.state.browser_hash().map(|h| &h[..]));
+        match &self.state {
+            ConsentState::Approved { verifier, .. } => {
+                to.bytes(verifier.envelope());
+            }
+            ConsentState::AwaitingConfirmation { obtained, .. } => {
+                to.text(&obtained.account.id)
+                    .text(&obtained.account.label)
+                    .text(&obtained.scopes.canonical())
+                    .optional(obtained.refresh.as_ref().map(Sealed::envelope))
+                    .bytes(obtained.access.envelope())
+                    .number(obtained.access_expires_at.map_or(-1, Timestamp::micros));
+            }
+            ConsentState::Completed { connection, .. } => {
+                to.text(connection.as_str());
+            }
+            ConsentState::Failed { reason, .. } => {
+                to.text(reason.as_str());
+            }
+            _ => {}
+        }
+    }
+}

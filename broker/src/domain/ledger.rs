@@ -1,0 +1,189 @@
+//! What one ledger commit is asked to do (design §6): groups of entries that share their fate.
+
+use super::{
+    Approval, Connection, ConnectionId, Consent, EventDraft, Names, Rule, RuleKind, SecretRow, StreamId,
+    Tagged, Target, Timestamp, WebSession, event::EventRef,
+};
+
+/// An event's place in the log: what a caller is told as "audit position".
+pub type Position = EventRef;
+
+/// A conditional write. Each reports whether it applied; an entry's writes apply all or none.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// Inserts a consent; applies unless its handle, id, or an equal open need exists.
+    InsertConsent {
+        /// The row.
+        row: Tagged<Consent>,
+        /// SHA-256 of the link's handle.
+        handle_hash: [u8; 32],
+    },
+    /// Replaces a consent that still has `expected_version`.
+    UpdateConsent {
+        /// The row.
+        row: Tagged<Consent>,
+        /// The version it was read at.
+        expected_version: i64,
+    },
+    /// Inserts a connection.
+    InsertConnection(Tagged<Connection>),
+    /// Replaces a connection that still has `expected_version`.
+    UpdateConnection {
+        /// The row.
+        row: Tagged<Connection>,
+        /// The version it was read at.
+        expected_version: i64,
+    },
+    /// Inserts an approval, or replaces the one of the same (tenant, connection, workload) at `expected_version`.
+    PutApproval {
+        /// The row.
+        row: Tagged<Approval>,
+        /// The version it was read at; `None` = there was none.
+        expected_version: Option<i64>,
+    },
+    /// Stores a token of a connection, replacing one with a smaller generation under the same (connection, kind, scope key).
+    PutSecret(Tagged<SecretRow>),
+    /// Removes every token of a connection whose provider no longer honours them.
+    DeleteSecrets(ConnectionId),
+    /// Removes the access tokens of a connection, e.g. because a refresh killed them.
+    DeleteAccessTokens(ConnectionId),
+    /// Takes the refresh lease: applies if nobody holds it at `now` and the epoch is still `expected_epoch`.
+    TakeLease {
+        /// The connection.
+        connection: ConnectionId,
+        /// Who takes it.
+        owner: String,
+        /// The fencing epoch read before; the lease has this plus one.
+        expected_epoch: i64,
+        /// When the lease ends.
+        until: Timestamp,
+    },
+    /// Gives the lease back; applies only under the same fencing epoch.
+    SettleLease {
+        /// The connection.
+        connection: ConnectionId,
+        /// The fencing epoch of the lease.
+        epoch: i64,
+        /// Not to be refreshed before this; `None` clears it.
+        cooldown_until: Option<Timestamp>,
+        /// The failure's reason code, `""` = it went well.
+        last_error: String,
+    },
+    /// Queues the revocation of a connection's tokens at the provider, durably (RV1).
+    QueueProviderRevocation {
+        /// The connection; its secrets stay sealed until it is done.
+        connection: ConnectionId,
+        /// First attempt not before this.
+        due_at: Timestamp,
+    },
+    /// Moves a queued revocation on.
+    RescheduleProviderRevocation {
+        /// The connection.
+        connection: ConnectionId,
+        /// Attempts so far.
+        attempts: i64,
+        /// Next attempt not before this; `None` = it is done and leaves the queue.
+        due_at: Option<Timestamp>,
+    },
+    /// Starts a web session.
+    InsertSession(Tagged<WebSession>),
+    /// Replaces a web session that still has `expected_version`.
+    UpdateSession {
+        /// The row.
+        row: Tagged<WebSession>,
+        /// The version it was read at.
+        expected_version: i64,
+    },
+    /// Appends a rule. The commit gives it its epoch; such groups run under the exclusive lock.
+    AddRule {
+        /// What it does.
+        kind: RuleKind,
+        /// What it names.
+        target: Target,
+    },
+}
+
+impl Write {
+    /// Whether it reduces authority, and so needs the exclusive lock.
+    pub fn is_rule(&self) -> bool {
+        matches!(self, Self::AddRule { .. })
+    }
+}
+
+/// A caller's request id, taken at most once (GR5).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RequestClaim {
+    /// SHA-256 over (tenant, workload, subject, request id): where it is looked up.
+    pub key: [u8; 32],
+    /// SHA-256 over every field of the request with the subject in place of the assertion.
+    pub fingerprint: [u8; 32],
+    /// The grant that answers it.
+    pub grant: super::EventId,
+    /// The connection whose token answers it.
+    pub connection: ConnectionId,
+    /// The token's scope key.
+    pub scope_key: String,
+    /// The token's generation.
+    pub generation: i64,
+    /// When the grant ends, UTC.
+    pub grant_expires_at: Timestamp,
+    /// When the claim is forgotten, UTC.
+    pub expires_at: Timestamp,
+}
+
+/// One event to be, the names it relies on, and at most one effect.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What is written.
+    pub draft: EventDraft,
+    /// What it relies on. A rule newer than `epoch` that names one of them turns the entry into a denial.
+    pub names: Names,
+    /// The revocation epoch those names were read at.
+    pub epoch: i64,
+    /// The request id it takes.
+    pub claim: Option<RequestClaim>,
+    /// What it changes: all or none.
+    pub effect: Vec<Write>,
+    /// Its outside half already happened (tokens are here): rules do not hit it and load never sheds it.
+    pub settlement: bool,
+}
+
+impl Entry {
+    /// An entry that relies on nothing and changes nothing.
+    pub fn note(draft: EventDraft) -> Self {
+        Self { draft, names: Names::default(), epoch: 0, claim: None, effect: Vec::new(), settlement: false }
+    }
+}
+
+/// Entries that are written together or not at all.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// In order.
+    pub entries: Vec<Entry>,
+}
+
+/// What became of an entry in its commit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Applied {
+    /// As asked.
+    Yes,
+    /// A newer rule hit it: a recorded denial, nothing changed.
+    Hit(Rule),
+    /// Its request id was taken: nothing changed.
+    Duplicate(Box<RequestClaim>),
+    /// The write with this index did not apply: nothing changed.
+    NotApplied(usize),
+    /// Another entry of its group was not applied: nothing changed.
+    GroupFailed,
+}
+
+/// A stream's head as its writer knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Head {
+    /// The stream.
+    pub stream: StreamId,
+    /// The last event's number; 0 = none yet.
+    pub seq: i64,
+    /// The last event's hash; zeros = none yet.
+    pub hash: [u8; 32],
+}

@@ -1,0 +1,45 @@
+//! The broker's vocabulary: pure values and rules, no I/O.
+//!
+//! Every other room speaks in these types. Nothing here reads a clock, draws randomness, opens a file or a socket:
+//! [`Clock`] and [`Rng`] are passed in.
+
+pub mod approval;
+pub mod canonical;
+pub mod clock;
+pub mod connection;
+pub mod consent;
+pub mod event;
+pub mod ids;
+pub mod ledger;
+pub mod provider;
+pub mod reason;
+pub mod revocation;
+pub mod rng;
+pub mod scopes;
+pub mod sealed;
+pub mod session;
+pub mod subject;
+pub mod tagged;
+pub mod timestamp;
+
+pub use approval::{Approval, ApprovedBy};
+pub use canonical::Canonical;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use connection::{Account, Connection, ConnectionState, RefreshState, SecretRow, StoredConnection};
+pub use consent::{Consent, ConsentReason, ConsentState};
+pub use event::{EventDraft, EventKind, Outcome, Personal, PolicyTrace};
+pub use ids::{
+    ApprovalId, ConnectionId, ConsentId, EventId, ProviderId, RealmId, StreamId, TenantId, WorkloadId,
+};
+pub use ledger::{Applied, Entry, Group, Position, RequestClaim, Write};
+pub use provider::ProviderSpec;
+pub use reason::Reason;
+pub use revocation::{Names, Rule, RuleKind, Rules, Target};
+pub use rng::{Rng, SystemRng};
+pub use scopes::{Scope, ScopeSet};
+pub use sealed::{AccessToken, Kind, PkceVerifier, RecordKey, RefreshToken, Sealed, SecretKind};
+pub use secrecy::{ExposeSecret, SecretString};
+pub use session::WebSession;
+pub use subject::{Owner, Subject};
+pub use tagged::{Authority, Quarantined, RowKey, RowMac, Tagged};
+pub use timestamp::Timestamp;

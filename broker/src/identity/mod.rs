@@ -1,0 +1,1 @@
+//! Who is calling and for whom: the one strict verifier of tokens.

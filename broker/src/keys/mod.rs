@@ -1,0 +1,1 @@
+//! KEK, tenant keys and named subkeys; makes and checks tags.

@@ -1,0 +1,1 @@
+//! One OAuth engine for every provider.

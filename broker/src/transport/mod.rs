@@ -1,0 +1,1 @@
+//! Driven by callers: gRPC, pages, operations.

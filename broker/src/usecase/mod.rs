@@ -1,0 +1,1 @@
+//! One verb per file, each a recipe read top to bottom.
