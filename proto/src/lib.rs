@@ -5,6 +5,7 @@
 /// Package `broker.v1`.
 pub mod broker {
     /// Messages, service clients (`*_service_client`) and server traits (`*_service_server`).
+    #[expect(clippy::allow_attributes, reason = "generated code allows lints")]
     pub mod v1 {
         tonic::include_proto!("broker.v1");
         include!(concat!(env!("OUT_DIR"), "/broker.v1.debug.rs"));
