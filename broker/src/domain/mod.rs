@@ -13,6 +13,7 @@ pub mod ids;
 pub mod ledger;
 pub mod provider;
 pub mod reason;
+pub mod refusal;
 pub mod revocation;
 pub mod rng;
 pub mod scopes;
@@ -34,6 +35,7 @@ pub use ids::{
 pub use ledger::{Applied, Entry, Group, Position, RequestClaim, Write};
 pub use provider::ProviderSpec;
 pub use reason::Reason;
+pub use refusal::Refusal;
 pub use revocation::{Names, Rule, RuleKind, Rules, Target};
 pub use rng::{Rng, SystemRng};
 pub use scopes::{Scope, ScopeSet};

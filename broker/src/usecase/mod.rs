@@ -1,1 +1,45 @@
 //! One verb per file, each a recipe read top to bottom.
+
+mod actor;
+mod approve_consent;
+mod begin_consent;
+mod block;
+mod caller;
+mod confirm_consent;
+mod decline_consent;
+mod expire;
+mod finish_consent;
+mod get_consent;
+mod issue_grant;
+pub mod list_audit_events;
+pub mod list_connections;
+mod open_consent;
+mod record_denial;
+mod redeliver;
+mod request;
+mod revoke_connection;
+mod revoke_obtained;
+mod rooms;
+pub mod session;
+mod visitor;
+mod withdraw_approval;
+
+pub use actor::{Actor, authorize};
+pub use approve_consent::{Approved, approve_consent};
+pub use block::block;
+pub use caller::{Call, Caller};
+pub use confirm_consent::confirm_consent;
+pub use decline_consent::decline_consent;
+pub use expire::{expire, expire_overdue};
+pub use finish_consent::{Callback, Finished, finish_consent};
+pub use get_consent::{consent_changed, get_consent};
+pub use issue_grant::{ConsentLink, GrantOutcome, Issued, issue_grant};
+use open_consent::own;
+pub use open_consent::{ConsentView, Visit, find_by_handle, open_consent};
+pub use record_denial::record_denial;
+pub use request::{GrantRequest, MAX_REQUEST_ID};
+pub use revoke_connection::{AtProvider, Disconnected, retry_revocations, revoke_connection};
+use revoke_obtained::{revoke_obtained, revoke_sealed};
+pub use rooms::Rooms;
+pub use visitor::Visitor;
+pub use withdraw_approval::withdraw_approval;

@@ -1,0 +1,277 @@
+//! One refresh: lease and intent in one commit, the call, and the settlement before anything else (design §7).
+
+use super::tokens::{Tokens, Wanting};
+use crate::{
+    audit::Deadline,
+    domain::{
+        Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Names, Outcome, Owner, ProviderSpec, Reason,
+        RefreshState, RefreshToken, Refusal, ScopeSet, Sealed, SecretKind, SecretRow, Timestamp, WorkloadId, Write,
+    },
+    policy::{Grounds, Permit, Refresh},
+    provider::{ProviderError, TokenSet},
+};
+use std::time::Duration;
+
+/// How long a lease holds: longer than the HTTP deadline, so that a successor after a crash waits out the call (RF7).
+const LEASE: Duration = Duration::from_secs(60);
+/// How long a refused client or a silent provider is left alone (RF9).
+const COOLDOWN: Duration = Duration::from_secs(10);
+
+/// What came of a refresh.
+pub(super) enum RefreshOutcome {
+    /// New tokens are stored; this is the access token.
+    Stored(Box<SecretRow>),
+    /// The provider ended the grant: the owner must connect again.
+    ReauthRequired,
+}
+
+/// A refresh that is decided and about to be recorded.
+pub(super) struct Refreshing {
+    connection: Connection,
+    state: RefreshState,
+    secret: SecretRow,
+    /// Larger than that of any value the connection ever had.
+    generation: i64,
+    spec: ProviderSpec,
+    narrow_to: Option<ScopeSet>,
+    permit: Permit<Refresh>,
+    workload: WorkloadId,
+    names: Names,
+    epoch: i64,
+    deadline: Deadline,
+}
+
+impl Refreshing {
+    /// Reads what is needed and asks policy.
+    ///
+    /// # Errors
+    /// The store's; a cooldown; a policy denial.
+    pub(super) async fn prepare(
+        tokens: &Tokens,
+        wanting: &Wanting<'_>,
+        narrow_to: Option<ScopeSet>,
+    ) -> Result<Self, Refusal> {
+        let id = &wanting.connection.id;
+        let key = tokens.keys.row_key();
+        let stored = tokens.store.connections.by_id(wanting.connection.owner.tenant(), id).await?;
+        let stored = stored.ok_or_else(|| Refusal::new(Reason::NotFound))?;
+        let connection = stored.row.check(&key)?;
+        let now = tokens.clock.now();
+        if let Some(until) = stored.refresh.cooldown_until.filter(|until| *until > now) {
+            return Err(cooling(&stored.refresh, until.since(now)));
+        }
+        let mut secret = None;
+        let mut generation = 0;
+        for tagged in tokens.store.connections.secrets(id).await? {
+            let row = tagged.check(&key)?;
+            generation = generation.max(row.generation);
+            if row.kind == SecretKind::Refresh {
+                secret = Some(row);
+            }
+        }
+        let secret = secret.ok_or_else(|| Refusal::new(Reason::ProviderGrantRejected))?;
+        let permit = tokens.policy.refresh(&connection, &secret, Grounds::Issuance(wanting.verdict))?;
+        let names = Names { workload: None, approval: None, ..wanting.names.clone() };
+        Ok(Self {
+            state: stored.refresh,
+            secret,
+            generation: generation + 1,
+            spec: wanting.spec.clone(),
+            narrow_to,
+            permit,
+            workload: wanting.approval.workload.clone(),
+            names,
+            epoch: wanting.epoch,
+            deadline: wanting.deadline,
+            connection,
+        })
+    }
+
+    /// Records the intent, calls the provider, settles.
+    ///
+    /// # Errors
+    /// What the log, the vault or the provider refused.
+    pub(super) async fn run(self, tokens: &Tokens) -> Result<RefreshOutcome, Refusal> {
+        let Self { connection, state, secret, generation, spec, narrow_to, permit, workload, names, epoch, deadline } =
+            self;
+        let until = tokens.clock.now().plus(LEASE);
+        let draft = |kind, outcome| draft(tokens, &connection, &workload, kind, outcome);
+        let mut intent = draft(EventKind::RefreshIntent, Outcome::Allowed);
+        intent.scopes_asked = narrow_to.clone().unwrap_or_else(|| connection.scopes.clone());
+        let lease = Write::TakeLease {
+            connection: connection.id.clone(),
+            owner: tokens.replica.clone(),
+            expected_epoch: state.lease_epoch,
+            until,
+        };
+        let entry = Entry { names, epoch, effect: vec![lease], ..Entry::note(intent) };
+        let proof = tokens.audit.record(permit, entry, deadline).await?;
+        let lease_epoch = state.lease_epoch + 1;
+        let sealed = Sealed::<RefreshToken>::from_envelope(secret.envelope.clone());
+        let opened = match tokens.vault.open(proof, &sealed).await {
+            Ok(opened) => opened,
+            Err(error) => {
+                let refusal = Refusal::from(error);
+                let failed = draft(EventKind::RefreshFailed, Outcome::Failed);
+                settle_failure(tokens, &connection, lease_epoch, failed, refusal.reason, None).await?;
+                return Err(refusal);
+            }
+        };
+        let held = &connection.scopes;
+        match tokens.engine.refresh(&spec, opened, narrow_to.as_ref(), held).await {
+            Ok(set) => {
+                let stored = draft(EventKind::RefreshStored, Outcome::Allowed);
+                let lease = Lease { epoch: lease_epoch, until };
+                settle_success(tokens, &connection, lease, stored, set, generation).await
+            }
+            Err(ProviderError::GrantRejected { .. }) => {
+                let latched = draft(EventKind::ConnectionLatched, Outcome::Failed);
+                latch(tokens, connection, lease_epoch, latched).await?;
+                Ok(RefreshOutcome::ReauthRequired)
+            }
+            Err(error) => {
+                let refusal = Refusal::from(error);
+                let failed = draft(EventKind::RefreshFailed, Outcome::Failed);
+                let rest = refusal.retry_after.unwrap_or(COOLDOWN);
+                let cooldown = tokens.clock.now().plus(rest);
+                settle_failure(tokens, &connection, lease_epoch, failed, refusal.reason, Some(cooldown)).await?;
+                Err(refusal.retry_after(rest))
+            }
+        }
+    }
+}
+
+struct Lease {
+    epoch: i64,
+    until: Timestamp,
+}
+
+fn cooling(state: &RefreshState, rest: Duration) -> Refusal {
+    let reason = Reason::parse(&state.last_error).unwrap_or(Reason::ProviderUnavailable);
+    Refusal::new(reason).retry_after(rest)
+}
+
+fn draft(
+    tokens: &Tokens,
+    connection: &Connection,
+    workload: &WorkloadId,
+    kind: EventKind,
+    outcome: Outcome,
+) -> EventDraft {
+    let mut draft = EventDraft::new(EventId::random(&*tokens.rng), kind, outcome);
+    if let Owner::Subject(subject) = &connection.owner {
+        draft = draft.about(subject);
+    }
+    draft.tenant = Some(connection.owner.tenant().clone());
+    draft.workload = Some(workload.clone());
+    draft.provider = Some(connection.provider.clone());
+    draft.connection = Some(connection.id.clone());
+    draft
+}
+
+/// Stores what came back before looking at anything else (RF4): the access and the refresh token in one commit.
+async fn settle_success(
+    tokens: &Tokens,
+    connection: &Connection,
+    lease: Lease,
+    mut draft: EventDraft,
+    set: TokenSet,
+    generation: i64,
+) -> Result<RefreshOutcome, Refusal> {
+    let now = tokens.clock.now();
+    let key = tokens.keys.row_key();
+    let access_key = connection.access_key(&set.scopes, generation);
+    let access = tokens.vault.seal::<crate::domain::AccessToken>(&access_key, set.access).await?;
+    let access = SecretRow {
+        connection: connection.id.clone(),
+        kind: SecretKind::Access,
+        scopes: set.scopes.clone(),
+        generation,
+        envelope: access.envelope().to_vec(),
+        expires_at: set.access_expires_at,
+        obtained_at: now,
+    };
+    let mut effect = vec![Write::PutSecret(key.tag(access.clone()))];
+    // No refresh token in the answer keeps the old one (RF7).
+    let rotated = set.refresh.is_some();
+    if let Some(refresh) = set.refresh {
+        let sealed = tokens.vault.seal::<RefreshToken>(&connection.refresh_key(generation), refresh).await?;
+        effect.push(Write::PutSecret(key.tag(SecretRow {
+            connection: connection.id.clone(),
+            kind: SecretKind::Refresh,
+            scopes: connection.scopes.clone(),
+            generation,
+            envelope: sealed.envelope().to_vec(),
+            expires_at: None,
+            obtained_at: now,
+        })));
+    }
+    effect.push(release(connection, lease.epoch, None, ""));
+    draft.scopes_granted = set.scopes;
+    draft.expires_at = access.expires_at;
+    draft.detail.insert("rotated", rotated.into());
+    persist(tokens, Entry { effect, settlement: true, ..Entry::note(draft) }, lease.until).await?;
+    Ok(RefreshOutcome::Stored(Box::new(access)))
+}
+
+/// Tries until the lease ends: the provider has already forgotten the old token.
+async fn persist(tokens: &Tokens, entry: Entry, until: Timestamp) -> Result<(), Refusal> {
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let error = match tokens.audit.note(entry.clone(), Deadline::none()).await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        let refusal = Refusal::from(error);
+        if refusal.reason != Reason::AuditUnavailable || tokens.clock.now() >= until {
+            tracing::error!(reason = refusal.reason.as_str(), "refreshed tokens could not be stored");
+            return Err(refusal);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(2));
+    }
+}
+
+async fn settle_failure(
+    tokens: &Tokens,
+    connection: &Connection,
+    lease_epoch: i64,
+    mut draft: EventDraft,
+    reason: Reason,
+    cooldown: Option<Timestamp>,
+) -> Result<(), Refusal> {
+    draft.reason = Some(reason);
+    if reason == Reason::ProviderClientRejected {
+        tracing::error!(provider = %connection.provider, "the provider refuses the broker's client; connections are kept");
+    }
+    let effect = vec![release(connection, lease_epoch, cooldown, reason.as_str())];
+    tokens.audit.note(Entry { effect, settlement: true, ..Entry::note(draft) }, Deadline::none()).await?;
+    Ok(())
+}
+
+/// The provider's word is final only if nobody replaced the refresh token meanwhile: the lease and the version say so (RF6).
+async fn latch(
+    tokens: &Tokens,
+    connection: Connection,
+    lease_epoch: i64,
+    mut draft: EventDraft,
+) -> Result<(), Refusal> {
+    draft.reason = Some(Reason::ProviderGrantRejected);
+    let expected_version = connection.version;
+    let release = release(&connection, lease_epoch, None, Reason::ProviderGrantRejected.as_str());
+    let row =
+        Connection { state: ConnectionState::ReauthRequired, version: expected_version + 1, ..connection };
+    let row = tokens.keys.row_key().tag(row);
+    let effect = vec![Write::UpdateConnection { row, expected_version }, release];
+    tokens.audit.note(Entry { effect, settlement: true, ..Entry::note(draft) }, Deadline::none()).await?;
+    Ok(())
+}
+
+fn release(connection: &Connection, epoch: i64, cooldown_until: Option<Timestamp>, last_error: &str) -> Write {
+    Write::SettleLease {
+        connection: connection.id.clone(),
+        epoch,
+        cooldown_until,
+        last_error: last_error.to_owned(),
+    }
+}

@@ -1,0 +1,215 @@
+//! Which connection and approval a call uses: only the subject's own, only this workload's (promise 3).
+
+use crate::{
+    domain::{
+        Approval, Connection, ConnectionId, ConnectionState, ConsentReason, Names, Owner, ProviderId, Refusal, Reason,
+        RefreshState, RowKey, Rules, ScopeSet, Subject, WorkloadId,
+    },
+    storage::Store,
+};
+
+/// A connection that may be used, and this workload's approval on it.
+#[derive(Debug)]
+pub struct Usable {
+    /// The checked connection.
+    pub connection: Connection,
+    /// How refreshing stands.
+    pub refresh: RefreshState,
+    /// The checked approval.
+    pub approval: Approval,
+}
+
+/// Why the user has to act first.
+#[derive(Debug)]
+pub struct Need {
+    /// Why.
+    pub reason: ConsentReason,
+    /// The connection it is about, if there is one.
+    pub connection: Option<Connection>,
+    /// Scopes the approval lacks.
+    pub missing: ScopeSet,
+    /// What the approval should carry.
+    pub scopes: ScopeSet,
+    /// A row of this user failed its check; it is left alone and replaced (VA9).
+    pub quarantined: bool,
+}
+
+impl Need {
+    /// A need for `scopes`, all of them missing.
+    pub fn of(reason: ConsentReason, scopes: &ScopeSet) -> Self {
+        Self { reason, connection: None, missing: scopes.clone(), scopes: scopes.clone(), quarantined: false }
+    }
+
+    /// The same about a connection.
+    #[must_use]
+    pub fn about(mut self, connection: Connection) -> Self {
+        self.connection = Some(connection);
+        self
+    }
+}
+
+/// The outcome of looking.
+#[derive(Debug)]
+pub enum Resolved {
+    /// It can be used.
+    Usable(Box<Usable>),
+    /// The user has to act first.
+    Need(Box<Need>),
+}
+
+/// What is asked for.
+pub struct Wanted<'a> {
+    /// For whom.
+    pub subject: &'a Subject,
+    /// By whom.
+    pub workload: &'a WorkloadId,
+    /// Where.
+    pub provider: &'a ProviderId,
+    /// What, after policy.
+    pub scopes: &'a ScopeSet,
+    /// Which connection, if the caller names one.
+    pub connection: Option<&'a ConnectionId>,
+}
+
+/// The subject's own connections at the provider that are not over, and whether a row failed its check.
+///
+/// # Errors
+/// The store's.
+pub async fn own_connections(
+    store: &Store,
+    key: &RowKey,
+    rules: &Rules,
+    subject: &Subject,
+    provider: Option<&ProviderId>,
+) -> Result<(Vec<(Connection, RefreshState)>, bool), Refusal> {
+    let mut quarantined = false;
+    let mut own = Vec::new();
+    for stored in store.connections.of_owner(&Owner::Subject(subject.clone()), provider).await? {
+        let refresh = stored.refresh.clone();
+        match stored.row.check(key) {
+            Ok(connection) if is_over(&connection, rules) => {}
+            // The query asked for this owner and provider; the checked row must say the same.
+            Ok(connection) if connection.owner.is(subject) && provider.is_none_or(|p| *p == connection.provider) => {
+                own.push((connection, refresh));
+            }
+            _ => quarantined = true,
+        }
+    }
+    Ok((own, quarantined))
+}
+
+fn is_over(connection: &Connection, rules: &Rules) -> bool {
+    let names = Names { connection: Some(connection.id.clone()), ..Names::default() };
+    connection.state == ConnectionState::Revoked || rules.revoke_on(&names, connection.born_epoch).is_some()
+}
+
+/// Finds the connection and approval for a call.
+///
+/// # Errors
+/// The store's; [`Reason::NotFound`] for a named connection that is not the subject's.
+pub async fn resolve(store: &Store, key: &RowKey, rules: &Rules, wanted: &Wanted<'_>) -> Result<Resolved, Refusal> {
+    let (own, quarantined) = own_connections(store, key, rules, wanted.subject, Some(wanted.provider)).await?;
+    let (connection, refresh) = match choose(store, key, own, wanted).await? {
+        Chosen::One(connection, refresh) => (connection, refresh),
+        Chosen::None => {
+            let reason = if quarantined { ConsentReason::ReauthRequired } else { ConsentReason::NotConnected };
+            let need = Need { quarantined, ..Need::of(reason, wanted.scopes) };
+            return Ok(Resolved::Need(Box::new(need)));
+        }
+        Chosen::Several => return need(ConsentReason::ChooseAccount, wanted, None),
+    };
+    match connection.state {
+        ConnectionState::Active => {}
+        ConnectionState::Suspended => return Err(Refusal::new(Reason::Blocked).with("blocked", "connection")),
+        ConnectionState::ReauthRequired | ConnectionState::Revoked => {
+            return need(ConsentReason::ReauthRequired, wanted, Some(connection));
+        }
+    }
+    if !wanted.scopes.is_subset(&connection.scopes) {
+        return need(ConsentReason::ScopesMissing, wanted, Some(connection));
+    }
+    match own_approval(store, key, rules, &connection, wanted.workload).await? {
+        Some(approval) if wanted.scopes.is_subset(&approval.scopes) => {
+            Ok(Resolved::Usable(Box::new(Usable { connection, refresh, approval })))
+        }
+        Some(approval) => {
+            let missing = wanted.scopes.minus(&approval.scopes);
+            let scopes = wanted.scopes.union(&approval.scopes);
+            let need = Need { missing, ..Need::of(ConsentReason::NotApproved, &scopes) }.about(connection);
+            Ok(Resolved::Need(Box::new(need)))
+        }
+        None => need(ConsentReason::NotApproved, wanted, Some(connection)),
+    }
+}
+
+fn need(reason: ConsentReason, wanted: &Wanted<'_>, connection: Option<Connection>) -> Result<Resolved, Refusal> {
+    let mut need = Need::of(reason, wanted.scopes);
+    if let Some(connection) = &connection {
+        if reason == ConsentReason::ScopesMissing {
+            need.missing = wanted.scopes.minus(&connection.scopes);
+        }
+    }
+    need.connection = connection;
+    Ok(Resolved::Need(Box::new(need)))
+}
+
+enum Chosen {
+    None,
+    One(Connection, RefreshState),
+    Several,
+}
+
+/// GR11: the named one, the only one, or the workload's default; never the newest, first or last used.
+async fn choose(
+    store: &Store,
+    key: &RowKey,
+    mut own: Vec<(Connection, RefreshState)>,
+    wanted: &Wanted<'_>,
+) -> Result<Chosen, Refusal> {
+    if let Some(named) = wanted.connection {
+        let found = own.into_iter().find(|(connection, _)| connection.id == *named);
+        let (connection, refresh) = found.ok_or_else(|| Refusal::new(Reason::NotFound))?;
+        return Ok(Chosen::One(connection, refresh));
+    }
+    if own.len() <= 1 {
+        return Ok(own.pop().map_or(Chosen::None, |(connection, refresh)| Chosen::One(connection, refresh)));
+    }
+    let mut default = None;
+    for (index, (connection, _)) in own.iter().enumerate() {
+        let tenant = connection.owner.tenant();
+        let found = store.approvals.find(tenant, &connection.id, wanted.workload).await?;
+        let approval = found.and_then(|tagged| tagged.check(key).ok());
+        if approval.is_some_and(|a| a.is_active() && a.default_account) && default.replace(index).is_some() {
+            return Ok(Chosen::Several);
+        }
+    }
+    Ok(match default {
+        Some(index) => {
+            let (connection, refresh) = own.swap_remove(index);
+            Chosen::One(connection, refresh)
+        }
+        None => Chosen::Several,
+    })
+}
+
+/// This workload's standing approval on a connection. A row that fails its check is none: the user is asked again.
+///
+/// # Errors
+/// The store's.
+pub async fn own_approval(
+    store: &Store,
+    key: &RowKey,
+    rules: &Rules,
+    connection: &Connection,
+    workload: &WorkloadId,
+) -> Result<Option<Approval>, Refusal> {
+    let found = store.approvals.find(connection.owner.tenant(), &connection.id, workload).await?;
+    let Some(Ok(approval)) = found.map(|tagged| tagged.check(key)) else { return Ok(None) };
+    let names = Names { approval: Some(approval.id.clone()), ..Names::default() };
+    let stands = approval.is_active()
+        && approval.connection == connection.id
+        && approval.workload == *workload
+        && approval.tenant == *connection.owner.tenant()
+        && rules.revoke_on(&names, approval.born_epoch).is_none();
+    Ok(stands.then_some(approval))
+}

@@ -1,0 +1,182 @@
+//! The access token for a call: a stored one, or a refreshed one.
+
+use super::{
+    flight::Flights,
+    pick::{Choice, Pick},
+    refresh::{Refreshing, RefreshOutcome},
+};
+use crate::{
+    audit::{Audit, Deadline},
+    domain::{
+        Approval, Clock, Connection, ConnectionId, ConsentReason, Names, ProviderSpec, Quarantined, Reason, Refusal,
+        Rng, ScopeSet, SecretRow, Tagged,
+    },
+    keys::KeyRing,
+    policy::{Policy, Verdict},
+    provider::Engine,
+    storage::Store,
+    vault::Vault,
+};
+use std::sync::Arc;
+
+/// What a call wants a token for.
+pub struct Wanting<'a> {
+    /// The checked connection.
+    pub connection: &'a Connection,
+    /// This workload's checked approval.
+    pub approval: &'a Approval,
+    /// What policy allowed, within the approval.
+    pub scopes: &'a ScopeSet,
+    /// The decision, grounds for a refresh.
+    pub verdict: &'a Verdict,
+    /// The provider.
+    pub spec: &'a ProviderSpec,
+    /// What the call relies on.
+    pub names: &'a Names,
+    /// The revocation epoch the names were read at.
+    pub epoch: i64,
+    /// When the caller gives up.
+    pub deadline: Deadline,
+}
+
+/// The outcome.
+#[derive(Debug)]
+pub enum Access {
+    /// This token answers; its scopes are within the approval and cover the request.
+    Ready(Box<SecretRow>),
+    /// The user has to act first; with what the approval would have to carry.
+    Need(ConsentReason, ScopeSet, Option<Quarantined>),
+}
+
+/// Finds or refreshes access tokens; one refresh at a time per connection.
+pub struct Tokens {
+    pub(super) store: Store,
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) policy: Arc<Policy>,
+    pub(super) audit: Arc<Audit>,
+    pub(super) vault: Arc<Vault>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) rng: Arc<dyn Rng>,
+    /// Names this process in leases.
+    pub(super) replica: String,
+    flights: Flights,
+    /// What a provider really gave when asked for a narrower set, so that it is not asked each time.
+    given: moka::sync::Cache<(ConnectionId, ScopeSet), ScopeSet>,
+}
+
+/// The rooms refreshing works with.
+pub struct Parts {
+    /// Tables.
+    pub store: Store,
+    /// Keys.
+    pub keys: Arc<KeyRing>,
+    /// Decides.
+    pub policy: Arc<Policy>,
+    /// Writes down.
+    pub audit: Arc<Audit>,
+    /// Seals and opens.
+    pub vault: Arc<Vault>,
+    /// Speaks OAuth.
+    pub engine: Arc<Engine>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+    /// Names this process in leases.
+    pub replica: String,
+}
+
+impl Tokens {
+    /// From finished parts.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { store, keys, policy, audit, vault, engine, clock, rng, replica } = parts;
+        let given = moka::sync::Cache::new(10_000);
+        let flights = Flights::default();
+        Self { store, keys, policy, audit, vault, engine, clock, rng, replica, flights, given }
+    }
+
+    /// A token for `wanting`.
+    ///
+    /// # Errors
+    /// The store's, the audit log's and the provider's refusals; a passing provider fault only when no valid token is left.
+    pub async fn access(self: &Arc<Self>, wanting: &Wanting<'_>) -> Result<Access, Refusal> {
+        match self.pick(wanting).await? {
+            Ok(Pick::Refresh { .. }) => {}
+            other => return Ok(settle(other)),
+        }
+        let turn = self.flights.turn(&wanting.connection.id).await;
+        // Whoever had the turn before may have done the work: look again before calling anybody.
+        let (narrow_to, fallback) = match self.pick(wanting).await? {
+            Ok(Pick::Refresh { narrow_to, fallback }) => (narrow_to, fallback),
+            other => return Ok(settle(other)),
+        };
+        let refreshing = Refreshing::prepare(self, wanting, narrow_to).await?;
+        // Detached: a caller that goes away must not lose a rotated token (RF3).
+        let this = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let outcome = refreshing.run(&this).await;
+            drop(turn);
+            outcome
+        });
+        let outcome = wanting.deadline.bound(task).await.map_err(|_| Refusal::new(Reason::DeadlineExceeded))?;
+        let outcome = outcome.map_err(|e| Refusal::new(Reason::Internal).caused_by(e))?;
+        match (outcome, fallback) {
+            (Ok(RefreshOutcome::Stored(row)), _) => Ok(self.judge(wanting, *row)),
+            (Ok(RefreshOutcome::ReauthRequired), _) => {
+                Ok(Access::Need(ConsentReason::ReauthRequired, wanting.scopes.clone(), None))
+            }
+            (Err(refusal), Some(row)) if is_passing(refusal.reason) => Ok(Access::Ready(row)),
+            (Err(refusal), _) => Err(refusal),
+        }
+    }
+
+    async fn pick(&self, wanting: &Wanting<'_>) -> Result<Result<Pick, Quarantined>, Refusal> {
+        let key = self.keys.row_key();
+        let stored = self.store.connections.secrets(&wanting.connection.id).await?;
+        let rows: Result<Vec<SecretRow>, Quarantined> =
+            stored.into_iter().map(|tagged: Tagged<SecretRow>| tagged.check(&key)).collect();
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(quarantined) => return Ok(Err(quarantined)),
+        };
+        let given = self.given.get(&(wanting.connection.id.clone(), wanting.scopes.clone()));
+        Ok(Ok(Choice {
+            spec: wanting.spec,
+            rows: &rows,
+            held: &wanting.connection.scopes,
+            approved: &wanting.approval.scopes,
+            wanted: wanting.scopes,
+            given_for_wanted: given.as_ref(),
+            now: self.clock.now(),
+        }
+        .pick()))
+    }
+
+    /// What the provider gave decides, not what it was asked for.
+    fn judge(&self, wanting: &Wanting<'_>, row: SecretRow) -> Access {
+        self.given.insert((wanting.connection.id.clone(), wanting.scopes.clone()), row.scopes.clone());
+        if !wanting.scopes.is_subset(&row.scopes) {
+            Access::Need(ConsentReason::ScopesMissing, wanting.scopes.clone(), None)
+        } else if !row.scopes.is_subset(&wanting.approval.scopes) {
+            Access::Need(ConsentReason::WiderThanApproved, row.scopes, None)
+        } else {
+            Access::Ready(Box::new(row))
+        }
+    }
+}
+
+fn settle(pick: Result<Pick, Quarantined>) -> Access {
+    match pick {
+        Ok(Pick::Serve(row)) => Access::Ready(row),
+        Ok(Pick::Wider(scopes)) => Access::Need(ConsentReason::WiderThanApproved, scopes, None),
+        Ok(Pick::Exhausted | Pick::Refresh { .. }) => {
+            Access::Need(ConsentReason::ReauthRequired, ScopeSet::default(), None)
+        }
+        Err(quarantined) => Access::Need(ConsentReason::ReauthRequired, ScopeSet::default(), Some(quarantined)),
+    }
+}
+
+fn is_passing(reason: Reason) -> bool {
+    matches!(reason, Reason::ProviderUnavailable | Reason::ProviderRateLimited | Reason::ProviderClientRejected)
+}

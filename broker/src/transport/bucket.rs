@@ -1,0 +1,68 @@
+//! Token buckets: how often one caller may call (AV1). Kept per key, bounded, on the monotonic clock.
+
+use crate::domain::Clock;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// So many calls a second on average, so many at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate {
+    /// Calls per second.
+    pub per_second: u32,
+    /// Calls at once.
+    pub burst: u32,
+}
+
+type Level = Arc<Mutex<(f64, Duration)>>;
+
+/// One bucket per key.
+pub struct Buckets {
+    clock: Arc<dyn Clock>,
+    levels: moka::sync::Cache<[u8; 32], Level>,
+}
+
+impl Buckets {
+    /// Keeps at most `keys` buckets; the least used go first.
+    pub fn new(clock: Arc<dyn Clock>, keys: u64) -> Self {
+        Self { clock, levels: moka::sync::Cache::new(keys) }
+    }
+
+    /// Takes one call from `key`'s bucket.
+    ///
+    /// # Errors
+    /// How long to wait until there is one.
+    pub fn take(&self, key: [u8; 32], rate: Rate) -> Result<(), Duration> {
+        let now = self.clock.monotonic();
+        let full = f64::from(rate.burst);
+        let level = self.levels.get_with(key, || Arc::new(Mutex::new((full, now))));
+        let mut level = level.lock().unwrap_or_else(PoisonError::into_inner);
+        let refill = now.saturating_sub(level.1).as_secs_f64() * f64::from(rate.per_second);
+        *level = ((level.0 + refill).min(full), now);
+        if level.0 >= 1.0 {
+            level.0 -= 1.0;
+            return Ok(());
+        }
+        Err(Duration::from_secs_f64((1.0 - level.0) / f64::from(rate.per_second.max(1))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ManualClock, Timestamp};
+
+    #[test]
+    fn a_bucket_empties_and_refills_and_keys_do_not_share() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_micros(0)));
+        let buckets = Buckets::new(clock.clone(), 10);
+        let rate = Rate { per_second: 2, burst: 2 };
+        assert!(buckets.take([1; 32], rate).is_ok());
+        assert!(buckets.take([1; 32], rate).is_ok());
+        assert_eq!(buckets.take([1; 32], rate), Err(Duration::from_millis(500)));
+        assert!(buckets.take([2; 32], rate).is_ok());
+        clock.advance(Duration::from_millis(500));
+        assert!(buckets.take([1; 32], rate).is_ok());
+    }
+}

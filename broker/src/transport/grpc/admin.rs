@@ -1,0 +1,75 @@
+//! `AdminService`.
+
+use super::{convert, gate::Principal, status::to_status};
+use crate::{
+    domain::{ProviderId, Refusal, RuleKind, Target, TenantId, WorkloadId},
+    policy::RpcAction,
+    usecase::{Rooms, authorize, block},
+};
+use broker_proto::v1::{self, admin_service_server::AdminService, block_target};
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+pub(super) struct Admin(pub(super) Arc<Rooms>);
+
+#[tonic::async_trait]
+impl AdminService for Admin {
+    async fn block(&self, request: Request<v1::BlockRequest>) -> Result<Response<v1::BlockResponse>, Status> {
+        let principal = Principal::of(&request)?;
+        let request = request.into_inner();
+        let epoch = self.rule(principal, request.assertion, RuleKind::Block, request.target, &request.reason).await?;
+        Ok(Response::new(v1::BlockResponse { revocation_epoch: epoch }))
+    }
+
+    async fn unblock(&self, request: Request<v1::UnblockRequest>) -> Result<Response<v1::UnblockResponse>, Status> {
+        let principal = Principal::of(&request)?;
+        let request = request.into_inner();
+        let epoch = self.rule(principal, request.assertion, RuleKind::Lift, request.target, &request.reason).await?;
+        Ok(Response::new(v1::UnblockResponse { revocation_epoch: epoch }))
+    }
+}
+
+impl Admin {
+    async fn rule(
+        &self,
+        principal: Principal,
+        assertion: Option<String>,
+        kind: RuleKind,
+        named: Option<v1::BlockTarget>,
+        reason: &str,
+    ) -> Result<u64, Status> {
+        let done = async {
+            let target = target(named)?;
+            let why = why(reason)?;
+            let assertion = assertion.as_deref().filter(|text| !text.is_empty());
+            let actor =
+                authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::Admin).await?;
+            block(&self.0, &actor, kind, target, &why).await
+        };
+        let epoch = done.await.map_err(|refusal: Refusal| to_status(&refusal))?;
+        Ok(u64::try_from(epoch).unwrap_or(0))
+    }
+}
+
+/// An administrator's reason: plain text for the log.
+pub(super) fn why(reason: &str) -> Result<String, Refusal> {
+    crate::consent::words::check(reason).map_err(|e| Refusal::invalid("reason", convert::sentence(&e)))?;
+    Ok(reason.to_owned())
+}
+
+fn target(named: Option<v1::BlockTarget>) -> Result<Target, Refusal> {
+    let bad = |error: crate::domain::ids::BadId| Refusal::invalid("target", convert::sentence(&error));
+    Ok(match named.and_then(|named| named.target) {
+        None => return Err(Refusal::invalid("target", "Name who or what is blocked.")),
+        Some(block_target::Target::Subject(subject)) => Target::Subject(convert::subject("target", &subject)?),
+        Some(block_target::Target::Workload(name)) => Target::Workload(WorkloadId::parse(&name).map_err(bad)?),
+        Some(block_target::Target::Provider(name)) => Target::Provider(ProviderId::parse(&name).map_err(bad)?),
+        Some(block_target::Target::Tenant(name)) => Target::Tenant(TenantId::parse(&name).map_err(bad)?),
+        Some(block_target::Target::Issuer(issuer)) => {
+            if !(1..=2048).contains(&issuer.len()) || issuer.chars().any(char::is_control) {
+                return Err(Refusal::invalid("target", "An issuer is its `iss`, at most 2048 bytes."));
+            }
+            Target::Issuer(issuer)
+        }
+    })
+}

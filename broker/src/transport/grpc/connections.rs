@@ -1,0 +1,193 @@
+//! `ConnectionService`.
+
+use super::{convert, gate::Principal, paging, status::to_status};
+use crate::{
+    domain::{ConnectionId, EventKind, Outcome, Reason, Refusal},
+    policy::RpcAction,
+    usecase::{
+        Actor, AtProvider, Disconnected, Rooms, authorize,
+        list_connections::{self, Listed},
+        revoke_connection, withdraw_approval,
+    },
+};
+use broker_proto::v1::{self, connection_service_server::ConnectionService};
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+pub(super) struct Connections(pub(super) Arc<Rooms>);
+
+#[tonic::async_trait]
+impl ConnectionService for Connections {
+    async fn list_connections(
+        &self,
+        request: Request<v1::ListConnectionsRequest>,
+    ) -> Result<Response<v1::ListConnectionsResponse>, Status> {
+        let principal = Principal::of(&request)?;
+        self.list(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+    }
+
+    async fn get_connection(
+        &self,
+        request: Request<v1::GetConnectionRequest>,
+    ) -> Result<Response<v1::GetConnectionResponse>, Status> {
+        let principal = Principal::of(&request)?;
+        let listed = self.get(principal, request.into_inner()).await.map_err(|r| to_status(&r))?;
+        Ok(Response::new(v1::GetConnectionResponse { connection: Some(convert::connection(&listed)) }))
+    }
+
+    async fn revoke_connection(
+        &self,
+        request: Request<v1::RevokeConnectionRequest>,
+    ) -> Result<Response<v1::RevokeConnectionResponse>, Status> {
+        let principal = Principal::of(&request)?;
+        self.revoke(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+    }
+
+    async fn withdraw_approval(
+        &self,
+        request: Request<v1::WithdrawApprovalRequest>,
+    ) -> Result<Response<v1::WithdrawApprovalResponse>, Status> {
+        let principal = Principal::of(&request)?;
+        self.withdraw(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+    }
+}
+
+impl Connections {
+    async fn list(
+        &self,
+        principal: Principal,
+        request: v1::ListConnectionsRequest,
+    ) -> Result<v1::ListConnectionsResponse, Refusal> {
+        let limit = paging::size(request.page_size)?;
+        let provider = match request.provider.as_str() {
+            "" => None,
+            text => Some(convert::provider_id(text)?),
+        };
+        let query = format!("connections {:?} {:?}", request.subject.as_ref().map(key), request.provider);
+        let after = match request.page_token.as_str() {
+            "" => None,
+            token => {
+                let parts = paging::read_token(&query, token, 1)?;
+                Some(convert::connection_id("page_token", &parts[0])?)
+            }
+        };
+        let mut listed = match (&principal.workload, &request.subject, &request.assertion) {
+            // A workload with its user's assertion sees what it may use.
+            (Some(_), None, Some(assertion)) => {
+                let assertion = assertion.clone();
+                list_connections::of_workload(&self.0, &principal.caller()?, &assertion, provider.as_ref()).await?
+            }
+            (_, subject, assertion) => {
+                let subject = subject.as_ref().map(|s| convert::subject("subject", s)).transpose()?;
+                let actor = self.admin(principal, assertion.as_deref()).await?;
+                match subject {
+                    Some(subject) => list_connections::of_subject(&self.0, &subject, provider.as_ref()).await?,
+                    None => self.of_actors_tenant(&actor, after.as_ref(), limit).await?,
+                }
+            }
+        };
+        listed.sort_by(|a, b| a.connection.id.cmp(&b.connection.id));
+        listed.retain(|one| after.as_ref().is_none_or(|after| one.connection.id > *after));
+        let more = listed.len() > limit as usize;
+        listed.truncate(limit as usize);
+        let next_page_token = match listed.last() {
+            Some(last) if more => paging::token(&query, &[last.connection.id.as_str()]),
+            _ => String::new(),
+        };
+        let connections = listed.iter().map(convert::connection).collect();
+        Ok(v1::ListConnectionsResponse { connections, next_page_token })
+    }
+
+    /// An administrator without a subject filter sees their own tenant; a workload administrator the only one, or names a subject.
+    async fn of_actors_tenant(
+        &self,
+        actor: &Actor,
+        after: Option<&ConnectionId>,
+        limit: u32,
+    ) -> Result<Vec<Listed>, Refusal> {
+        let tenant = match actor {
+            Actor::Person(person, _) => person.subject.tenant.clone(),
+            Actor::Workload(_) => match &self.0.settings.tenants[..] {
+                [only] => only.clone(),
+                _ => return Err(Refusal::invalid("subject", "There are several tenants: name a subject.")),
+            },
+        };
+        list_connections::of_tenant(&self.0, &tenant, after, limit + 1).await
+    }
+
+    async fn get(&self, principal: Principal, request: v1::GetConnectionRequest) -> Result<Listed, Refusal> {
+        let id = convert::connection_id("connection_id", &request.connection_id)?;
+        if let (Some(_), Some(assertion)) = (&principal.workload, &request.assertion) {
+            let assertion = assertion.clone();
+            let own = list_connections::of_workload(&self.0, &principal.caller()?, &assertion, None).await?;
+            let found = own.into_iter().find(|one| one.connection.id == id);
+            return found.ok_or_else(|| Refusal::new(Reason::NotFound));
+        }
+        self.admin(principal, request.assertion.as_deref()).await?;
+        list_connections::by_id(&self.0, &id).await
+    }
+
+    async fn revoke(
+        &self,
+        principal: Principal,
+        request: v1::RevokeConnectionRequest,
+    ) -> Result<v1::RevokeConnectionResponse, Refusal> {
+        let id = convert::connection_id("connection_id", &request.connection_id)?;
+        let why = super::admin::why(&request.reason)?;
+        let actor = self.admin(principal, request.assertion.as_deref()).await?;
+        let listed = list_connections::by_id(&self.0, &id).await?;
+        let mut draft = actor.draft(&self.0, EventKind::ConnectionRevoked, Outcome::Allowed);
+        draft.purpose = why;
+        let done = revoke_connection(&self.0, actor.call(), listed.connection, draft).await?;
+        let listed = list_connections::by_id(&self.0, &id).await?;
+        let epoch = self.0.audit.rules().epoch();
+        Ok(v1::RevokeConnectionResponse {
+            connection: Some(convert::connection(&listed)),
+            provider_revocation: provider_revocation(done.at_provider).into(),
+            outstanding_grants_expire_time: done.outstanding_until.map(convert::timestamp),
+            outstanding_grants_never_expire: never_end(&done),
+            revocation_epoch: u64::try_from(epoch).unwrap_or(0),
+        })
+    }
+
+    async fn withdraw(
+        &self,
+        principal: Principal,
+        request: v1::WithdrawApprovalRequest,
+    ) -> Result<v1::WithdrawApprovalResponse, Refusal> {
+        let id = convert::connection_id("connection_id", &request.connection_id)?;
+        let caller = principal.caller()?;
+        let assertion = request.assertion.ok_or_else(|| Refusal::new(Reason::AssertionMissing))?;
+        let own = list_connections::of_workload(&self.0, &caller, &assertion, None).await?;
+        let found = own.into_iter().find(|one| one.connection.id == id);
+        let connection = found.ok_or_else(|| Refusal::new(Reason::NotFound))?.connection;
+        let mut draft = caller.draft(&*self.0.rng, EventKind::ApprovalWithdrawn, Outcome::Allowed);
+        if let crate::domain::Owner::Subject(subject) = &connection.owner {
+            draft = caller.call.about(draft, subject, None);
+        }
+        withdraw_approval(&self.0, &caller.call, &connection, caller.id(), draft).await?;
+        let epoch = self.0.audit.rules().epoch();
+        Ok(v1::WithdrawApprovalResponse { revocation_epoch: u64::try_from(epoch).unwrap_or(0) })
+    }
+
+    async fn admin(&self, principal: Principal, assertion: Option<&str>) -> Result<Actor, Refusal> {
+        let assertion = assertion.filter(|text| !text.is_empty());
+        authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::ConnectionsAdmin).await
+    }
+}
+
+fn key(subject: &v1::Subject) -> [&str; 3] {
+    [&subject.tenant, &subject.realm, &subject.subject]
+}
+
+fn never_end(done: &Disconnected) -> bool {
+    done.at_provider != AtProvider::Revoked && done.outstanding_until.is_none()
+}
+
+fn provider_revocation(at_provider: AtProvider) -> v1::ProviderRevocation {
+    match at_provider {
+        AtProvider::Revoked => v1::ProviderRevocation::Revoked,
+        AtProvider::Unsupported => v1::ProviderRevocation::Unsupported,
+        AtProvider::FailedWillRetry => v1::ProviderRevocation::FailedWillRetry,
+    }
+}

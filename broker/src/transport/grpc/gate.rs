@@ -1,0 +1,203 @@
+//! The gate every RPC passes: table, limit, credential; in this order, cheapest first (design §6).
+
+use super::{
+    super::{bucket::Buckets, listener::Peer},
+    status::to_status,
+    table::{self, GateRow, Limit, Who},
+};
+use crate::{
+    audit::Deadline,
+    domain::{Reason, Refusal},
+    identity::VerifiedWorkload,
+    usecase::{Call, Caller, Rooms},
+};
+use http::{Request, Response, header::AUTHORIZATION};
+use ring::digest;
+use std::{
+    future::Future,
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::sync::Semaphore;
+use tonic::{Status, body::Body};
+use tower::{Layer, Service};
+
+/// Credentials being verified at once; more are shed before any signature work.
+const VERIFICATIONS: usize = 64;
+/// A call without a deadline of its own gets this one.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What the gate established. Handlers take it from the request's extensions.
+#[derive(Clone)]
+pub struct Principal {
+    /// The workload, where a credential was shown.
+    pub workload: Option<VerifiedWorkload>,
+    /// Facts of the call.
+    pub call: Call,
+}
+
+impl Principal {
+    /// Of a request that passed the gate.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`]: a handler was reached around the gate.
+    pub fn of<T>(request: &tonic::Request<T>) -> Result<Self, Status> {
+        request.extensions().get::<Self>().cloned().ok_or_else(|| to_status(&Refusal::new(Reason::Internal)))
+    }
+
+    /// The calling workload.
+    ///
+    /// # Errors
+    /// [`Reason::WorkloadCredentialMissing`].
+    pub fn caller(self) -> Result<Caller, Refusal> {
+        let workload = self.workload.ok_or_else(|| Refusal::new(Reason::WorkloadCredentialMissing))?;
+        Ok(Caller { workload, call: self.call })
+    }
+}
+
+/// Puts the gate before every service.
+#[derive(Clone)]
+pub struct GateLayer(Arc<Gate>);
+
+struct Gate {
+    rooms: Arc<Rooms>,
+    buckets: Buckets,
+    verifications: Semaphore,
+}
+
+impl GateLayer {
+    /// The gate of one listener.
+    pub fn new(rooms: Arc<Rooms>) -> Self {
+        let buckets = Buckets::new(Arc::clone(&rooms.clock), 100_000);
+        Self(Arc::new(Gate { rooms, buckets, verifications: Semaphore::new(VERIFICATIONS) }))
+    }
+}
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gated<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Gated { gate: Arc::clone(&self.0), inner }
+    }
+}
+
+/// A service behind the gate.
+#[derive(Clone)]
+pub struct Gated<S> {
+    gate: Arc<Gate>,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Gated<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let gate = Arc::clone(&self.gate);
+        // The clone takes our place; what was polled ready serves this request.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        Box::pin(async move {
+            match gate.admit(&request).await {
+                Ok(Some(principal)) => {
+                    request.extensions_mut().insert(principal);
+                }
+                Ok(None) => {}
+                Err(refusal) => return Ok(to_status(&refusal).into_http()),
+            }
+            inner.call(request).await
+        })
+    }
+}
+
+impl Gate {
+    async fn admit(&self, request: &Request<Body>) -> Result<Option<Principal>, Refusal> {
+        let peer = request.extensions().get::<Option<Peer>>().copied().flatten().map(|peer| peer.address.ip());
+        let admitted = self.try_admit(request, peer).await;
+        if let Err(refusal) = &admitted {
+            self.rooms.refusals.count("grpc", refusal.reason, peer, self.rooms.clock.now());
+        }
+        admitted
+    }
+
+    async fn try_admit(&self, request: &Request<Body>, peer: Option<IpAddr>) -> Result<Option<Principal>, Refusal> {
+        let row = table::find(request.uri().path()).ok_or_else(|| Refusal::new(Reason::MethodNotAllowed))?;
+        if row.who == Who::Anyone {
+            return Ok(None);
+        }
+        let credential = match request.headers().get(AUTHORIZATION).map(|value| value.to_str()) {
+            None => None,
+            Some(Ok(text)) => Some(text),
+            Some(Err(_)) => return Err(Refusal::new(Reason::WorkloadCredentialInvalid)),
+        };
+        self.limit(row, credential, peer)?;
+        let call = Call {
+            client_address: peer.map(|ip| ip.to_string()),
+            trace_id: trace_id(request),
+            deadline: Deadline::after(timeout(request).unwrap_or(DEFAULT_DEADLINE).min(DEFAULT_DEADLINE)),
+        };
+        if credential.is_none() && row.who == Who::WorkloadOrPerson {
+            return Ok(Some(Principal { workload: None, call }));
+        }
+        let _turn = self.verifications.try_acquire().map_err(|_| {
+            Refusal::new(Reason::Overloaded).retry_after(Duration::from_millis(100))
+        })?;
+        let workload = self.rooms.identity.workload(credential).await?;
+        Ok(Some(Principal { workload: Some(workload), call }))
+    }
+
+    fn limit(&self, row: &GateRow, credential: Option<&str>, peer: Option<IpAddr>) -> Result<(), Refusal> {
+        let Limit::PerCaller(rate) = row.limit else { return Ok(()) };
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(row.method.as_bytes());
+        match (credential, peer) {
+            (Some(credential), _) => context.update(credential.as_bytes()),
+            (None, Some(IpAddr::V4(ip))) => context.update(&ip.octets()),
+            // One IPv6 customer is a /64.
+            (None, Some(IpAddr::V6(ip))) => context.update(&ip.octets()[..8]),
+            (None, None) => {}
+        }
+        let mut key = [0; 32];
+        key.copy_from_slice(context.finish().as_ref());
+        self.buckets.take(key, rate).map_err(|wait| Refusal::new(Reason::RateLimited).retry_after(wait))
+    }
+}
+
+/// The trace id of a W3C `traceparent` header.
+fn trace_id(request: &Request<Body>) -> Option<String> {
+    let header = request.headers().get("traceparent")?.to_str().ok()?;
+    let id = header.split('-').nth(1)?;
+    let ok = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    ok.then(|| id.to_owned())
+}
+
+/// The `grpc-timeout` header: at most eight digits and a unit.
+fn timeout(request: &Request<Body>) -> Option<Duration> {
+    let text = request.headers().get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(number * 3600),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}

@@ -1,0 +1,64 @@
+//! The gRPC listener: the gate, then one file per service.
+
+mod admin;
+mod audit;
+mod connections;
+mod consents;
+mod convert;
+mod gate;
+mod grants;
+mod paging;
+mod status;
+mod table;
+
+pub use gate::{GateLayer, Principal};
+pub use status::to_status;
+pub use table::{GATE, GateRow, Limit, Who};
+
+use crate::usecase::Rooms;
+use broker_proto::v1::{
+    admin_service_server::AdminServiceServer, audit_service_server::AuditServiceServer,
+    connection_service_server::ConnectionServiceServer, consent_service_server::ConsentServiceServer,
+    grant_service_server::GrantServiceServer,
+};
+use std::{sync::Arc, time::Duration};
+use tonic::service::Routes;
+
+/// Largest request message, in bytes: an assertion of 16 KiB and what goes with it.
+const MAX_MESSAGE: usize = 64 * 1024;
+
+/// Every service behind the gate, with health and reflection.
+pub fn services(rooms: &Arc<Rooms>) -> (Routes, tonic_health::server::HealthReporter) {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(broker_proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the compiled contract is a valid descriptor set");
+    let service = |rooms: &Arc<Rooms>| Arc::clone(rooms);
+    let routes = Routes::new(health)
+        .add_service(reflection)
+        .add_service(
+            GrantServiceServer::new(grants::Grants(service(rooms))).max_decoding_message_size(MAX_MESSAGE),
+        )
+        .add_service(
+            ConsentServiceServer::new(consents::Consents(service(rooms))).max_decoding_message_size(MAX_MESSAGE),
+        )
+        .add_service(
+            ConnectionServiceServer::new(connections::Connections(service(rooms)))
+                .max_decoding_message_size(MAX_MESSAGE),
+        )
+        .add_service(AuditServiceServer::new(audit::Audit(service(rooms))).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(AdminServiceServer::new(admin::Admin(service(rooms))).max_decoding_message_size(MAX_MESSAGE));
+    (routes, reporter)
+}
+
+/// HTTP/2 limits (AV2).
+pub fn server() -> tonic::transport::Server {
+    tonic::transport::Server::builder()
+        .max_concurrent_streams(256)
+        .http2_max_header_list_size(24 * 1024)
+        .http2_max_pending_accept_reset_streams(Some(32))
+        .http2_keepalive_interval(Some(Duration::from_secs(60)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+}

@@ -1,0 +1,82 @@
+//! Who calls an RPC for auditors and operators: a person by assertion, or a workload by its roles.
+
+use super::{Call, Caller, Rooms};
+use crate::{
+    domain::{EventDraft, EventKind, Names, Outcome, Reason, Refusal},
+    identity::{VerifiedAssertion, VerifiedWorkload},
+    policy::{self, RpcAction},
+};
+
+/// A verified caller of such an RPC.
+pub enum Actor {
+    /// A declared workload with roles.
+    Workload(Caller),
+    /// A person with an assertion for the broker itself.
+    Person(Box<VerifiedAssertion>, Call),
+}
+
+impl Actor {
+    /// Facts of the call.
+    pub fn call(&self) -> &Call {
+        match self {
+            Self::Workload(caller) => &caller.call,
+            Self::Person(_, call) => call,
+        }
+    }
+
+    /// An event about this call.
+    pub fn draft(&self, rooms: &Rooms, kind: EventKind, outcome: Outcome) -> EventDraft {
+        match self {
+            Self::Workload(caller) => caller.draft(&*rooms.rng, kind, outcome),
+            Self::Person(person, call) => {
+                let draft = call.draft(&*rooms.rng, kind, outcome);
+                call.about(draft, &person.subject, person.label.as_deref())
+            }
+        }
+    }
+
+    fn names(&self) -> Names {
+        match self {
+            Self::Workload(caller) => Names { workload: Some(caller.id().clone()), ..Names::default() },
+            Self::Person(person, _) => Names {
+                tenant: Some(person.subject.tenant.clone()),
+                subject: Some(person.subject.clone()),
+                issuer: Some(person.issuer.clone()),
+                ..Names::default()
+            },
+        }
+    }
+}
+
+/// Establishes who calls and asks policy whether they may. A refusal of a known caller is recorded.
+///
+/// # Errors
+/// [`Reason::AssertionMissing`] without any credential; the verifier's; [`Reason::Blocked`]; [`Reason::RoleMissing`].
+pub async fn authorize(
+    rooms: &Rooms,
+    workload: Option<VerifiedWorkload>,
+    assertion: Option<&str>,
+    call: Call,
+    action: RpcAction,
+) -> Result<Actor, Refusal> {
+    let actor = match (assertion, workload) {
+        (Some(token), _) => Actor::Person(Box::new(rooms.identity.person(token).await?), call),
+        (None, Some(workload)) => Actor::Workload(Caller { workload, call }),
+        (None, None) => return Err(Refusal::new(Reason::AssertionMissing)),
+    };
+    let allowed = rooms.not_blocked(&actor.names()).and_then(|_| {
+        let caller = match &actor {
+            Actor::Workload(caller) => policy::Caller::Workload { id: caller.id(), roles: caller.workload.roles() },
+            Actor::Person(person, _) => policy::Caller::Person { subject: &person.subject, roles: &person.roles },
+        };
+        Ok(rooms.policy.allows(&caller, action)?)
+    });
+    match allowed {
+        Ok(_) => Ok(actor),
+        Err(refusal) => {
+            let mut draft = actor.draft(rooms, EventKind::CallDenied, Outcome::Denied);
+            draft.detail.insert("action", action.as_str().into());
+            Err(super::record_denial(rooms, actor.call(), draft, refusal).await)
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The user says yes: leave for the provider, or, where only their word was missing, done.
+
+use super::{Rooms, Visitor, open_consent, own};
+use crate::{
+    connection::own_connections,
+    domain::{
+        Approval, ApprovalId, ApprovedBy, Connection, ConnectionId, ConnectionState, Consent, ConsentReason, Entry,
+        EventKind, Outcome, PkceVerifier, Reason, Refusal, ScopeSet, SecretString, Write, provider::Pkce,
+    },
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::digest;
+use url::Url;
+
+/// What follows the yes.
+#[derive(Debug)]
+pub enum Approved {
+    /// The browser leaves for the provider.
+    Leave(Url),
+    /// The approval stands; nothing more to do.
+    Completed,
+}
+
+/// Approves a consent. `chosen` names the account for [`ConsentReason::ChooseAccount`].
+///
+/// # Errors
+/// [`Reason::NotFound`] for a foreign or unknown link; [`Reason::Conflict`] when it is over; the store's.
+pub async fn approve_consent(
+    rooms: &Rooms,
+    visitor: &Visitor,
+    handle: &str,
+    chosen: Option<ConnectionId>,
+) -> Result<Approved, Refusal> {
+    let found = open_consent::find_by_handle(rooms, handle).await?;
+    let consent = own(rooms, visitor, found).await?.ok_or_else(|| Refusal::new(Reason::NotFound))?;
+    let epoch = rooms.audit.rules().epoch();
+    if consent.reason.needs_provider() {
+        leave(rooms, visitor, consent, epoch).await
+    } else {
+        complete(rooms, visitor, consent, chosen, epoch).await
+    }
+}
+
+async fn leave(rooms: &Rooms, visitor: &Visitor, consent: Consent, epoch: i64) -> Result<Approved, Refusal> {
+    let browser_hash = visitor.browser_hash.ok_or_else(|| Refusal::new(Reason::ConsentOtherBrowser))?;
+    let spec = rooms.provider(&consent.provider)?;
+    let state = random_token(rooms);
+    let verifier = random_token(rooms);
+    let challenge = match spec.pkce {
+        Pkce::S256 => Some(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))),
+        Pkce::Off => None,
+    };
+    let redirect_uri = rooms.redirect_uri(&spec.id);
+    let url = rooms.engine.authorize_url(spec, &redirect_uri, &state, challenge.as_deref(), &consent.provider_scopes);
+    let key = consent.record_key();
+    let sealed = rooms.vault.seal::<PkceVerifier>(&key, SecretString::from(verifier)).await?;
+    let expected_version = consent.version;
+    let draft = visitor.draft_about(rooms, EventKind::ConsentApproved, Outcome::Allowed, &consent);
+    let names = visitor.names(&consent);
+    let next = consent.approve(super::request::sha256(state.as_bytes()), browser_hash, sealed)?;
+    let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
+    rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, visitor.call.deadline).await?;
+    Ok(Approved::Leave(url))
+}
+
+async fn complete(
+    rooms: &Rooms,
+    visitor: &Visitor,
+    consent: Consent,
+    chosen: Option<ConnectionId>,
+    epoch: i64,
+) -> Result<Approved, Refusal> {
+    let connection = target(rooms, &consent, chosen).await?;
+    if !consent.scopes.is_subset(&connection.scopes) {
+        return Err(Refusal::new(Reason::Conflict));
+    }
+    let mut effect = Vec::new();
+    let approval = put_approval(rooms, &consent, &connection, &consent.scopes, epoch, &mut effect).await?;
+    let mut names = visitor.names(&consent);
+    names.connection = Some(connection.id.clone());
+    let mut draft = visitor.draft_about(rooms, EventKind::ConsentCompleted, Outcome::Allowed, &consent);
+    draft.connection = Some(connection.id.clone());
+    draft.approval = Some(approval);
+    draft.scopes_granted = consent.scopes.clone();
+    draft.personal.account_label = Some(connection.account.label.clone());
+    let expected_version = consent.version;
+    let next = consent.complete_without_provider(connection.id)?;
+    effect.insert(0, Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version });
+    rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, visitor.call.deadline).await?;
+    Ok(Approved::Completed)
+}
+
+/// The connection a yes is about: the consent's own, or the one chosen among the person's own.
+async fn target(rooms: &Rooms, consent: &Consent, chosen: Option<ConnectionId>) -> Result<Connection, Refusal> {
+    let wanted = match consent.reason {
+        ConsentReason::ChooseAccount => chosen.ok_or_else(|| Refusal::invalid("connection", "Choose an account."))?,
+        _ => consent.connection.clone().ok_or_else(|| Refusal::new(Reason::Conflict))?,
+    };
+    let rules = rooms.audit.rules();
+    let provider = Some(&consent.provider);
+    let (own, _) = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
+    let found = own.into_iter().map(|(connection, _)| connection).find(|connection| connection.id == wanted);
+    found.filter(|c| c.state == ConnectionState::Active).ok_or_else(|| Refusal::new(Reason::Conflict))
+}
+
+/// Adds the writes that make `connection` the workload's default account with an approval for `scopes`.
+pub(super) async fn put_approval(
+    rooms: &Rooms,
+    consent: &Consent,
+    connection: &Connection,
+    scopes: &ScopeSet,
+    epoch: i64,
+    effect: &mut Vec<Write>,
+) -> Result<ApprovalId, Refusal> {
+    let key = rooms.row_key();
+    let tenant = connection.owner.tenant();
+    let earlier = rooms.store.approvals.find(tenant, &connection.id, &consent.workload).await?;
+    // The version guards the replacement even of a row that fails its check: what it says otherwise does not count.
+    let expected_version = earlier.as_ref().map(|tagged| tagged.stored_parts().0.version);
+    let checked = earlier.and_then(|tagged| tagged.check(&key).ok());
+    let standing = checked.as_ref().filter(|a| a.is_active());
+    let approval = Approval {
+        id: ApprovalId::random(&*rooms.rng),
+        tenant: tenant.clone(),
+        connection: connection.id.clone(),
+        workload: consent.workload.clone(),
+        scopes: standing.map_or_else(|| scopes.clone(), |a| a.scopes.union(scopes)),
+        by: ApprovedBy::User,
+        default_account: true,
+        withdrawn_at: None,
+        version: expected_version.unwrap_or(0).saturating_add(1),
+        born_epoch: epoch,
+        created_at: rooms.clock.now(),
+    };
+    let id = approval.id.clone();
+    effect.push(Write::PutApproval { row: key.tag(approval), expected_version });
+    no_longer_default(rooms, consent, connection, effect).await?;
+    Ok(id)
+}
+
+/// At most one account is a workload's default.
+async fn no_longer_default(
+    rooms: &Rooms,
+    consent: &Consent,
+    chosen: &Connection,
+    effect: &mut Vec<Write>,
+) -> Result<(), Refusal> {
+    let key = rooms.row_key();
+    let rules = rooms.audit.rules();
+    let provider = Some(&consent.provider);
+    let (own, _) = own_connections(&rooms.store, &key, &rules, &consent.subject, provider).await?;
+    for (other, _) in own.iter().filter(|(other, _)| other.id != chosen.id) {
+        let found = rooms.store.approvals.find(other.owner.tenant(), &other.id, &consent.workload).await?;
+        let Some(approval) = found.and_then(|tagged| tagged.check(&key).ok()) else { continue };
+        if approval.is_active() && approval.default_account {
+            let expected_version = Some(approval.version);
+            let row = Approval { default_account: false, version: approval.version + 1, ..approval };
+            effect.push(Write::PutApproval { row: key.tag(row), expected_version });
+        }
+    }
+    Ok(())
+}
+
+/// 256 random bits in base64url.
+fn random_token(rooms: &Rooms) -> String {
+    let mut bytes = [0; 32];
+    rooms.rng.fill(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
+}

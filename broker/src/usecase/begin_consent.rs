@@ -1,0 +1,109 @@
+//! The user has to act first: a consent is created or found, recorded, and its link answered.
+
+use super::issue_grant::{Ask, ConsentLink, Failed, GrantOutcome};
+use crate::{
+    connection::Need,
+    consent::{self, Asking},
+    domain::{Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, Outcome, Reason, Refusal, Write},
+};
+
+/// Answers with a link. The same open need always gets the same link (CO1).
+pub(super) async fn begin_consent(ask: &Ask<'_>, need: Need, about: &EventDraft) -> Result<GrantOutcome, Failed> {
+    for _ in 0..3 {
+        let (consent, write) = match open_consent(ask, &need).await? {
+            Some(found) => retarget(ask, found, &need),
+            None => create(ask, &need).await?,
+        };
+        let mut draft = about.clone();
+        draft.outcome = Outcome::ConsentRequired;
+        draft.consent = Some(consent.id.clone());
+        draft.reason = need.quarantined.then_some(Reason::RecordQuarantined);
+        draft.detail.insert("consent_reason", need.reason.as_str().into());
+        let raced = write.is_some();
+        let effect = write.into_iter().collect();
+        let entry = Entry { names: ask.names.clone(), epoch: ask.epoch, effect, ..Entry::note(draft) };
+        match ask.rooms.audit.note(entry, ask.caller.call.deadline).await {
+            Ok(_) => return Ok(answer(ask, consent, need)),
+            // Somebody created the same need at the same moment: use theirs.
+            Err(crate::audit::Refused::NotApplied) if raced => {}
+            Err(refused) => return Err(Failed::Recorded(refused.into())),
+        }
+    }
+    Err(Refusal::new(Reason::Conflict).into())
+}
+
+async fn open_consent(ask: &Ask<'_>, need: &Need) -> Result<Option<Consent>, Refusal> {
+    let rooms = ask.rooms;
+    let subject = &ask.assertion.subject;
+    let now = rooms.clock.now();
+    let found = rooms.store.consents.open_need(subject, ask.caller.id(), &ask.spec.id, &need.scopes, now).await?;
+    match found {
+        Some(tagged) => Ok(Some(tagged.check(&rooms.row_key())?)),
+        None => Ok(None),
+    }
+}
+
+/// An open consent whose reason is no longer the true one is set right while nobody has acted on it.
+fn retarget(ask: &Ask<'_>, found: Consent, need: &Need) -> (Consent, Option<Write>) {
+    let connection = need.connection.as_ref().map(|c| c.id.clone());
+    let stale = found.reason != need.reason || found.connection != connection;
+    if !stale || !matches!(found.state, ConsentState::Pending) {
+        return (found, None);
+    }
+    let fresh = consent::draft(found.id.clone(), &asking(ask), need);
+    let expected_version = found.version;
+    let consent = Consent {
+        version: expected_version + 1,
+        created_at: found.created_at,
+        expires_at: found.expires_at,
+        mismatches: found.mismatches,
+        ..fresh
+    };
+    let row = ask.rooms.row_key().tag(consent.clone());
+    (consent, Some(Write::UpdateConsent { row, expected_version }))
+}
+
+async fn create(ask: &Ask<'_>, need: &Need) -> Result<(Consent, Option<Write>), Refusal> {
+    let rooms = ask.rooms;
+    let open = rooms.store.consents.count_open(&ask.assertion.subject, rooms.clock.now()).await?;
+    if open >= rooms.settings.max_open_consents {
+        return Err(Refusal::new(Reason::TooManyConsents).retry_after(rooms.settings.consent_lifetime));
+    }
+    let consent = consent::draft(ConsentId::random(&*rooms.rng), &asking(ask), need);
+    let handle_hash = consent::link_hash(&rooms.keys.consent_handle(&consent.id));
+    let row = rooms.row_key().tag(consent.clone());
+    Ok((consent, Some(Write::InsertConsent { row, handle_hash })))
+}
+
+fn asking<'a>(ask: &'a Ask<'_>) -> Asking<'a> {
+    Asking {
+        subject: &ask.assertion.subject,
+        workload: ask.caller.id(),
+        provider: &ask.spec.id,
+        tool: &ask.request.tool,
+        purpose: &ask.request.purpose,
+        now: ask.rooms.clock.now(),
+        lifetime: ask.rooms.settings.consent_lifetime,
+        epoch: ask.epoch,
+    }
+}
+
+fn answer(ask: &Ask<'_>, consent: Consent, need: Need) -> GrantOutcome {
+    let url = ask.rooms.consent_url(&consent.id);
+    let sentence = sentence(need.reason, &ask.rooms.workload_name(ask.caller.id()), &ask.spec.display_name);
+    GrantOutcome::ConsentRequired(Box::new(ConsentLink { consent, url, missing: need.missing, sentence }))
+}
+
+/// One sentence for the user.
+pub fn sentence(reason: ConsentReason, server: &str, provider: &str) -> String {
+    match reason {
+        ConsentReason::NotConnected => format!("Connect your {provider} account so that {server} can use it for you."),
+        ConsentReason::ScopesMissing => format!("{server} needs more access to your {provider} account than it has."),
+        ConsentReason::NotApproved => format!("Allow {server} to use your connected {provider} account."),
+        ConsentReason::WiderThanApproved => {
+            format!("{provider} can only give {server} more access than you allowed; decide whether that is all right.")
+        }
+        ConsentReason::ChooseAccount => format!("Choose which {provider} account {server} may use."),
+        ConsentReason::ReauthRequired => format!("Connect your {provider} account again: the old connection has ended."),
+    }
+}

@@ -1,0 +1,35 @@
+//! Block stops someone or something until lifted; immediate on every replica (RV3, ID11).
+
+use super::{Actor, Rooms};
+use crate::domain::{Entry, EventKind, Outcome, Refusal, RuleKind, Target, Write};
+
+/// Sets or lifts a block; answers with the revocation epoch at which it holds.
+///
+/// # Errors
+/// The audit log's: an acknowledged block is committed (RV4).
+pub async fn block(
+    rooms: &Rooms,
+    actor: &Actor,
+    kind: RuleKind,
+    target: Target,
+    why: &str,
+) -> Result<i64, Refusal> {
+    let event = if kind == RuleKind::Lift { EventKind::BlockLifted } else { EventKind::BlockSet };
+    let mut draft = actor.draft(rooms, event, Outcome::Allowed);
+    draft.detail.insert("target_kind", target.kind().into());
+    match &target {
+        // A person appears as a pseudonym: the event is about them.
+        Target::Subject(subject) => {
+            let pseudonym = rooms.keys.pseudonym(subject).await?;
+            draft.detail.insert("target", pseudonym.into());
+        }
+        other => {
+            draft.detail.insert("target", other.name().into());
+        }
+    }
+    draft.purpose = why.to_owned();
+    let effect = vec![Write::AddRule { kind, target }];
+    rooms.audit.note(Entry { effect, ..Entry::note(draft) }, actor.call().deadline).await?;
+    // The writer applied the rule before it answered.
+    Ok(rooms.audit.rules().epoch())
+}

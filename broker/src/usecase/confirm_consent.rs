@@ -1,0 +1,166 @@
+//! The person confirms the provider account: what waited sealed becomes a connection and an approval (CO11).
+
+use super::{Rooms, Visitor, approve_consent::put_approval, open_consent, own};
+use crate::{
+    connection::own_connections,
+    domain::{
+        Connection, ConnectionId, ConnectionState, Consent, ConsentState, Entry, EventKind, Outcome, Owner, Reason,
+        Refusal, RowKey, SecretKind, SecretRow, Write, consent::Obtained,
+    },
+};
+
+/// Confirms that the account shown is to be attached.
+///
+/// # Errors
+/// [`Reason::NotFound`] for a foreign or unknown link; [`Reason::ConsentOtherBrowser`]; [`Reason::Conflict`] when there
+/// is nothing to confirm; the store's.
+pub async fn confirm_consent(rooms: &Rooms, visitor: &Visitor, handle: &str) -> Result<(), Refusal> {
+    let found = open_consent::find_by_handle(rooms, handle).await?;
+    let consent = own(rooms, visitor, found).await?.ok_or_else(|| Refusal::new(Reason::NotFound))?;
+    let ConsentState::AwaitingConfirmation { browser_hash, obtained, .. } = consent.state.clone() else {
+        return Err(Refusal::new(Reason::Conflict));
+    };
+    if visitor.browser_hash != Some(browser_hash) {
+        return Err(Refusal::new(Reason::ConsentOtherBrowser));
+    }
+    let epoch = rooms.audit.rules().epoch();
+    let mut effect = Vec::new();
+    let connection = put_connection(rooms, &consent, &obtained, epoch, &mut effect).await?;
+    // Fewer scopes than asked for: the approval says what there is (CO10).
+    let scopes = consent.scopes.intersection(&obtained.scopes);
+    let approval = put_approval(rooms, &consent, &connection, &scopes, epoch, &mut effect).await?;
+
+    let mut names = visitor.names(&consent);
+    names.connection = Some(connection.id.clone());
+    let mut draft = visitor.draft_about(rooms, EventKind::ConsentCompleted, Outcome::Allowed, &consent);
+    draft.connection = Some(connection.id.clone());
+    draft.approval = Some(approval);
+    draft.scopes_granted = scopes;
+    draft.personal.account_label = Some(connection.account.label.clone());
+    draft.personal.account_id = Some(connection.account.id.clone());
+    let expected_version = consent.version;
+    let (next, _) = consent.confirm(connection.id)?;
+    effect.insert(0, Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version });
+    rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, visitor.call.deadline).await?;
+    Ok(())
+}
+
+/// The person's connection for this very account, renewed, or a new one. A different account is never swapped in.
+async fn put_connection(
+    rooms: &Rooms,
+    consent: &Consent,
+    obtained: &Obtained,
+    epoch: i64,
+    effect: &mut Vec<Write>,
+) -> Result<Connection, Refusal> {
+    let key = rooms.row_key();
+    let rules = rooms.audit.rules();
+    let provider = Some(&consent.provider);
+    let (own, _) = own_connections(&rooms.store, &key, &rules, &consent.subject, provider).await?;
+    let same = own.into_iter().map(|(c, _)| c).find(|c| c.account.id == obtained.account.id);
+    let mut generation = 0;
+    let connection = match same {
+        Some(earlier) => match highest_generation(rooms, &key, &earlier).await? {
+            Some(highest) => {
+                generation = highest;
+                renew(earlier, obtained, &key, effect)
+            }
+            // A token of it failed its check: the connection is retired and replaced (VA9).
+            None => {
+                retire(earlier, &key, effect);
+                create(rooms, consent, obtained, epoch, effect)?
+            }
+        },
+        None => create(rooms, consent, obtained, epoch, effect)?,
+    };
+    put_secrets(rooms, consent, obtained, &connection, generation + 1, effect).await?;
+    Ok(connection)
+}
+
+async fn highest_generation(rooms: &Rooms, key: &RowKey, connection: &Connection) -> Result<Option<i64>, Refusal> {
+    let mut highest = 0;
+    for tagged in rooms.store.connections.secrets(&connection.id).await? {
+        match tagged.check(key) {
+            Ok(row) => highest = highest.max(row.generation),
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(Some(highest))
+}
+
+fn renew(earlier: Connection, obtained: &Obtained, key: &RowKey, effect: &mut Vec<Write>) -> Connection {
+    let expected_version = earlier.version;
+    let connection = Connection {
+        state: ConnectionState::Active,
+        scopes: obtained.scopes.clone(),
+        account: obtained.account.clone(),
+        version: expected_version + 1,
+        ..earlier
+    };
+    effect.push(Write::UpdateConnection { row: key.tag(connection.clone()), expected_version });
+    effect.push(Write::DeleteAccessTokens(connection.id.clone()));
+    connection
+}
+
+fn retire(earlier: Connection, key: &RowKey, effect: &mut Vec<Write>) {
+    let expected_version = earlier.version;
+    let row = Connection { state: ConnectionState::Revoked, version: expected_version + 1, ..earlier };
+    effect.push(Write::UpdateConnection { row: key.tag(row), expected_version });
+}
+
+fn create(
+    rooms: &Rooms,
+    consent: &Consent,
+    obtained: &Obtained,
+    epoch: i64,
+    effect: &mut Vec<Write>,
+) -> Result<Connection, Refusal> {
+    let connection = Connection {
+        id: ConnectionId::random(&*rooms.rng),
+        owner: Owner::Subject(consent.subject.clone()),
+        provider: consent.provider.clone(),
+        client_id: rooms.provider(&consent.provider)?.client.id.clone(),
+        account: obtained.account.clone(),
+        state: ConnectionState::Active,
+        scopes: obtained.scopes.clone(),
+        version: 1,
+        born_epoch: epoch,
+        created_at: rooms.clock.now(),
+        expires_at: None,
+    };
+    effect.push(Write::InsertConnection(rooms.row_key().tag(connection.clone())));
+    Ok(connection)
+}
+
+/// From the consent's row to the connection's, sealed to sealed: nothing is shown.
+async fn put_secrets(
+    rooms: &Rooms,
+    consent: &Consent,
+    obtained: &Obtained,
+    connection: &Connection,
+    generation: i64,
+    effect: &mut Vec<Write>,
+) -> Result<(), Refusal> {
+    let key = rooms.row_key();
+    let from = consent.record_key();
+    let obtained_at = rooms.clock.now();
+    let mut put = |kind, envelope: &[u8], expires_at| {
+        effect.push(Write::PutSecret(key.tag(SecretRow {
+            connection: connection.id.clone(),
+            kind,
+            scopes: obtained.scopes.clone(),
+            generation,
+            envelope: envelope.to_vec(),
+            expires_at,
+            obtained_at,
+        })));
+    };
+    let to = connection.access_key(&obtained.scopes, generation);
+    let access = rooms.vault.reseal(&from, &obtained.access, &to).await?;
+    put(SecretKind::Access, access.envelope(), obtained.access_expires_at);
+    if let Some(refresh) = &obtained.refresh {
+        let refresh = rooms.vault.reseal(&from, refresh, &connection.refresh_key(generation)).await?;
+        put(SecretKind::Refresh, refresh.envelope(), None);
+    }
+    Ok(())
+}

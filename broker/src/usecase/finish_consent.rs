@@ -1,0 +1,192 @@
+//! The provider sends the browser back: check who, where and what, redeem the code, keep the tokens sealed (CO2–CO5, CO10).
+
+use super::{Rooms, Visitor, own, request::sha256};
+use crate::{
+    audit::Deadline,
+    consent::words,
+    domain::{
+        AccessToken, Consent, ConsentState, Entry, EventKind, Outcome, PkceVerifier, ProviderId, ProviderSpec, Reason,
+        Refusal, RefreshToken, Sealed, SecretString, Write, consent::Obtained,
+    },
+    policy::{ExchangeCode, Permit},
+    provider::TokenSet,
+};
+use std::sync::Arc;
+
+/// The callback's parameters, unverified.
+pub struct Callback {
+    /// `state`.
+    pub state: String,
+    /// `code`.
+    pub code: Option<SecretString>,
+    /// `iss` (RFC 9207).
+    pub iss: Option<String>,
+    /// `error`.
+    pub error: Option<String>,
+}
+
+/// What the visitor is shown next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// The consent's own page says how it stands.
+    SeeConsent(String),
+    /// It is somebody else's consent: nothing is revealed, nothing stored.
+    SomebodyElses,
+    /// It began in another browser: nothing is stored, it can be begun again from the link (CO3).
+    OtherBrowser,
+}
+
+/// Takes a callback.
+///
+/// # Errors
+/// [`Reason::NotFound`] for a state nobody made; the store's and the audit log's.
+pub async fn finish_consent(
+    rooms: &Arc<Rooms>,
+    visitor: &Visitor,
+    provider: &ProviderId,
+    callback: Callback,
+) -> Result<Finished, Refusal> {
+    let spec = rooms.provider(provider)?;
+    let state_hash = sha256(callback.state.as_bytes());
+    let found = rooms.store.consents.by_state(&state_hash).await?;
+    let found = found.ok_or_else(|| Refusal::new(Reason::NotFound))?.check(&rooms.row_key())?;
+    // One redirect URI per provider: a code of one provider never reaches another's token endpoint (mix-up).
+    if found.provider != *provider {
+        return Err(Refusal::new(Reason::NotFound));
+    }
+    let Some(consent) = own(rooms, visitor, found).await? else { return Ok(Finished::SomebodyElses) };
+    if consent.state.browser_hash().is_some_and(|hash| Some(*hash) != visitor.browser_hash) {
+        return Ok(Finished::OtherBrowser);
+    }
+    let see = Finished::SeeConsent(rooms.keys.consent_handle(&consent.id));
+    // A reload, a double click or a replay: the state is spent, the page shows the outcome.
+    if !matches!(consent.state, ConsentState::Approved { .. }) {
+        return Ok(see);
+    }
+    if rooms.engine.check_iss(spec, callback.iss.as_deref()).is_err() {
+        fail(rooms, visitor, consent, Reason::ConsentIssuerMismatch, None).await?;
+        return Ok(see);
+    }
+    if let Some(error) = callback.error {
+        let reason =
+            if error == "access_denied" { Reason::ConsentDeclined } else { Reason::ProviderUnavailable };
+        fail(rooms, visitor, consent, reason, Some(&error)).await?;
+        return Ok(see);
+    }
+    let Some(code) = callback.code else {
+        fail(rooms, visitor, consent, Reason::ProviderUnavailable, None).await?;
+        return Ok(see);
+    };
+    // Detached: a browser that goes away must not lose what the provider gives for a single-use code.
+    let (rooms, visitor, spec) = (Arc::clone(rooms), visitor.clone(), spec.clone());
+    let task = tokio::spawn(async move { redeem(&rooms, &visitor, &spec, consent, code).await });
+    task.await.map_err(|e| Refusal::new(Reason::Internal).caused_by(e))??;
+    Ok(see)
+}
+
+/// Consumes the state and records the intent in one commit; then, and only then, opens the verifier and calls.
+async fn redeem(
+    rooms: &Rooms,
+    visitor: &Visitor,
+    spec: &ProviderSpec,
+    consent: Consent,
+    code: SecretString,
+) -> Result<(), Refusal> {
+    let epoch = rooms.audit.rules().epoch();
+    let permit: Permit<ExchangeCode> = rooms.policy.exchange_code(&consent)?;
+    let names = visitor.names(&consent);
+    let draft = visitor.draft_about(rooms, EventKind::ConsentExchange, Outcome::Allowed, &consent);
+    let expected_version = consent.version;
+    let (exchanging, verifier) = consent.exchange()?;
+    let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(exchanging.clone()), expected_version }];
+    let entry = Entry { names, epoch, effect, ..Entry::note(draft) };
+    let proof = match rooms.audit.record(permit, entry, visitor.call.deadline).await {
+        Ok(proof) => proof,
+        // The same callback twice at once: the other one goes on.
+        Err(crate::audit::Refused::NotApplied) => return Ok(()),
+        Err(refused) => return Err(refused.into()),
+    };
+    let outcome = exchange(rooms, spec, &exchanging, proof, &verifier, code).await;
+    match outcome {
+        Ok(set) => keep(rooms, visitor, spec, exchanging, set).await,
+        Err(refusal) => fail(rooms, visitor, exchanging, refusal.reason, None).await,
+    }
+}
+
+async fn exchange(
+    rooms: &Rooms,
+    spec: &ProviderSpec,
+    consent: &Consent,
+    proof: crate::audit::Audited<Permit<ExchangeCode>>,
+    verifier: &Sealed<PkceVerifier>,
+    code: SecretString,
+) -> Result<TokenSet, Refusal> {
+    let verifier = rooms.vault.open(proof, verifier).await?;
+    let redirect_uri = rooms.redirect_uri(&spec.id);
+    Ok(rooms.engine.exchange_code(spec, code, &redirect_uri, verifier, &consent.provider_scopes).await?)
+}
+
+/// Seals what was obtained before looking at anything else, then asks the provider whose it is.
+async fn keep(
+    rooms: &Rooms,
+    visitor: &Visitor,
+    spec: &ProviderSpec,
+    consent: Consent,
+    set: TokenSet,
+) -> Result<(), Refusal> {
+    let key = consent.record_key();
+    let access = rooms.vault.seal::<AccessToken>(&key, set.access.clone()).await?;
+    let refresh = match set.refresh {
+        Some(token) => Some(rooms.vault.seal::<RefreshToken>(&key, token).await?),
+        None => None,
+    };
+    let account = match rooms.engine.account(spec, &set.access).await {
+        Ok(account) => account,
+        Err(error) => {
+            let refusal = Refusal::from(error);
+            super::revoke_sealed(rooms, &visitor.call, &consent, refresh.as_ref(), &access).await;
+            return fail(rooms, visitor, consent, refusal.reason, None).await;
+        }
+    };
+    let useful = consent.scopes.intersection(&set.scopes);
+    if useful.is_empty() {
+        super::revoke_sealed(rooms, &visitor.call, &consent, refresh.as_ref(), &access).await;
+        return fail(rooms, visitor, consent, Reason::ConsentScopesReduced, None).await;
+    }
+    let mut draft = visitor.draft_about(rooms, EventKind::ConsentObtained, Outcome::Allowed, &consent);
+    draft.scopes_granted = set.scopes.clone();
+    draft.personal.account_label = Some(account.label.clone());
+    draft.personal.account_id = Some(account.id.clone());
+    draft.detail.insert("refresh_token", refresh.is_some().into());
+    draft.detail.insert("fewer_scopes", (!consent.scopes.is_subset(&set.scopes)).into());
+    draft.detail.insert("wider_scopes", (!set.scopes.is_subset(&consent.provider_scopes)).into());
+    let expected_version = consent.version;
+    let obtained =
+        Obtained { account, scopes: set.scopes, refresh, access, access_expires_at: set.access_expires_at };
+    let next = consent.obtained(obtained)?;
+    let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
+    let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
+    rooms.audit.note(entry, Deadline::none()).await?;
+    Ok(())
+}
+
+async fn fail(
+    rooms: &Rooms,
+    visitor: &Visitor,
+    consent: Consent,
+    reason: Reason,
+    provider_error: Option<&str>,
+) -> Result<(), Refusal> {
+    let declined = reason == Reason::ConsentDeclined;
+    let kind = if declined { EventKind::ConsentDeclined } else { EventKind::ConsentFailed };
+    let mut draft = visitor.draft_about(rooms, kind, Outcome::Failed, &consent);
+    draft.reason = Some(reason);
+    if let Some(error) = provider_error {
+        draft.detail.insert("provider_error", words::tamed(error).into());
+    }
+    let expected_version = consent.version;
+    let next = if declined { consent.decline()? } else { consent.fail(reason)? };
+    let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
+    rooms.audit.note(Entry { effect, ..Entry::note(draft) }, Deadline::none()).await?;
+    Ok(())
+}

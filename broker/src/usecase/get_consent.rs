@@ -1,0 +1,56 @@
+//! How a consent stands: for the workload that asked and nobody else (CO17).
+
+use super::{Caller, Rooms};
+use crate::domain::{Consent, ConsentId, Reason, Refusal};
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+
+/// Longest pause between two looks while watching, where no wake-up comes.
+const POLL: Duration = Duration::from_secs(5);
+
+/// One consent of the calling workload.
+///
+/// # Errors
+/// [`Reason::NotFound`] also for another workload's, or with an assertion another subject's.
+pub async fn get_consent(
+    rooms: &Rooms,
+    caller: &Caller,
+    id: &ConsentId,
+    assertion: Option<&str>,
+) -> Result<Consent, Refusal> {
+    let not_found = || Refusal::new(Reason::NotFound);
+    let subject = match assertion {
+        Some(token) => Some(rooms.identity.assertion(&token.to_owned().into(), &caller.workload).await?.subject),
+        None => None,
+    };
+    let found = rooms.store.consents.by_id(id).await?.ok_or_else(not_found)?.check(&rooms.row_key())?;
+    if found.workload != *caller.id() || subject.is_some_and(|subject| subject != found.subject) {
+        return Err(not_found());
+    }
+    if found.is_expired(rooms.clock.now()) { super::expire(rooms, found).await } else { Ok(found) }
+}
+
+/// Waits until a consent is no longer at `seen_version`.
+///
+/// # Errors
+/// As [`get_consent`].
+pub async fn consent_changed(
+    rooms: &Rooms,
+    caller: &Caller,
+    id: &ConsentId,
+    seen_version: i64,
+) -> Result<Consent, Refusal> {
+    let mut wakeups = rooms.store.wakeups.consents();
+    loop {
+        let consent = get_consent(rooms, caller, id, None).await?;
+        if consent.version != seen_version {
+            return Ok(consent);
+        }
+        let left = consent.expires_at.since(rooms.clock.now()).max(Duration::from_millis(10));
+        // A wake-up for another consent, or none in time, only means looking again.
+        match tokio::time::timeout(left.min(POLL), wakeups.recv()).await {
+            Ok(Err(RecvError::Closed)) => return Err(Refusal::new(Reason::StoreUnavailable)),
+            Ok(Ok(_) | Err(RecvError::Lagged(_))) | Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Somebody signed in opens a consent link: its own person sees it, nobody else learns anything (promise 4).
+
+use super::{Rooms, Visitor};
+use crate::{
+    connection::own_connections,
+    consent,
+    domain::{
+        Account, Connection, ConnectionId, Consent, ConsentReason, ConsentState, Entry, EventKind, Outcome, ProviderSpec,
+        Reason, Refusal, ScopeSet, Write, provider::ScopeSpec,
+    },
+};
+
+/// After this many foreign visits of one link no further event is written (CO2).
+const MAX_MISMATCHES: i64 = 20;
+
+/// What a consent page shows.
+#[derive(Debug)]
+pub struct ConsentView {
+    /// The consent.
+    pub consent: Consent,
+    /// What people call the MCP server (operator configuration).
+    pub server: String,
+    /// What people call the provider.
+    pub provider: String,
+    /// What the server asks for, in words.
+    pub scopes: Vec<ScopeSpec>,
+    /// The account of the connection it is about, if there is one.
+    pub account: Option<Account>,
+    /// Accounts to choose from, for [`ConsentReason::ChooseAccount`].
+    pub choices: Vec<(ConnectionId, Account)>,
+}
+
+/// What a visitor gets to see.
+#[derive(Debug)]
+pub enum Visit {
+    /// The page, in whatever state the consent is.
+    Own(Box<ConsentView>),
+    /// It is somebody else's.
+    SomebodyElses,
+}
+
+/// Finds the consent behind a link.
+///
+/// # Errors
+/// [`Reason::NotFound`]; the store's.
+pub async fn find_by_handle(rooms: &Rooms, handle: &str) -> Result<Consent, Refusal> {
+    let not_found = || Refusal::because(Reason::NotFound, "This link is not known, or it has expired.");
+    // An HMAC-SHA-256 in base64url has 43 characters; nothing longer is looked up.
+    if handle.len() != 43 {
+        return Err(not_found());
+    }
+    let found = rooms.store.consents.by_handle(&consent::link_hash(handle)).await?;
+    Ok(found.ok_or_else(not_found)?.check(&rooms.row_key())?)
+}
+
+/// Opens a link for a signed-in visitor.
+///
+/// # Errors
+/// [`Reason::NotFound`], [`Reason::Blocked`]; the store's.
+pub async fn open_consent(rooms: &Rooms, visitor: &Visitor, handle: &str) -> Result<Visit, Refusal> {
+    let found = find_by_handle(rooms, handle).await?;
+    match own(rooms, visitor, found).await? {
+        Some(found) => Ok(Visit::Own(Box::new(view(rooms, found).await?))),
+        None => Ok(Visit::SomebodyElses),
+    }
+}
+
+/// The consent if it is the visitor's; otherwise the visit is recorded and nothing is revealed.
+///
+/// # Errors
+/// [`Reason::Blocked`]; the audit log's.
+pub(super) async fn own(rooms: &Rooms, visitor: &Visitor, found: Consent) -> Result<Option<Consent>, Refusal> {
+    if found.subject == visitor.session.subject {
+        rooms.not_blocked(&visitor.names(&found))?;
+        let found = if found.is_expired(rooms.clock.now()) { super::expire(rooms, found).await? } else { found };
+        return Ok(Some(found));
+    }
+    if found.mismatches < MAX_MISMATCHES {
+        let mut draft = visitor.draft(rooms, EventKind::ConsentUserMismatch, Outcome::Denied);
+        draft.reason = Some(Reason::ConsentUserMismatch);
+        draft.consent = Some(found.id.clone());
+        draft.workload = Some(found.workload.clone());
+        draft.provider = Some(found.provider.clone());
+        let expected_version = found.version;
+        let row = rooms.row_key().tag(found.count_mismatch());
+        let effect = vec![Write::UpdateConsent { row, expected_version }];
+        match rooms.audit.note(Entry { effect, ..Entry::note(draft) }, visitor.call.deadline).await {
+            Ok(_) | Err(crate::audit::Refused::NotApplied) => {}
+            Err(refused) => return Err(refused.into()),
+        }
+    }
+    Ok(None)
+}
+
+/// Gathers what the page shows.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn view(rooms: &Rooms, consent: Consent) -> Result<ConsentView, Refusal> {
+    let spec = rooms.provider(&consent.provider)?;
+    let rules = rooms.audit.rules();
+    let provider = Some(&consent.provider);
+    let (own, _) = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
+    let accounts: Vec<(ConnectionId, Account)> = own.into_iter().map(|(c, _)| account_of(c)).collect();
+    let account = accounts.iter().find(|(id, _)| Some(id) == consent.connection.as_ref()).map(|(_, a)| a.clone());
+    let choices = if consent.reason == ConsentReason::ChooseAccount { accounts } else { Vec::new() };
+    Ok(ConsentView {
+        server: rooms.workload_name(&consent.workload),
+        provider: spec.display_name.clone(),
+        scopes: in_words(spec, &consent.scopes),
+        account,
+        choices,
+        consent,
+    })
+}
+
+fn account_of(connection: Connection) -> (ConnectionId, Account) {
+    (connection.id, connection.account)
+}
+
+fn in_words(spec: &ProviderSpec, scopes: &ScopeSet) -> Vec<ScopeSpec> {
+    scopes.iter().filter_map(|scope| spec.scope(scope)).cloned().collect()
+}
+
+impl ConsentView {
+    /// What waits for confirmation, if anything.
+    pub fn obtained(&self) -> Option<&crate::domain::consent::Obtained> {
+        match &self.consent.state {
+            ConsentState::AwaitingConfirmation { obtained, .. } => Some(obtained),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Every refusal about a known caller is written down before it is answered (AU2).
+
+use super::{Call, Rooms};
+use crate::domain::{Entry, EventDraft, Outcome, Refusal};
+
+/// Records `refusal` and gives it back; or the audit log's own refusal, if it cannot be written (AU3).
+pub async fn record_denial(rooms: &Rooms, call: &Call, mut draft: EventDraft, refusal: Refusal) -> Refusal {
+    draft.outcome = Outcome::Denied;
+    draft.reason = Some(refusal.reason);
+    draft.scopes_granted = crate::domain::ScopeSet::default();
+    if let Some(workload) = &draft.workload
+        && rooms.refusals.over_budget(workload, refusal.reason, rooms.clock.now())
+    {
+        return refusal;
+    }
+    match rooms.audit.note(Entry::note(draft), call.deadline).await {
+        Ok(_) => refusal,
+        Err(refused) => refused.into(),
+    }
+}

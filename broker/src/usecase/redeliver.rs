@@ -1,0 +1,40 @@
+//! A repeated request is answered with the same token under the same grant id, and recorded as such (GR5).
+
+use super::issue_grant::{Ask, Failed, GrantOutcome};
+use crate::{
+    connection::Resolved,
+    domain::{Entry, EventDraft, Outcome, Reason, Refusal, RequestClaim, SecretKind},
+    policy::Verdict,
+};
+
+pub(super) async fn redeliver(
+    ask: &Ask<'_>,
+    verdict: Verdict,
+    claim: RequestClaim,
+    about: &mut EventDraft,
+) -> Result<GrantOutcome, Failed> {
+    about.grant = Some(claim.grant.clone());
+    let rooms = ask.rooms;
+    let stale = || Refusal::new(Reason::RequestIdStale);
+    let Resolved::Usable(usable) = ask.resolve(&verdict).await? else { return Err(stale().into()) };
+    if usable.connection.id != claim.connection {
+        return Err(stale().into());
+    }
+    let stored = rooms.store.connections.secret(&claim.connection, SecretKind::Access, &claim.scope_key).await?;
+    let secret = stored.ok_or_else(stale)?.check(&rooms.row_key())?;
+    if secret.generation != claim.generation || claim.grant_expires_at <= rooms.clock.now() {
+        return Err(stale().into());
+    }
+    let permit =
+        verdict.issue(&ask.assertion.subject, &usable.connection, &usable.approval, &secret, &ask.limits())?;
+    let permit = permit.redelivering(claim.grant, claim.grant_expires_at);
+    let mut draft = about.clone();
+    draft.outcome = Outcome::Allowed;
+    draft.connection = Some(usable.connection.id.clone());
+    draft.approval = Some(usable.approval.id.clone());
+    let names = ask.names_of(&usable);
+    let entry = Entry { names, epoch: ask.epoch, ..Entry::note(draft) };
+    let proof = rooms.audit.record(permit, entry, ask.caller.call.deadline).await;
+    let proof = proof.map_err(|refused| Failed::Recorded(refused.into()))?;
+    ask.open(proof, &usable.connection, &secret).await
+}

@@ -1,0 +1,80 @@
+//! A grant request, parsed: what is malformed never gets further.
+
+use crate::domain::{
+    Canonical, ConnectionId, ProviderId, ProviderSpec, Reason, Refusal, ScopeSet, SecretString, Subject, WorkloadId,
+};
+use ring::digest;
+use std::time::Duration;
+
+/// Longest request id, in bytes.
+pub const MAX_REQUEST_ID: usize = 128;
+
+/// A parsed grant request.
+#[derive(Debug)]
+pub struct GrantRequest {
+    /// The user's SSO assertion.
+    pub assertion: SecretString,
+    /// The provider.
+    pub provider: ProviderId,
+    /// Scopes asked for, at least one.
+    pub scopes: ScopeSet,
+    /// The connection, if the caller names one.
+    pub connection: Option<ConnectionId>,
+    /// The resource (RFC 8707) the caller means; recorded and part of the fingerprint.
+    pub resource: String,
+    /// The longest life asked for.
+    pub ttl: Option<Duration>,
+    /// The tool, in the server's words (checked by [`crate::consent::words`]).
+    pub tool: String,
+    /// The purpose, in the server's words.
+    pub purpose: String,
+    /// Makes retries safe; empty = none.
+    pub request_id: String,
+}
+
+impl GrantRequest {
+    /// Every scope is one the provider offers.
+    ///
+    /// # Errors
+    /// [`Reason::ScopeUnknown`].
+    pub fn check_scopes(&self, spec: &ProviderSpec) -> Result<(), Refusal> {
+        match self.scopes.iter().find(|scope| spec.scope(scope).is_none()) {
+            None => Ok(()),
+            Some(scope) => {
+                let offered = ScopeSet::from_iter(spec.scopes.iter().map(|s| s.scope.clone()));
+                let sentence = format!("{} does not offer the scope {scope}; ask for others.", spec.id);
+                Err(Refusal::because(Reason::ScopeUnknown, sentence)
+                    .with("scope", scope.as_str())
+                    .with("offered", offered.canonical()))
+            }
+        }
+    }
+
+    /// Where the request id is claimed, and what exactly was asked (GR5). `None` without a request id.
+    pub fn claim_key(&self, workload: &WorkloadId, subject: &Subject) -> Option<([u8; 32], [u8; 32])> {
+        if self.request_id.is_empty() {
+            return None;
+        }
+        let mut key = Canonical::new("broker.v1 request key");
+        subject.encode(&mut key);
+        key.text(workload.as_str()).text(&self.request_id);
+        let mut print = Canonical::new("broker.v1 request fingerprint");
+        subject.encode(&mut print);
+        print
+            .text(workload.as_str())
+            .text(self.provider.as_str())
+            .text(&self.scopes.canonical())
+            .text(self.connection.as_ref().map_or("", ConnectionId::as_str))
+            .text(&self.resource)
+            .number(self.ttl.map_or(-1, |ttl| i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX)))
+            .text(&self.tool)
+            .text(&self.purpose);
+        Some((sha256(key.finish()), sha256(print.finish())))
+    }
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    hash
+}

@@ -1,0 +1,179 @@
+//! Disconnect: the local effect is immediate and recorded; the provider is told, durably retried, truthfully reported (RV1, RV2, RV8).
+
+use super::{Call, Rooms};
+use crate::{
+    audit::Deadline,
+    domain::{
+        AccessToken, Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Kind, Outcome, Owner, Reason,
+        Refusal, RefreshToken, RuleKind, Sealed, SecretKind, SecretRow, Target, Timestamp, Write,
+    },
+    policy::RevokeAtProvider,
+    provider::Revocation,
+};
+use std::time::Duration;
+
+/// What the provider did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtProvider {
+    /// The tokens are dead there too.
+    Revoked,
+    /// It has no revocation endpoint.
+    Unsupported,
+    /// It could not be told yet; the broker goes on trying.
+    FailedWillRetry,
+}
+
+impl AtProvider {
+    /// As recorded.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Unsupported => "unsupported",
+            Self::FailedWillRetry => "failed_will_retry",
+        }
+    }
+}
+
+/// The truth about a disconnect.
+#[derive(Debug)]
+pub struct Disconnected {
+    /// What the provider did.
+    pub at_provider: AtProvider,
+    /// Until when tokens already handed out may work; `None` = they are dead, or do not end by themselves if the
+    /// provider was not told.
+    pub outstanding_until: Option<Timestamp>,
+}
+
+/// Ends a connection. `draft` says who did it.
+///
+/// # Errors
+/// [`Reason::Conflict`] when it is over already; the store's. With the database down this is never Ok (RV4).
+pub async fn revoke_connection(
+    rooms: &Rooms,
+    call: &Call,
+    connection: Connection,
+    mut draft: EventDraft,
+) -> Result<Disconnected, Refusal> {
+    if connection.state == ConnectionState::Revoked {
+        return Err(Refusal::because(Reason::Conflict, "This connection has ended already."));
+    }
+    draft.kind = EventKind::ConnectionRevoked;
+    draft.outcome = Outcome::Allowed;
+    draft.connection = Some(connection.id.clone());
+    draft.provider = Some(connection.provider.clone());
+    let expected_version = connection.version;
+    let ended = Connection { state: ConnectionState::Revoked, version: expected_version + 1, ..connection };
+    let effect = vec![
+        Write::UpdateConnection { row: rooms.row_key().tag(ended.clone()), expected_version },
+        Write::AddRule { kind: RuleKind::Revoke, target: Target::Connection(ended.id.clone()) },
+        Write::QueueProviderRevocation { connection: ended.id.clone(), due_at: rooms.clock.now() },
+    ];
+    rooms.audit.note(Entry { effect, ..Entry::note(draft) }, call.deadline).await?;
+    tell_provider(rooms, &ended, 0).await
+}
+
+/// Revokes a connection's tokens at its provider and records what came of it.
+///
+/// # Errors
+/// The store's and the audit log's.
+pub async fn tell_provider(rooms: &Rooms, connection: &Connection, attempts: i64) -> Result<Disconnected, Refusal> {
+    let key = rooms.row_key();
+    let mut rows: Vec<SecretRow> = Vec::new();
+    for tagged in rooms.store.connections.secrets(&connection.id).await? {
+        // What fails its check cannot be opened, so it cannot be revoked either: it is left to end by itself.
+        if let Ok(row) = tagged.check(&key) {
+            rows.push(row);
+        }
+    }
+    rows.sort_by_key(|row| row.kind == SecretKind::Access);
+    let mut at_provider = AtProvider::Revoked;
+    for row in &rows {
+        let told = match row.kind {
+            SecretKind::Refresh => tell_one::<RefreshToken>(rooms, connection, row).await,
+            SecretKind::Access => tell_one::<AccessToken>(rooms, connection, row).await,
+        };
+        match told {
+            Ok(Revocation::Revoked) => {}
+            Ok(Revocation::Unsupported) => at_provider = AtProvider::Unsupported,
+            Err(refusal) => {
+                tracing::warn!(reason = refusal.reason.as_str(), connection = %connection.id, "revocation at the provider failed");
+                at_provider = AtProvider::FailedWillRetry;
+                break;
+            }
+        }
+    }
+    let ends = rows.iter().filter(|row| row.kind == SecretKind::Access).filter_map(|row| row.expires_at).max();
+    record_result(rooms, connection, at_provider, attempts + 1).await?;
+    let outstanding_until = if at_provider == AtProvider::Revoked { None } else { ends };
+    Ok(Disconnected { at_provider, outstanding_until })
+}
+
+async fn tell_one<K: Kind>(
+    rooms: &Rooms,
+    connection: &Connection,
+    row: &SecretRow,
+) -> Result<Revocation, Refusal> {
+    let spec = rooms.provider(&connection.provider)?;
+    let permit = rooms.policy.revoke_at_provider::<K>(connection, row)?;
+    let draft = own_draft(rooms, connection, EventKind::ProviderRevokeIntent, Outcome::Allowed);
+    let proof =
+        rooms.audit.record::<RevokeAtProvider<K>>(permit, Entry::note(draft), Deadline::none()).await?;
+    let opened = rooms.vault.open(proof, &Sealed::<K>::from_envelope(row.envelope.clone())).await?;
+    Ok(rooms.engine.revoke(spec, opened).await?)
+}
+
+async fn record_result(
+    rooms: &Rooms,
+    connection: &Connection,
+    at_provider: AtProvider,
+    attempts: i64,
+) -> Result<(), Refusal> {
+    let done = at_provider != AtProvider::FailedWillRetry;
+    let outcome = if done { Outcome::Allowed } else { Outcome::Failed };
+    let mut draft = own_draft(rooms, connection, EventKind::ProviderRevoked, outcome);
+    draft.detail.insert("at_provider", at_provider.as_str().into());
+    draft.detail.insert("attempts", attempts.into());
+    let due_at = (!done).then(|| rooms.clock.now().plus(backoff(attempts)));
+    let mut effect =
+        vec![Write::RescheduleProviderRevocation { connection: connection.id.clone(), attempts, due_at }];
+    if done {
+        effect.push(Write::DeleteSecrets(connection.id.clone()));
+    }
+    rooms.audit.note(Entry { effect, settlement: true, ..Entry::note(draft) }, Deadline::none()).await?;
+    Ok(())
+}
+
+/// 30 s, doubled each time, at most 6 h.
+fn backoff(attempts: i64) -> Duration {
+    let doublings = u32::try_from(attempts.clamp(1, 12) - 1).unwrap_or(0);
+    Duration::from_secs(30 * 2_u64.pow(doublings)).min(Duration::from_secs(6 * 3600))
+}
+
+fn own_draft(rooms: &Rooms, connection: &Connection, kind: EventKind, outcome: Outcome) -> EventDraft {
+    let mut draft = EventDraft::new(EventId::random(&*rooms.rng), kind, outcome);
+    if let Owner::Subject(subject) = &connection.owner {
+        draft = draft.about(subject);
+    }
+    draft.tenant = Some(connection.owner.tenant().clone());
+    draft.provider = Some(connection.provider.clone());
+    draft.connection = Some(connection.id.clone());
+    draft
+}
+
+/// Retries revocations that are due; returns how many were tried.
+///
+/// # Errors
+/// The store's and the audit log's.
+pub async fn retry_revocations(rooms: &Rooms) -> Result<usize, Refusal> {
+    let due = rooms.store.connections.due_revocations(rooms.clock.now(), 50).await?;
+    for queued in &due {
+        let stored = rooms.store.connections.by_id(&queued.tenant, &queued.connection).await?;
+        match stored.map(|stored| stored.row.check(&rooms.row_key())) {
+            Some(Ok(connection)) => {
+                tell_provider(rooms, &connection, queued.attempts).await?;
+            }
+            _ => tracing::error!(connection = %queued.connection, "a queued revocation's connection cannot be read"),
+        }
+    }
+    Ok(due.len())
+}

@@ -1,0 +1,97 @@
+//! Signing in and out on the pages (CO16).
+
+use super::{Call, Rooms, request::sha256};
+use crate::{
+    domain::{
+        Entry, EventKind, Names, Outcome, Refusal, WebSession, Write,
+    },
+    identity::VerifiedLogin,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use std::time::Duration;
+
+/// A session without a request for this long is over.
+pub const IDLE: Duration = Duration::from_secs(30 * 60);
+/// A session is over after this long, whatever happens.
+pub const ABSOLUTE: Duration = Duration::from_secs(8 * 3600);
+/// How exactly "last seen" is kept.
+const TOUCH_EVERY: Duration = Duration::from_secs(60);
+
+/// Starts a session for a verified login; always a new id, so that none can be planted. Answers with the cookie's value.
+///
+/// # Errors
+/// [`crate::domain::Reason::Blocked`]; the audit log's.
+pub async fn start_session(rooms: &Rooms, call: &Call, login: &VerifiedLogin) -> Result<String, Refusal> {
+    let names = Names {
+        tenant: Some(login.subject.tenant.clone()),
+        subject: Some(login.subject.clone()),
+        issuer: Some(login.issuer.clone()),
+        ..Names::default()
+    };
+    let epoch = rooms.not_blocked(&names)?;
+    let mut bytes = [0; 32];
+    rooms.rng.fill(&mut bytes);
+    let cookie = URL_SAFE_NO_PAD.encode(bytes);
+    let now = rooms.clock.now();
+    let session = WebSession {
+        id_hash: sha256(cookie.as_bytes()),
+        subject: login.subject.clone(),
+        label: login.label.clone().unwrap_or_default(),
+        issuer: login.issuer.clone(),
+        sid: login.sid.clone().unwrap_or_default(),
+        created_at: now,
+        expires_at: now.plus(ABSOLUTE),
+        version: 1,
+        ended: false,
+        last_seen_at: now,
+    };
+    let draft = call.draft(&*rooms.rng, EventKind::SessionStarted, Outcome::Allowed);
+    let draft = call.about(draft, &login.subject, login.label.as_deref());
+    let effect = vec![Write::InsertSession(rooms.row_key().tag(session))];
+    rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, call.deadline).await?;
+    Ok(cookie)
+}
+
+/// The live session behind a cookie's value, if there is one.
+///
+/// # Errors
+/// The store's. A row that fails its check is no session.
+pub async fn find_session(rooms: &Rooms, cookie: &str) -> Result<Option<WebSession>, Refusal> {
+    if cookie.len() != 43 {
+        return Ok(None);
+    }
+    let Some(tagged) = rooms.store.sessions.by_id(&sha256(cookie.as_bytes())).await? else { return Ok(None) };
+    let Ok(session) = tagged.check(&rooms.row_key()) else {
+        tracing::error!("a web session row failed its integrity check");
+        return Ok(None);
+    };
+    let now = rooms.clock.now();
+    if session.ended || now >= session.expires_at || now.since(session.last_seen_at) >= IDLE {
+        return Ok(None);
+    }
+    let names = Names {
+        tenant: Some(session.subject.tenant.clone()),
+        subject: Some(session.subject.clone()),
+        issuer: Some(session.issuer.clone()),
+        ..Names::default()
+    };
+    rooms.not_blocked(&names)?;
+    if now.since(session.last_seen_at) >= TOUCH_EVERY {
+        rooms.store.sessions.touch(&session.id_hash, now).await?;
+    }
+    Ok(Some(session))
+}
+
+/// Ends a session.
+///
+/// # Errors
+/// The audit log's.
+pub async fn end_session(rooms: &Rooms, call: &Call, session: WebSession) -> Result<(), Refusal> {
+    let draft = call.draft(&*rooms.rng, EventKind::SessionEnded, Outcome::Allowed);
+    let draft = call.about(draft, &session.subject, Some(&session.label));
+    let expected_version = session.version;
+    let ended = WebSession { ended: true, version: expected_version + 1, ..session };
+    let effect = vec![Write::UpdateSession { row: rooms.row_key().tag(ended), expected_version }];
+    rooms.audit.note(Entry { effect, ..Entry::note(draft) }, call.deadline).await?;
+    Ok(())
+}
