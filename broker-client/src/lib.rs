@@ -1,1 +1,139 @@
+//! Grants for MCP servers: ask the token broker for a short-lived, narrowly scoped token in a user's name.
+//!
+//! # In five minutes
+//!
+//! Your server shows the broker two things: *who it is* (its workload credential) and *whom it acts for* (the user's SSO
+//! assertion, as your server received it). Back comes a grant, or a link that the user has to open first.
+//!
+//! ## 1. Connect
+//!
+//! ```no_run
+//! use broker_client::{Client, Credential, Tls};
+//!
+//! # async fn connect() -> Result<Client, broker_client::Error> {
+//! let client = Client::builder("https://broker.example:8443")
+//!     .tls(Tls::ca_file("/etc/broker/ca.pem"))
+//!     .credential(Credential::file("/var/run/secrets/broker/token"))
+//!     .connect()
+//!     .await?;
+//! # Ok(client)
+//! # }
+//! ```
+//!
+//! The credential file is read again while you run, so a projected token may rotate. With mTLS the certificate speaks for the
+//! workload: `.tls(Tls::ca_file(…).client_certificate(…, …))` and [`Credential::client_certificate`]. On your own machine,
+//! `http://127.0.0.1:…` with [`Credential::secret`] will do.
+//!
+//! ## 2. Ask
+//!
+//! Put a [`TokenSource`] above the client. It remembers grants for a short while, fetches the next one early, and sends one
+//! request however many tool calls wait for it.
+//!
+//! ```no_run
+//! use broker_client::{Client, Error, GrantRequest, Outcome, TokenSource};
+//!
+//! # async fn tool(client: Client, assertion: &str) -> Result<String, Error> {
+//! let source = TokenSource::new(client);
+//! let request = GrantRequest::new(assertion, "notes", ["notes.read"])
+//!     .tool("list_notes")
+//!     .purpose("Show the user their notes");
+//! match source.grant(&request).await? {
+//!     Outcome::Grant(grant) => {
+//!         // Send this header to the provider, and to nobody else.
+//!         let (name, value) = (&grant.header_name, grant.header_value());
+//! #       let _ = (name, value);
+//!         Ok(format!("acting as {}", grant.account_label))
+//!     }
+//!     Outcome::ConsentRequired(consent) => Ok(format!("{} {}", consent.message, consent.url.expose())),
+//! }
+//! # }
+//! ```
+//!
+//! ## 3. Wait for the user
+//!
+//! The link works for nobody but the user of the assertion. Wait until they have answered, then ask again:
+//!
+//! ```no_run
+//! use broker_client::{Client, ConsentRequired, Error, proto::ConsentState};
+//! use std::time::Duration;
+//!
+//! # async fn wait(client: Client, consent: ConsentRequired) -> Result<bool, Error> {
+//! let watch = client.watch_consent(&consent.consent_id, None, Duration::from_secs(300)).await?;
+//! Ok(watch.finished().await?.state() == ConsentState::Completed)
+//! # }
+//! ```
+//!
+//! ## 4. When the provider refuses the token
+//!
+//! Tell the source, and ask once more:
+//!
+//! ```no_run
+//! # use broker_client::{Error, Grant, GrantRequest, Outcome, TokenSource};
+//! # async fn again(source: TokenSource, request: GrantRequest, grant: Grant) -> Result<Outcome, Error> {
+//! source.rejected(&grant);
+//! source.grant(&request).await
+//! # }
+//! ```
+//!
+//! ## 5. When something fails
+//!
+//! [`Error`] has a variant for each thing you can do about it, [`Error::reason`] names the cause, and [`Error::advice`] says in
+//! a sentence what to do:
+//!
+//! ```
+//! use broker_client::Error;
+//!
+//! fn answer(error: &Error) -> String {
+//!     match error {
+//!         Error::Assertion(_) => "Please sign in again.".to_owned(),
+//!         Error::Denied(_) => format!("This is not allowed ({}).", error.reason()),
+//!         Error::Unavailable(_) => "Please try again in a moment.".to_owned(),
+//!         other => format!("That did not work ({}).", other.reason()),
+//!     }
+//! }
+//! # let _ = answer;
+//! ```
+//!
+//! # What to rely on
+//!
+//! - **Deadlines.** Each call ends within [`ClientBuilder::deadline`], all attempts together, and tells the broker so.
+//! - **Repeats.** Only where they are safe: reads, and grants, because each carries a request id. They wait, with jitter, and
+//!   never less than the broker asks for.
+//! - **How long a revoke takes to reach a tool.** A [`Client`] alone: the next call. A [`TokenSource`]: at most its
+//!   [`max_age`](TokenSourceBuilder::max_age), 60 s unless set. A token that a tool already holds lives until the grant's
+//!   `token_expire_time`, or until the provider revokes it; so fetch the grant for each use, and do not keep it.
+//! - **Secrets.** Assertions, tokens, credentials and consent links do not print; `expose()` is the only way to them.
 
+#![deny(missing_docs)]
+
+mod builder;
+mod call;
+mod client;
+mod clock;
+mod credential;
+mod error;
+mod link;
+mod outcome;
+mod request;
+mod request_id;
+mod secret;
+mod source;
+mod tls;
+mod watch;
+mod watched;
+
+pub use broker_proto::v1 as proto;
+pub use builder::ClientBuilder;
+pub use client::Client;
+pub use clock::{Clock, SystemClock};
+pub use credential::Credential;
+pub use error::{Error, Failure};
+pub use outcome::{ConsentRequired, Grant, Lifetime, Narrowing, Outcome};
+pub use request::GrantRequest;
+pub use secret::{AccessToken, Assertion, ConsentUrl};
+pub use source::{TokenSource, TokenSourceBuilder};
+pub use tls::Tls;
+pub use watch::ConsentWatch;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! One request at a time for each key, however many wait for it.
+
+use super::key::Key;
+use crate::{Error, Outcome};
+use std::collections::HashMap;
+use tokio::sync::watch;
+
+pub(super) type Landing = watch::Receiver<Option<Result<Outcome, Error>>>;
+pub(super) type Pilot = watch::Sender<Option<Result<Outcome, Error>>>;
+
+#[derive(Default)]
+pub(super) struct Flights {
+    next: u64,
+    aloft: HashMap<Key, (u64, Landing)>,
+}
+
+impl Flights {
+    pub(super) fn get(&self, key: &Key) -> Option<Landing> {
+        self.aloft.get(key).map(|(_, landing)| landing.clone())
+    }
+
+    pub(super) fn start(&mut self, key: Key) -> (u64, Pilot, Landing) {
+        let (pilot, landing) = watch::channel(None);
+        self.next += 1;
+        self.aloft.insert(key, (self.next, landing.clone()));
+        (self.next, pilot, landing)
+    }
+
+    /// Whether this flight is still the one for its key; if so, the key is free again.
+    pub(super) fn land(&mut self, key: &Key, number: u64) -> bool {
+        let current = self.aloft.get(key).is_some_and(|(aloft, _)| *aloft == number);
+        if current {
+            self.aloft.remove(key);
+        }
+        current
+    }
+
+    /// Lets the flight end without its result being remembered; new callers start another.
+    pub(super) fn disown(&mut self, key: &Key) {
+        self.aloft.remove(key);
+    }
+
+    /// As [`disown`](Self::disown), for all.
+    pub(super) fn disown_all(&mut self) {
+        self.aloft.clear();
+    }
+}
+
+/// Waits for a flight to land.
+pub(super) async fn wait(mut landing: Landing) -> Result<Outcome, Error> {
+    match landing.wait_for(Option::is_some).await {
+        Ok(landed) => landed.clone().unwrap_or_else(|| Err(Error::lost())),
+        Err(_) => Err(Error::lost()),
+    }
+}
