@@ -1,1 +1,3 @@
-//! Configuration: one section per file, unknown keys refused, secrets only as references.
+//! The configuration: one YAML file, one section per file here.
+
+pub mod duration;

@@ -1,0 +1,163 @@
+//! From a verdict to a permit: promises 3 and 7 in one place.
+
+use super::{
+    denial::Denial,
+    permit::{Facts, Issue, Permit},
+    verdict::Verdict,
+};
+use crate::domain::{
+    Approval, Connection, ConnectionState, ConsentReason, Reason, ScopeSet, SecretKind, SecretRow, Subject,
+    Timestamp,
+};
+use serde_json::json;
+
+/// What bounds a grant besides policy, the token and the requested time.
+#[derive(Clone, Copy, Debug)]
+pub struct TtlLimits {
+    /// When the assertion, or the session it stands for, ends (GR2).
+    pub assertion_expires_at: Timestamp,
+    /// The time of the call.
+    pub now: Timestamp,
+}
+
+impl Verdict {
+    /// The permit to answer with the access token in `secret`.
+    ///
+    /// It is made only when the connection is this person's, active and of the provider asked for; when the approval
+    /// stands and is this workload's for this connection; when the token can do no more than was approved; and when
+    /// something is left to grant: allowed ∩ approved ∩ asked for. It ends at the earliest of policy's limit, the time
+    /// asked for, the token's end and the assertion's (GR1, GR2, GR10).
+    ///
+    /// # Errors
+    /// [`Denial`]; with `consent` set where the user can mend it.
+    pub fn issue(
+        self,
+        subject: &Subject,
+        connection: &Connection,
+        approval: &Approval,
+        secret: &SecretRow,
+        limits: TtlLimits,
+    ) -> Result<Permit<Issue>, Denial> {
+        if let Some(denial) = self.denial() {
+            return Err(denial);
+        }
+        self.own(subject, connection, approval)?;
+        self.usable(connection, limits.now)?;
+        let granted = self.granted(approval)?;
+        self.token_fits(connection, approval, secret, &granted)?;
+        let expires_at = self.expiry(&granted, secret, limits)?;
+        let outlives = self.outliving(&granted, secret, expires_at)?;
+        let key = connection.access_key(&secret.scopes, secret.generation);
+        let mut trace = self.trace;
+        trace.inputs.insert("token_outlives_bound".to_owned(), json!(outlives));
+        if let Some(end) = secret.expires_at {
+            trace.inputs.insert("token_expires_at".to_owned(), json!(end.rfc3339()));
+        }
+        Ok(Permit::new(key, Facts { scopes: granted, expires_at: Some(expires_at), policy: Some(trace) }))
+    }
+
+    fn no(&self, reason: Reason, message: &str) -> Denial {
+        Denial::new(reason, message, &self.trace)
+    }
+
+    /// Promise 3: this person's, at this provider, for this workload. A mismatch says no more than "not found".
+    fn own(&self, subject: &Subject, connection: &Connection, approval: &Approval) -> Result<(), Denial> {
+        let same = self.subject == *subject
+            && connection.owner.is(subject)
+            && connection.provider == self.provider
+            && approval.tenant == subject.tenant
+            && approval.connection == connection.id
+            && approval.workload == self.workload;
+        if same { Ok(()) } else { Err(self.no(Reason::NotFound, "there is no such connection")) }
+    }
+
+    fn usable(&self, connection: &Connection, now: Timestamp) -> Result<(), Denial> {
+        let over = connection.expires_at.is_some_and(|end| end <= now);
+        match connection.state {
+            ConnectionState::Active if !over => Ok(()),
+            ConnectionState::Active | ConnectionState::ReauthRequired => Err(self
+                .no(Reason::ProviderGrantRejected, "the provider ended the connection")
+                .mended_by(ConsentReason::ReauthRequired)),
+            ConnectionState::Suspended => Err(self.no(Reason::Blocked, "the connection is suspended")),
+            ConnectionState::Revoked => Err(self
+                .no(Reason::Revoked, "the connection was revoked")
+                .mended_by(ConsentReason::NotConnected)),
+        }
+    }
+
+    fn granted(&self, approval: &Approval) -> Result<ScopeSet, Denial> {
+        let not_approved =
+            |message| self.no(Reason::PolicyDenied, message).mended_by(ConsentReason::NotApproved);
+        if !approval.is_active() {
+            return Err(not_approved("the approval was withdrawn"));
+        }
+        let granted = self.allowed().intersection(&self.asked).intersection(&approval.scopes);
+        if granted.is_empty() {
+            return Err(not_approved("nothing of what was asked for is approved"));
+        }
+        Ok(granted)
+    }
+
+    /// Promise 7: the token can do what is granted, and no more than was approved.
+    fn token_fits(
+        &self,
+        connection: &Connection,
+        approval: &Approval,
+        secret: &SecretRow,
+        granted: &ScopeSet,
+    ) -> Result<(), Denial> {
+        if secret.connection != connection.id || secret.kind != SecretKind::Access {
+            return Err(self.no(Reason::NotFound, "there is no such access token"));
+        }
+        // Technical scopes (such as offline_access) are never granted and never approved one by one.
+        let can_do = secret.scopes.minus(&self.technical_scopes);
+        if !can_do.is_subset(&approval.scopes) {
+            return Err(self
+                .no(Reason::PolicyDenied, "the token can do more than was approved for this server")
+                .mended_by(ConsentReason::WiderThanApproved));
+        }
+        if granted.is_subset(&secret.scopes) {
+            return Ok(());
+        }
+        if granted.is_subset(&connection.scopes) {
+            return Err(self.no(Reason::Conflict, "the token at hand is narrower than the grant"));
+        }
+        Err(self
+            .no(Reason::PolicyDenied, "the provider granted fewer scopes than were asked for")
+            .mended_by(ConsentReason::ScopesMissing))
+    }
+
+    /// GR2: the earliest end counts, and it lies ahead.
+    fn expiry(&self, granted: &ScopeSet, secret: &SecretRow, limits: TtlLimits) -> Result<Timestamp, Denial> {
+        let TtlLimits { assertion_expires_at, now } = limits;
+        if assertion_expires_at <= now {
+            return Err(self.no(Reason::AssertionExpired, "the assertion's time is over"));
+        }
+        if secret.expires_at.is_some_and(|end| end <= now) {
+            return Err(self.no(Reason::Conflict, "the access token has expired meanwhile"));
+        }
+        let by_policy = now.plus(self.limit(granted).0);
+        let asked = self.requested_ttl.map(|ttl| now.plus(ttl));
+        let ends = [Some(by_policy), asked, secret.expires_at, Some(assertion_expires_at)];
+        let end = ends.into_iter().flatten().min().unwrap_or(now);
+        if end <= now {
+            return Err(self.no(Reason::InvalidArgument, "a grant lasts longer than no time"));
+        }
+        Ok(end)
+    }
+
+    /// GR10: whether the token outlives its grant by more than the bound; then every scope's rules must allow that.
+    fn outliving(
+        &self,
+        granted: &ScopeSet,
+        secret: &SecretRow,
+        expires_at: Timestamp,
+    ) -> Result<bool, Denial> {
+        let outlives = secret.expires_at.is_none_or(|end| end.since(expires_at) > self.max_token_outlive);
+        if outlives && !self.limit(granted).1 {
+            let message = "the provider's token lives longer than policy allows";
+            return Err(self.no(Reason::TokenOutlivesGrant, message).by_rules(self.trace.rules.clone()));
+        }
+        Ok(outlives)
+    }
+}

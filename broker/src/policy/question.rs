@@ -1,0 +1,59 @@
+//! What policy is asked about a grant.
+
+use crate::domain::{ProviderSpec, ScopeSet, Subject, Timestamp, WorkloadId};
+use std::time::Duration;
+
+/// May this workload be granted these scopes at this provider for this person?
+///
+/// Every scope must be one the provider offers: callers refuse unknown ones first.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The person.
+    pub subject: &'a Subject,
+    /// The assertion's `iss`.
+    pub issuer: &'a str,
+    /// The person's roles or groups; order and repeats do not matter.
+    pub roles: &'a [String],
+    /// How the person signed in (OpenID Connect Core §2, `acr`).
+    pub acr: Option<&'a str>,
+    /// When the person signed in, UTC (`auth_time`).
+    pub auth_time: Option<Timestamp>,
+    /// The AI client: the assertion's `azp` or `client_id`.
+    pub client_id: Option<&'a str>,
+    /// The MCP server that asks.
+    pub workload: &'a WorkloadId,
+    /// Its configured roles.
+    pub workload_roles: &'a [String],
+    /// The provider.
+    pub provider: &'a ProviderSpec,
+    /// The scopes asked for.
+    pub scopes: &'a ScopeSet,
+    /// The tool, in the server's words; `""` when none was named.
+    pub tool: &'a str,
+    /// The purpose, in the server's words; `""` when none was named.
+    pub purpose: &'a str,
+    /// How long the grant should last.
+    pub requested_ttl: Option<Duration>,
+    /// The time of the call, UTC.
+    pub now: Timestamp,
+}
+
+impl Question<'_> {
+    /// Whole minutes since the person signed in; 0 when that lies ahead by clock skew.
+    pub(super) fn login_age_minutes(&self) -> Option<i64> {
+        let age = self.now.since(self.auth_time?).as_secs() / 60;
+        Some(i64::try_from(age).unwrap_or(i64::MAX))
+    }
+
+    /// Seconds asked for, rounded up, so that a limit in seconds cannot be passed by a fraction.
+    pub(super) fn requested_ttl_seconds(&self) -> Option<i64> {
+        let ttl = self.requested_ttl?;
+        let seconds = ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0));
+        Some(i64::try_from(seconds).unwrap_or(i64::MAX))
+    }
+
+    /// The time of the call, cut to the minute.
+    pub(super) fn minute(&self) -> i64 {
+        self.now.unix_seconds().div_euclid(60)
+    }
+}
