@@ -115,12 +115,7 @@ impl FileKeyring {
     }
 
     /// Unwraps with the key that wrapped it.
-    pub(super) fn unwrap(
-        &self,
-        what: Wrapping<'_>,
-        by: &str,
-        wrapped: &[u8],
-    ) -> Result<SecretKey, KeyError> {
+    pub(super) fn unwrap(&self, what: Wrapping<'_>, by: &str, wrapped: &[u8]) -> Result<SecretKey, KeyError> {
         let (_, root) = self
             .keys
             .iter()
@@ -185,7 +180,8 @@ fn guessable(key: &[u8]) -> Option<&'static str> {
     const SP800_38A: &str = "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4";
     const GCM_SPEC: &str = "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308";
     const KEY_WRAP_RFC5649: &str = "5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a85840df6e29b02af1";
-    let published = |hex: &str| data_encoding::HEXLOWER.decode(hex.as_bytes()).is_ok_and(|known| known == key);
+    let published =
+        |hex: &str| data_encoding::HEXLOWER.decode(hex.as_bytes()).is_ok_and(|known| known == key);
     if key.len() != 32 {
         return None;
     }
@@ -202,8 +198,5 @@ fn guessable(key: &[u8]) -> Option<&'static str> {
     if key.iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
         return Some("readable text");
     }
-    [SP800_38A, GCM_SPEC, KEY_WRAP_RFC5649]
-        .into_iter()
-        .any(published)
-        .then_some("a published test vector")
+    [SP800_38A, GCM_SPEC, KEY_WRAP_RFC5649].into_iter().any(published).then_some("a published test vector")
 }

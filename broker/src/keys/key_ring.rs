@@ -1,7 +1,7 @@
 //! The key ring: everything the broker encrypts or MACs with, by purpose.
 
 use super::{
-    AeadKeys, AuditKeys, FileKeyring, KeyError, SealedCookies, SecretKey, Subkey, SubjectKey, TenantKeys,
+    AeadKeys, AuditKeys, FileKeyring, KeyError, SealedCookies, SecretKey, SubjectKey, Subkey, TenantKeys,
     file_keyring::Wrapping, random_key_id, system_key::SystemKeys,
 };
 use crate::{
@@ -271,7 +271,11 @@ async fn load_or_create(
         Ok(()) => Ok(vec![(row.id, key)]),
         Err(StoreError::Exists) => {
             let stored = store.tenant_keys(tenant).await.map_err(KeyError::Unavailable)?;
-            if stored.is_empty() { Err(KeyError::Unknown { key: row.id }) } else { unwrap_all(root, tenant, &stored) }
+            if stored.is_empty() {
+                Err(KeyError::Unknown { key: row.id })
+            } else {
+                unwrap_all(root, tenant, &stored)
+            }
         }
         Err(error) => Err(KeyError::Unavailable(error)),
     }

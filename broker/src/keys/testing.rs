@@ -91,6 +91,7 @@ pub(crate) fn clock() -> Arc<ManualClock> {
 pub(crate) async fn ring() -> (Arc<KeyRing>, Arc<MemoryKeys>, Arc<ManualClock>) {
     let (store, clock) = (Arc::new(MemoryKeys::default()), clock());
     let root = FileKeyring::of("root", ROOT);
-    let ring = KeyRing::open(root, store.clone(), clock.clone(), Arc::new(SeededRng::default())).await.unwrap();
+    let ring =
+        KeyRing::open(root, store.clone(), clock.clone(), Arc::new(SeededRng::default())).await.unwrap();
     (Arc::new(ring), store, clock)
 }

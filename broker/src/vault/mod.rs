@@ -7,9 +7,9 @@ pub mod envelope;
 pub mod error;
 pub mod opened;
 mod sealing;
-pub mod vault;
 #[cfg(test)]
 mod tests;
+pub mod vault;
 
 pub use error::VaultError;
 pub use opened::{Grant, Opened};
