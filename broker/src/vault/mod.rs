@@ -1,5 +1,16 @@
 //! Seals, rewraps and reseals; and holds the only door to plaintext.
+//!
+//! The order decide → record → open is kept by the compiler. What must not compile is shown beside its twin that does.
+#![doc = include_str!("door.md")]
 
+pub mod envelope;
+pub mod error;
 pub mod opened;
+mod sealing;
+#[cfg(test)]
+mod tests;
+pub mod vault;
 
+pub use error::VaultError;
 pub use opened::{Grant, Opened};
+pub use vault::Vault;

@@ -1,0 +1,281 @@
+//! The audit log as use cases see it: record a permit, note an event, know the rules.
+
+use super::{
+    Audited, Deadline, Refused,
+    prepare::prepare,
+    queue::{Receipt, Request, Ticket, Waiting},
+    stream::Context,
+    writer::{CloseRequest, Writer},
+};
+use crate::{
+    domain::{
+        Clock, Entry, EventKind, Group, Outcome, Owner, Personal, Position, Rng, Rule, Rules, StreamId,
+        ledger::Head,
+    },
+    keys::KeyRing,
+    policy::{Permit, Purpose},
+    storage::{Ledger, StoreError},
+};
+use arc_swap::ArcSwap;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// How much waits, and how long.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditConfig {
+    /// Most groups waiting; a quarter of it is closed to denials, so that they never crowd out grants (AU2).
+    pub queue: usize,
+    /// Most settlements and rules waiting, beside the queue.
+    pub reserved: usize,
+    /// Most groups in one commit.
+    pub batch: usize,
+    /// A commit that takes longer is given up, and settled by reading the head.
+    pub commit_timeout: Duration,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self { queue: 4096, reserved: 1024, batch: 256, commit_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// Why the log could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// Storage.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A revocation rule failed its integrity check: nothing may be issued.
+    #[error("revocation rule {epoch} failed its integrity check: run `broker audit verify` and restore it")]
+    RuleTampered {
+        /// Its place in the list of rules.
+        epoch: i64,
+    },
+    /// A stream's head failed its integrity check.
+    #[error("the head of audit stream {0} failed its integrity check: run `broker audit verify`")]
+    StreamTampered(StreamId),
+}
+
+/// The audit log. One per process; shared by reference.
+pub struct Audit {
+    keys: Arc<KeyRing>,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    rules: Arc<ArcSwap<Rules>>,
+    main: mpsc::Sender<Request>,
+    reserved: mpsc::Sender<Request>,
+    denial_floor: usize,
+    close: Mutex<Option<oneshot::Sender<CloseRequest>>>,
+}
+
+impl Audit {
+    /// Loads and checks every revocation rule, ends the streams of dead writers, opens a stream, starts the writer.
+    ///
+    /// # Errors
+    /// [`AuditError`]: storage, or a rule or stream head that was edited.
+    pub async fn start(
+        ledger: Arc<dyn Ledger>,
+        keys: Arc<KeyRing>,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+        config: AuditConfig,
+    ) -> Result<Self, AuditError> {
+        let context = Arc::new(Context {
+            ledger,
+            audit: keys.audit_keys(),
+            rows: keys.row_key(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+            commit_timeout: config.commit_timeout,
+        });
+        let mut rules = Rules::default();
+        rules.apply(&load_rules(&context).await?);
+        let opened = context.succeed(rules.epoch()).await?;
+        rules.apply(&opened.new_rules);
+        Ok(Self::spawn(context, keys, config, rules, opened.head))
+    }
+
+    fn spawn(
+        context: Arc<Context>,
+        keys: Arc<KeyRing>,
+        config: AuditConfig,
+        rules: Rules,
+        head: Head,
+    ) -> Self {
+        let (main, main_end) = mpsc::channel(config.queue.max(1));
+        let (reserved, reserved_end) = mpsc::channel(config.reserved.max(1));
+        let (close, close_end) = oneshot::channel();
+        let rules = Arc::new(ArcSwap::from_pointee(rules));
+        let (clock, rng) = (context.clock.clone(), context.rng.clone());
+        let writer = Writer::new(context, config, rules.clone(), head, main_end, reserved_end);
+        tokio::spawn(writer.run(close_end));
+        let denial_floor = config.queue / 4;
+        Self { keys, clock, rng, rules, main, reserved, denial_floor, close: Mutex::new(Some(close)) }
+    }
+
+    /// The revocation rules this process has seen. Read names under its epoch, and put that epoch into the entry.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// Writes a permit down. The event's kind, outcome, scopes, end and policy trace come from the permit, whatever
+    /// the draft says.
+    ///
+    /// # Errors
+    /// [`Refused`]: the permit is gone, and nothing was allowed. For `Hit`, `Duplicate` and `NotApplied` a row says so.
+    pub async fn record<P: Purpose>(
+        &self,
+        permit: Permit<P>,
+        mut entry: Entry,
+        deadline: Deadline,
+    ) -> Result<Audited<Permit<P>>, Refused> {
+        agree(&permit, &entry)?;
+        let facts = permit.facts();
+        let draft = &mut entry.draft;
+        // Answering the same request again is an issuance too, under a kind of its own (GR5).
+        if !(P::EVENT == EventKind::GrantIssue && draft.kind == EventKind::GrantRedelivered) {
+            draft.kind = P::EVENT;
+        }
+        draft.outcome = Outcome::Allowed;
+        draft.reason = None;
+        draft.tenant = Some(permit.key().tenant().clone());
+        draft.provider = Some(permit.key().provider.clone());
+        draft.scopes_granted = facts.scopes.clone();
+        draft.expires_at = facts.expires_at;
+        draft.policy = facts.policy.clone();
+        let event = draft.id.clone();
+        let receipt = self.submit(Group { entries: vec![entry] }, deadline).await?;
+        let position = receipt.positions.into_iter().next().ok_or(Refused::Unavailable)?;
+        Ok(Audited::new(permit, event, position, receipt.committed_at))
+    }
+
+    /// Writes an event that opens nothing.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn note(&self, entry: Entry, deadline: Deadline) -> Result<Position, Refused> {
+        let positions = self.note_group(Group { entries: vec![entry] }, deadline).await?;
+        positions.into_iter().next().ok_or(Refused::Unavailable)
+    }
+
+    /// Writes events that share their fate, in order.
+    ///
+    /// # Errors
+    /// [`Refused`]: then none of their effects happened.
+    pub async fn note_group(&self, group: Group, deadline: Deadline) -> Result<Vec<Position>, Refused> {
+        if group.entries.is_empty() {
+            return Err(Refused::Inconsistent("a group has at least one entry"));
+        }
+        for entry in &group.entries {
+            if needs_permit(entry.draft.kind) && entry.draft.outcome == Outcome::Allowed {
+                return Err(Refused::Inconsistent("this event is written by recording a permit"));
+            }
+        }
+        Ok(self.submit(group, deadline).await?.positions)
+    }
+
+    /// Writes what waits, then ends the stream. Everything after is refused.
+    ///
+    /// # Errors
+    /// [`Refused::Unavailable`] when the end could not be written: the next start will recover the stream.
+    pub async fn close(&self, deadline: Deadline) -> Result<(), Refused> {
+        let sender = self.close.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(sender) = sender else { return Ok(()) };
+        let (answer, done) = oneshot::channel();
+        let wait = self.remaining(deadline.resolve(&*self.clock));
+        sender.send(answer).map_err(|_| Refused::Unavailable)?;
+        match tokio::time::timeout(wait, done).await {
+            Ok(Ok(closed)) => closed,
+            _ => Err(Refused::Unavailable),
+        }
+    }
+
+    async fn submit(&self, group: Group, deadline: Deadline) -> Result<Receipt, Refused> {
+        let deadline = deadline.resolve(&*self.clock);
+        let nobody = |e: &Entry| e.draft.subject.is_none() && e.draft.personal != Personal::default();
+        if group.entries.iter().any(nobody) {
+            return Err(Refused::Inconsistent("personal fields need a subject"));
+        }
+        let preparing = prepare(&self.keys, &*self.rng, &group);
+        let prepared = match tokio::time::timeout(self.remaining(deadline), preparing).await {
+            Ok(Ok(prepared)) => prepared,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "an event could not be prepared");
+                return Err(Refused::Unavailable);
+            }
+            Err(_) => return Err(Refused::DeadlineExceeded),
+        };
+        let (answer, receiver) = oneshot::channel();
+        let ticket = Ticket::default();
+        let request = Request { group, prepared, deadline, ticket: ticket.clone(), answer };
+        let may_withdraw = !request.must_be_written();
+        self.enqueue(request).await?;
+        Waiting { ticket, answer: receiver, may_withdraw }.answer(self.remaining(deadline)).await
+    }
+
+    async fn enqueue(&self, request: Request) -> Result<(), Refused> {
+        if request.must_be_written() {
+            let wait = self.remaining(request.deadline);
+            return match tokio::time::timeout(wait, self.reserved.send(request)).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) | Err(_) => Err(Refused::Unavailable),
+            };
+        }
+        let denial = |e: &Entry| e.draft.outcome == Outcome::Denied && e.effect.is_empty();
+        if request.group.entries.iter().all(denial) && self.main.capacity() <= self.denial_floor {
+            return Err(Refused::Overloaded);
+        }
+        self.main.try_send(request).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refused::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Refused::Unavailable,
+        })
+    }
+
+    fn remaining(&self, deadline: Duration) -> Duration {
+        deadline.saturating_sub(self.clock.monotonic())
+    }
+}
+
+/// Every rule, checked: a rule that cannot be trusted might be one that was weakened.
+async fn load_rules(context: &Context) -> Result<Vec<Rule>, AuditError> {
+    let tagged = context.ledger.rules_since(0).await?;
+    (1..)
+        .zip(tagged)
+        .map(|(epoch, rule)| match rule.check(&context.rows) {
+            Ok(rule) if rule.epoch == epoch => Ok(rule),
+            _ => Err(AuditError::RuleTampered { epoch }),
+        })
+        .collect()
+}
+
+/// Events that say a stored secret was opened; without a permit nobody may claim so.
+fn needs_permit(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::GrantIssue
+            | EventKind::GrantRedelivered
+            | EventKind::RefreshIntent
+            | EventKind::ConsentExchange
+            | EventKind::ProviderRevokeIntent
+    )
+}
+
+/// An entry must speak of what its permit names: else rules about it would be matched against the wrong names.
+fn agree<P: Purpose>(permit: &Permit<P>, entry: &Entry) -> Result<(), Refused> {
+    let (key, draft, names) = (permit.key(), &entry.draft, &entry.names);
+    let other =
+        |named: bool| if named { Ok(()) } else { Err(Refused::Inconsistent("not what the permit names")) };
+    other(draft.tenant.as_ref().is_none_or(|t| t == key.tenant()))?;
+    other(draft.provider.as_ref().is_none_or(|p| *p == key.provider))?;
+    if let Owner::Subject(owner) = &key.owner {
+        other(draft.subject.as_ref().is_none_or(|s| s == owner))?;
+        other(names.subject.as_ref().is_none_or(|s| s == owner))?;
+    }
+    // A revocation at the provider happens because of a rule: it relies on nothing that a rule could hit.
+    let required = P::EVENT != EventKind::ProviderRevokeIntent;
+    other(names.tenant.as_ref().map_or(!required, |t| t == key.tenant()))?;
+    other(names.provider.as_ref().map_or(!required, |p| *p == key.provider))
+}

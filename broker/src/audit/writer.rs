@@ -1,0 +1,379 @@
+//! The writer task: gathers what waits, commits it, answers everyone. Nothing here ever waits without a bound.
+
+use super::{
+    chain::{StreamState, head_mac},
+    log::AuditConfig,
+    prepare::Prepared,
+    queue::{Answer, Receipt, Request},
+    refused::Refused,
+    seal::{BatchSeal, Intended},
+    stream::Context,
+};
+use crate::{
+    domain::{Applied, Entry, EventKind, Group, Names, Position, Rule, Rules, ledger::Head},
+    storage::{LockMode, StoreError},
+};
+use arc_swap::ArcSwap;
+use futures::FutureExt;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use tokio::sync::{mpsc, oneshot};
+
+/// How long a writer without a stream waits before it tries to open one again.
+const REOPEN_AFTER: Duration = Duration::from_secs(1);
+/// A store that fails this often in a row is down, and not one group's fault.
+const FAILURES_IN_A_ROW: usize = 3;
+
+/// Asks the writer to end its stream.
+pub(super) type CloseRequest = oneshot::Sender<Result<(), Refused>>;
+
+/// How the writer stands with its stream.
+enum Standing {
+    /// Its head is known.
+    Writing(Head),
+    /// A commit's outcome is unknown: the head must be read before anything else.
+    Unsettled { head: Head, intended: Option<Intended> },
+    /// Somebody else moved or ended the stream: it is over for good, and a new one is needed.
+    Ended { retry_at: Duration },
+}
+
+/// What became of one commit.
+enum Attempt {
+    Committed(Vec<Vec<Applied>>, Head),
+    /// Nothing was written. `culprit`: a group of the batch is at fault, not the store.
+    Failed {
+        culprit: bool,
+    },
+    /// Nothing may be assumed.
+    Unavailable,
+}
+
+/// Requests of one commit.
+#[derive(Default)]
+struct Batch {
+    groups: Vec<Group>,
+    prepared: Vec<Vec<Prepared>>,
+    callers: Vec<oneshot::Sender<Answer>>,
+}
+
+impl Batch {
+    fn push(&mut self, request: Request) {
+        self.groups.push(request.group);
+        self.prepared.push(request.prepared);
+        self.callers.push(request.answer);
+    }
+
+    fn refuse(self) {
+        for caller in self.callers {
+            let _ = caller.send(Err(Refused::Unavailable));
+        }
+    }
+}
+
+pub(super) struct Writer {
+    context: Arc<Context>,
+    config: AuditConfig,
+    rules: Arc<ArcSwap<Rules>>,
+    standing: Standing,
+    main: mpsc::Receiver<Request>,
+    reserved: mpsc::Receiver<Request>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        context: Arc<Context>,
+        config: AuditConfig,
+        rules: Arc<ArcSwap<Rules>>,
+        head: Head,
+        main: mpsc::Receiver<Request>,
+        reserved: mpsc::Receiver<Request>,
+    ) -> Self {
+        Self { context, config, rules, standing: Standing::Writing(head), main, reserved }
+    }
+
+    /// Runs until it is asked to close or every handle is gone.
+    pub(super) async fn run(mut self, mut close: oneshot::Receiver<CloseRequest>) {
+        loop {
+            let first = tokio::select! {
+                biased;
+                asked = &mut close => {
+                    if let Ok(answer) = asked {
+                        let _ = answer.send(self.close().await);
+                    }
+                    return;
+                }
+                Some(request) = self.reserved.recv() => request,
+                Some(request) = self.main.recv() => request,
+                else => return,
+            };
+            self.write_with(first).await;
+        }
+    }
+
+    /// Writes `first` and what else is there now: a batch fills by load, never by waiting.
+    async fn write_with(&mut self, first: Request) {
+        let mut waiting = vec![first];
+        while waiting.len() < self.config.batch {
+            match self.reserved.try_recv().or_else(|_| self.main.try_recv()) {
+                Ok(request) => waiting.push(request),
+                Err(_) => break,
+            }
+        }
+        // Rules first: what reduces authority should wait for nothing.
+        let (rules, ordinary): (Vec<_>, Vec<_>) = waiting.into_iter().partition(Request::is_rule);
+        self.commit(rules, LockMode::Exclusive).await;
+        self.commit(ordinary, LockMode::Shared).await;
+    }
+
+    async fn commit(&mut self, requests: Vec<Request>, lock: LockMode) {
+        let batch = self.begin(requests);
+        if batch.groups.is_empty() {
+            return;
+        }
+        match self.attempt(&batch.groups, &batch.prepared, lock).await {
+            Attempt::Committed(applied, head) => {
+                self.answer(batch.groups, batch.callers, &applied, &head);
+            }
+            Attempt::Failed { .. } if batch.groups.len() > 1 => self.one_by_one(batch, lock).await,
+            Attempt::Failed { .. } | Attempt::Unavailable => batch.refuse(),
+        }
+    }
+
+    /// Takes requests out of the queue for good; those whose caller gave up are left out (AU17).
+    fn begin(&self, requests: Vec<Request>) -> Batch {
+        let now = self.context.clock.monotonic();
+        let mut batch = Batch::default();
+        for request in requests {
+            if request.must_be_written() {
+                batch.push(request);
+            } else if now >= request.deadline {
+                request.refuse(Refused::DeadlineExceeded);
+            } else if !request.answer.is_closed() && request.ticket.begin() {
+                batch.push(request);
+            }
+        }
+        batch
+    }
+
+    /// One bad group must not fail its neighbours.
+    async fn one_by_one(&mut self, batch: Batch, lock: LockMode) {
+        let mut down = 0;
+        for ((group, prepared), caller) in batch.groups.into_iter().zip(batch.prepared).zip(batch.callers) {
+            if down >= FAILURES_IN_A_ROW {
+                let _ = caller.send(Err(Refused::Unavailable));
+                continue;
+            }
+            let (groups, prepared) = (vec![group], [prepared]);
+            match self.attempt(&groups, &prepared, lock).await {
+                Attempt::Committed(applied, head) => {
+                    down = 0;
+                    self.answer(groups, vec![caller], &applied, &head);
+                }
+                failed => {
+                    match failed {
+                        Attempt::Failed { culprit: false } => down += 1,
+                        Attempt::Unavailable => down = FAILURES_IN_A_ROW,
+                        _ => {}
+                    }
+                    let _ = caller.send(Err(Refused::Unavailable));
+                }
+            }
+        }
+    }
+
+    async fn attempt(&mut self, groups: &[Group], prepared: &[Vec<Prepared>], lock: LockMode) -> Attempt {
+        let Some(head) = self.ready().await else { return Attempt::Unavailable };
+        let context = self.context.clone();
+        let now = context.clock.now();
+        let seal = BatchSeal::new(&context.audit, &context.rows, now, prepared);
+        let known = known_epoch(self.rules.load().epoch(), groups);
+        let commit = AssertUnwindSafe(context.ledger.commit(&head, known, groups, lock, now, &seal));
+        let result = tokio::time::timeout(context.commit_timeout, commit.catch_unwind()).await;
+        let intended = seal.into_intended();
+        match result {
+            Ok(Ok(Ok(done))) => {
+                if intended.as_ref().is_none_or(|i| i.head != done.head || i.applied != done.applied) {
+                    tracing::error!("the ledger committed something else than was sealed; the stream ends");
+                    self.end();
+                    return Attempt::Unavailable;
+                }
+                self.learn(&done.new_rules);
+                self.standing = Standing::Writing(done.head.clone());
+                Attempt::Committed(done.applied, done.head)
+            }
+            Ok(Ok(Err(StoreError::HeadMoved))) => {
+                tracing::error!("the audit stream's head moved under its writer; the stream ends");
+                self.end();
+                Attempt::Unavailable
+            }
+            Ok(Ok(Err(StoreError::RuleTampered))) => {
+                tracing::error!("a revocation rule failed its integrity check; nothing is issued");
+                Attempt::Unavailable
+            }
+            Ok(Ok(Err(StoreError::Malformed { table, column }))) => {
+                tracing::error!(table, column, "a commit met a malformed value");
+                Attempt::Failed { culprit: true }
+            }
+            Ok(Ok(Err(StoreError::Exists))) => Attempt::Failed { culprit: true },
+            Ok(Ok(Err(StoreError::Unavailable(why)))) => {
+                tracing::warn!(%why, "an audit commit failed");
+                self.settle(head, intended, false).await
+            }
+            Ok(Err(_panic)) => {
+                tracing::error!("encoding an audit event panicked");
+                self.settle(head, intended, true).await
+            }
+            Err(_elapsed) => {
+                tracing::warn!("an audit commit took too long");
+                match self.settle(head, intended, false).await {
+                    // Not worth a try group by group: each would be as slow.
+                    Attempt::Failed { .. } => Attempt::Unavailable,
+                    settled => settled,
+                }
+            }
+        }
+    }
+
+    /// Reads the head to learn whether an unacknowledged commit was written (AU8).
+    async fn settle(&mut self, head: Head, intended: Option<Intended>, culprit: bool) -> Attempt {
+        let context = self.context.clone();
+        let read = tokio::time::timeout(context.commit_timeout, context.ledger.streams()).await;
+        let Ok(Ok(streams)) = read else {
+            self.standing = Standing::Unsettled { head, intended };
+            return Attempt::Unavailable;
+        };
+        let stored = streams.into_iter().find(|s| s.head.stream == head.stream && s.open).map(|s| s.head);
+        match (stored, intended) {
+            (Some(stored), _) if stored == head => {
+                self.standing = Standing::Writing(head);
+                Attempt::Failed { culprit }
+            }
+            (Some(stored), Some(intended)) if stored == intended.head => {
+                if !self.learn_from_store().await {
+                    self.standing = Standing::Unsettled { head, intended: Some(intended) };
+                    return Attempt::Unavailable;
+                }
+                self.standing = Standing::Writing(stored.clone());
+                Attempt::Committed(intended.applied, stored)
+            }
+            _ => {
+                tracing::error!("the audit stream is not where its writer left it; the stream ends");
+                self.end();
+                Attempt::Unavailable
+            }
+        }
+    }
+
+    /// The head to write after, if there is one: settles what is open, and opens a new stream when the old one ended.
+    async fn ready(&mut self) -> Option<Head> {
+        if let Standing::Unsettled { head, intended } = &self.standing {
+            let (head, intended) = (head.clone(), intended.clone());
+            self.settle(head, intended, false).await;
+        }
+        if let Standing::Ended { retry_at } = self.standing {
+            if self.context.clock.monotonic() < retry_at {
+                return None;
+            }
+            self.reopen().await;
+        }
+        match &self.standing {
+            Standing::Writing(head) => Some(head.clone()),
+            Standing::Unsettled { .. } | Standing::Ended { .. } => None,
+        }
+    }
+
+    async fn reopen(&mut self) {
+        let context = self.context.clone();
+        let known = self.rules.load().epoch();
+        match tokio::time::timeout(context.commit_timeout, context.succeed(known)).await {
+            Ok(Ok(opened)) => {
+                self.learn(&opened.new_rules);
+                self.standing = Standing::Writing(opened.head);
+            }
+            failed => {
+                if let Ok(Err(error)) = failed {
+                    tracing::error!(%error, "no new audit stream could be opened");
+                }
+                let retry_at = context.clock.monotonic().saturating_add(REOPEN_AFTER);
+                self.standing = Standing::Ended { retry_at };
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.standing = Standing::Ended { retry_at: Duration::ZERO };
+    }
+
+    fn learn(&self, new: &[Rule]) {
+        if new.iter().any(|rule| rule.epoch > self.rules.load().epoch()) {
+            let mut rules = Rules::clone(&self.rules.load());
+            rules.apply(new);
+            self.rules.store(Arc::new(rules));
+        }
+    }
+
+    async fn learn_from_store(&self) -> bool {
+        let known = self.rules.load().epoch();
+        let read =
+            tokio::time::timeout(self.context.commit_timeout, self.context.ledger.rules_since(known)).await;
+        let Ok(Ok(tagged)) = read else { return false };
+        let checked: Option<Vec<Rule>> =
+            tagged.into_iter().map(|rule| rule.check(&self.context.rows).ok()).collect();
+        checked.inspect(|rules| self.learn(rules)).is_some()
+    }
+
+    fn answer(
+        &self,
+        groups: Vec<Group>,
+        callers: Vec<oneshot::Sender<Answer>>,
+        applied: &[Vec<Applied>],
+        head: &Head,
+    ) {
+        let committed_at = self.context.clock.monotonic();
+        let total: usize = groups.iter().map(|g| g.entries.len()).sum();
+        let mut seq = head.seq - i64::try_from(total).unwrap_or(i64::MAX);
+        for ((group, caller), applied) in groups.into_iter().zip(callers).zip(applied) {
+            let mut positions = Vec::with_capacity(group.entries.len());
+            for _ in &group.entries {
+                seq += 1;
+                positions.push(Position { stream: head.stream.clone(), seq });
+            }
+            let _ = caller.send(match Refused::of(applied) {
+                None => Ok(Receipt { positions, committed_at }),
+                Some(refused) => Err(refused),
+            });
+        }
+    }
+
+    /// Writes what still waits, says that the stream ends, and ends it.
+    async fn close(&mut self) -> Result<(), Refused> {
+        self.main.close();
+        self.reserved.close();
+        while let Some(first) = self.reserved.recv().await {
+            self.write_with(first).await;
+        }
+        while let Some(first) = self.main.recv().await {
+            self.write_with(first).await;
+        }
+        let last = [Group { entries: vec![Entry::note(self.context.own_event(EventKind::StreamClosed))] }];
+        let prepared = [vec![Prepared::default()]];
+        let Attempt::Committed(_, head) = self.attempt(&last, &prepared, LockMode::Shared).await else {
+            return Err(Refused::Unavailable);
+        };
+        let mac = head_mac(&self.context.audit, &head, StreamState::Closed);
+        let closing = self.context.ledger.close_stream(&head, &mac);
+        match tokio::time::timeout(self.context.commit_timeout, closing).await {
+            Ok(Ok(true)) => Ok(()),
+            _ => Err(Refused::Unavailable),
+        }
+    }
+}
+
+/// From which epoch on a batch needs the rules: the oldest at which any of its names was read.
+fn known_epoch(seen: i64, groups: &[Group]) -> i64 {
+    groups
+        .iter()
+        .flat_map(|g| &g.entries)
+        .filter(|entry| !entry.settlement && entry.names != Names::default())
+        .map(|entry| entry.epoch)
+        .fold(seen, i64::min)
+}

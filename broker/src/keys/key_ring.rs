@@ -1,0 +1,302 @@
+//! The key ring: everything the broker encrypts or MACs with, by purpose.
+
+use super::{
+    AeadKeys, AuditKeys, FileKeyring, KeyError, SealedCookies, SecretKey, SubjectKey, Subkey, TenantKeys,
+    file_keyring::Wrapping, random_key_id, system_key::SystemKeys,
+};
+use crate::{
+    domain::{Canonical, Clock, ConsentId, Rng, RowKey, Subject, TenantId},
+    storage::{StoreError, WrappedKey, WrappedKeys},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::{digest, hmac};
+use std::{sync::Arc, time::Duration};
+use zeroize::Zeroize;
+
+/// How many unwrapped keys are kept, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyRingLimits {
+    /// A cached key is read again after this long.
+    pub max_age: Duration,
+    /// Most tenants cached.
+    pub tenants: u64,
+    /// Most subjects cached.
+    pub subjects: u64,
+}
+
+impl Default for KeyRingLimits {
+    fn default() -> Self {
+        Self { max_age: Duration::from_secs(300), tenants: 10_000, subjects: 50_000 }
+    }
+}
+
+/// Something loaded, and the monotonic reading when it was.
+struct Aged<T> {
+    value: Arc<T>,
+    at: Duration,
+}
+
+impl<T> Clone for Aged<T> {
+    fn clone(&self) -> Self {
+        Self { value: self.value.clone(), at: self.at }
+    }
+}
+
+/// The key ring. One per process.
+pub struct KeyRing {
+    root: FileKeyring,
+    store: Arc<dyn WrappedKeys>,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    max_age: Duration,
+    rows: RowKey,
+    audit: AuditKeys,
+    cookies: SealedCookies,
+    spool: AeadKeys,
+    handles: Vec<hmac::Key>,
+    claims: hmac::Key,
+    tenants: moka::sync::Cache<TenantId, Aged<TenantKeys>>,
+    subjects: moka::sync::Cache<Subject, Aged<SubjectKey>>,
+}
+
+impl KeyRing {
+    /// Loads the system keys, or makes the first one.
+    ///
+    /// # Errors
+    /// [`KeyError`]: the store cannot be reached, or a system key does not unwrap. Never a fresh key instead.
+    pub async fn open(
+        root: FileKeyring,
+        store: Arc<dyn WrappedKeys>,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Result<Self, KeyError> {
+        Self::open_with(root, store, clock, rng, KeyRingLimits::default()).await
+    }
+
+    /// The same with limits of one's own.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub async fn open_with(
+        root: FileKeyring,
+        store: Arc<dyn WrappedKeys>,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+        limits: KeyRingLimits,
+    ) -> Result<Self, KeyError> {
+        let keys = load_or_create(&root, &*store, &*clock, &*rng, "").await?;
+        let system = SystemKeys { keys };
+        let mut row_keys: Vec<_> =
+            system.derive(Subkey::RowMac).into_iter().map(|(id, key)| (id, *key.expose())).collect();
+        let rows = RowKey::new(&row_keys);
+        row_keys.iter_mut().for_each(|(_, key)| key.zeroize());
+        let hmacs = |subkey| system.derive(subkey).iter().map(|(_, key)| key.hmac()).collect::<Vec<_>>();
+        Ok(Self {
+            rows,
+            audit: AuditKeys::new(&system.derive(Subkey::Audit)),
+            cookies: SealedCookies::new(AeadKeys::new(system.derive(Subkey::Cookie)), rng.clone()),
+            spool: AeadKeys::new(system.derive(Subkey::Spool)),
+            handles: hmacs(Subkey::ConsentHandle),
+            claims: hmacs(Subkey::RequestClaim).swap_remove(0),
+            tenants: moka::sync::Cache::new(limits.tenants),
+            subjects: moka::sync::Cache::new(limits.subjects),
+            max_age: limits.max_age,
+            root,
+            store,
+            clock,
+            rng,
+        })
+    }
+
+    /// Makes and checks row MACs.
+    pub fn row_key(&self) -> RowKey {
+        self.rows.clone()
+    }
+
+    /// Makes and checks the audit log's MACs.
+    pub fn audit_keys(&self) -> AuditKeys {
+        self.audit.clone()
+    }
+
+    /// Seals and opens cookies.
+    pub fn cookies(&self) -> &SealedCookies {
+        &self.cookies
+    }
+
+    /// Seals and opens what is spooled to disk.
+    pub fn spool(&self) -> &AeadKeys {
+        &self.spool
+    }
+
+    /// A MAC of a request id's lookup key or fingerprint, so that a stolen table cannot be searched by guessing.
+    pub fn request_claim(&self, message: &Canonical) -> [u8; 32] {
+        mac(&self.claims, message)
+    }
+
+    /// The handle in a consent's link: 256 bits as base64url, made again whenever the link is shown again (CO1).
+    pub fn consent_handle(&self, consent: &ConsentId) -> String {
+        handle(&self.handles[0], consent)
+    }
+
+    /// The handle of an existing consent, which an older key may have made; `None` when no key here did.
+    pub fn consent_handle_for(&self, consent: &ConsentId, handle_hash: &[u8; 32]) -> Option<String> {
+        self.handles
+            .iter()
+            .map(|key| handle(key, consent))
+            .find(|text| digest::digest(&digest::SHA256, text.as_bytes()).as_ref() == handle_hash)
+    }
+
+    /// A tenant's keys, from memory while they are young enough, else read and unwrapped; made on first use.
+    ///
+    /// # Errors
+    /// [`KeyError::Unavailable`] when they have to be read and cannot be; [`KeyError::Unknown`] and
+    /// [`KeyError::Tampered`] when they do not unwrap.
+    pub async fn tenant_key(&self, tenant: &TenantId) -> Result<Arc<TenantKeys>, KeyError> {
+        if let Some(keys) = self.young(self.tenants.get(tenant)) {
+            return Ok(keys);
+        }
+        let loaded =
+            load_or_create(&self.root, &*self.store, &*self.clock, &*self.rng, tenant.as_str()).await?;
+        let value = Arc::new(TenantKeys::new(tenant.as_str(), loaded));
+        self.tenants.insert(tenant.clone(), Aged { value: value.clone(), at: self.clock.monotonic() });
+        Ok(value)
+    }
+
+    /// The person's stable name in the audit log: HMAC-SHA-256 under a tenant subkey, 64 hex digits.
+    ///
+    /// # Errors
+    /// See [`Self::tenant_key`].
+    pub async fn pseudonym(&self, subject: &Subject) -> Result<String, KeyError> {
+        Ok(self.tenant_key(&subject.tenant).await?.pseudonym(subject))
+    }
+
+    /// The person's own key, made on first use.
+    ///
+    /// # Errors
+    /// See [`Self::tenant_key`].
+    pub async fn subject_key(&self, subject: &Subject) -> Result<Arc<SubjectKey>, KeyError> {
+        if let Some(key) = self.young(self.subjects.get(subject)) {
+            return Ok(key);
+        }
+        let tenant = self.tenant_key(&subject.tenant).await?;
+        let value = Arc::new(self.load_or_create_subject_key(subject, &tenant).await?);
+        self.subjects.insert(subject.clone(), Aged { value: value.clone(), at: self.clock.monotonic() });
+        Ok(value)
+    }
+
+    async fn load_or_create_subject_key(
+        &self,
+        subject: &Subject,
+        tenant: &TenantKeys,
+    ) -> Result<SubjectKey, KeyError> {
+        let pseudonym = tenant.pseudonym(subject);
+        if let Some(key) = self.stored_subject_key(subject, &pseudonym, tenant).await? {
+            return Ok(key);
+        }
+        let key = SubjectKey { id: random_key_id(&*self.rng), key: SecretKey::random(&*self.rng) };
+        let (wrapped_by, wrapped) = tenant.wrap_subject_key(&pseudonym, &key, &*self.rng);
+        let row = WrappedKey {
+            id: key.id.clone(),
+            tenant: subject.tenant.as_str().to_owned(),
+            subject: pseudonym.clone(),
+            wrapped_by,
+            wrapped,
+            created_at: self.clock.now(),
+        };
+        match self.store.insert(&row, false).await {
+            Ok(()) => Ok(key),
+            Err(StoreError::Exists) => self
+                .stored_subject_key(subject, &pseudonym, tenant)
+                .await?
+                .ok_or(KeyError::Unknown { key: row.id }),
+            Err(error) => Err(KeyError::Unavailable(error)),
+        }
+    }
+
+    async fn stored_subject_key(
+        &self,
+        subject: &Subject,
+        pseudonym: &str,
+        tenant: &TenantKeys,
+    ) -> Result<Option<SubjectKey>, KeyError> {
+        let stored = self.store.subject_key(subject.tenant.as_str(), pseudonym).await;
+        match stored.map_err(KeyError::Unavailable)? {
+            // The row must be the one asked for: its own columns are bound when it is unwrapped.
+            Some(row) if row.subject == pseudonym && row.tenant == subject.tenant.as_str() => {
+                tenant.unwrap_subject_key(&row).map(Some)
+            }
+            Some(row) => Err(KeyError::Tampered { key: row.id }),
+            None => Ok(None),
+        }
+    }
+
+    fn young<T>(&self, cached: Option<Aged<T>>) -> Option<Arc<T>> {
+        cached.filter(|c| self.clock.monotonic().saturating_sub(c.at) < self.max_age).map(|c| c.value)
+    }
+}
+
+fn mac(key: &hmac::Key, message: &Canonical) -> [u8; 32] {
+    let mut tag = [0; 32];
+    tag.copy_from_slice(hmac::sign(key, message.finish()).as_ref());
+    tag
+}
+
+fn handle(key: &hmac::Key, consent: &ConsentId) -> String {
+    let mut message = Canonical::new("broker.v1 consent handle");
+    message.text(consent.as_str());
+    URL_SAFE_NO_PAD.encode(mac(key, &message))
+}
+
+async fn load_or_create(
+    root: &FileKeyring,
+    store: &dyn WrappedKeys,
+    clock: &dyn Clock,
+    rng: &dyn Rng,
+    tenant: &str,
+) -> Result<Vec<(String, SecretKey)>, KeyError> {
+    let stored = store.tenant_keys(tenant).await.map_err(KeyError::Unavailable)?;
+    if !stored.is_empty() {
+        return unwrap_all(root, tenant, &stored);
+    }
+    let (id, key) = (random_key_id(rng), SecretKey::random(rng));
+    let row = WrappedKey {
+        wrapped: root.wrap(wrapping(tenant, &id), &key, rng),
+        id,
+        tenant: tenant.to_owned(),
+        subject: String::new(),
+        wrapped_by: root.primary().to_owned(),
+        created_at: clock.now(),
+    };
+    match store.insert(&row, true).await {
+        Ok(()) => Ok(vec![(row.id, key)]),
+        Err(StoreError::Exists) => {
+            let stored = store.tenant_keys(tenant).await.map_err(KeyError::Unavailable)?;
+            if stored.is_empty() {
+                Err(KeyError::Unknown { key: row.id })
+            } else {
+                unwrap_all(root, tenant, &stored)
+            }
+        }
+        Err(error) => Err(KeyError::Unavailable(error)),
+    }
+}
+
+/// All or none: a ring with a gap would quarantine rows that are in order.
+fn unwrap_all(
+    root: &FileKeyring,
+    tenant: &str,
+    stored: &[WrappedKey],
+) -> Result<Vec<(String, SecretKey)>, KeyError> {
+    stored
+        .iter()
+        .map(|row| {
+            let key = root.unwrap(wrapping(tenant, &row.id), &row.wrapped_by, &row.wrapped)?;
+            Ok((row.id.clone(), key))
+        })
+        .collect()
+}
+
+fn wrapping<'a>(tenant: &'a str, key: &'a str) -> Wrapping<'a> {
+    let purpose = if tenant.is_empty() { "system" } else { "tenant" };
+    Wrapping { purpose, tenant, key }
+}
