@@ -20,6 +20,12 @@ impl<P: Purpose> Opened<P> {
         Self { secret, event, position, facts, purpose: PhantomData }
     }
 
+    /// A value as if it had come through the door, for tests of the rooms that spend it.
+    #[cfg(test)]
+    pub(crate) fn for_test(secret: SecretString, event: EventId, position: Position) -> Self {
+        Self::new(secret, event, position, Facts::default())
+    }
+
     /// The event that recorded the permit.
     pub fn event(&self) -> &EventId {
         &self.event
