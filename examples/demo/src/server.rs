@@ -74,7 +74,8 @@ async fn accept(listener: TcpListener, router: Router) {
 }
 
 async fn converse(stream: TcpStream, router: Router) {
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| answer(router.clone(), request));
+    let service =
+        hyper::service::service_fn(move |request: Request<Incoming>| answer(router.clone(), request));
     let mut http = hyper::server::conn::http1::Builder::new();
     // The peer sees every failure as a closed connection; there is nobody else to tell.
     let _ = http.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;

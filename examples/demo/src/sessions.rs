@@ -11,7 +11,7 @@ use crate::random;
 const LIFETIME: i64 = 8 * 3600;
 
 /// A signed-in browser.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Session {
     /// Opaque id of this session; never the cookie's value.
     pub(crate) sid: String,

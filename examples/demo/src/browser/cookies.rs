@@ -13,7 +13,7 @@ enum SameSite {
     None,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Cookie {
     name: String,
     value: String,
@@ -34,14 +34,15 @@ pub(super) struct Context {
 }
 
 /// All cookies of one browser.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Jar(Vec<Cookie>);
 
 impl Jar {
     /// Takes in one `Set-Cookie` line; what a browser would ignore is ignored.
     pub(super) fn set(&mut self, url: &Url, line: &str, now: i64) {
         let Some(cookie) = parse(url, line, now) else { return };
-        let same = |old: &Cookie| old.name == cookie.name && old.host == cookie.host && old.path == cookie.path;
+        let same =
+            |old: &Cookie| old.name == cookie.name && old.host == cookie.host && old.path == cookie.path;
         self.0.retain(|old| !same(old));
         if cookie.expires.is_none_or(|expires| now < expires) {
             self.0.push(cookie);
@@ -117,7 +118,9 @@ fn parse(url: &Url, line: &str, now: i64) -> Option<Cookie> {
         }
     }
     // Max-Age wins over Expires; zero and below delete.
-    cookie.expires = max_age.map(|seconds| if seconds <= 0 { i64::MIN } else { now.saturating_add(seconds) }).or(cookie.expires);
+    cookie.expires = max_age
+        .map(|seconds| if seconds <= 0 { i64::MIN } else { now.saturating_add(seconds) })
+        .or(cookie.expires);
     let root_path = explicit_path.as_deref() == Some("/");
     cookie.path = explicit_path.unwrap_or(cookie.path);
     let lower = cookie.name.to_ascii_lowercase();
@@ -152,7 +155,7 @@ fn default_path(url: &Url) -> String {
 }
 
 fn path_covers(cookie: &str, request: &str) -> bool {
-    request.strip_prefix(cookie).is_some_and(|rest| {
-        rest.is_empty() || cookie.ends_with('/') || rest.starts_with('/')
-    })
+    request
+        .strip_prefix(cookie)
+        .is_some_and(|rest| rest.is_empty() || cookie.ends_with('/') || rest.starts_with('/'))
 }

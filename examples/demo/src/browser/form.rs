@@ -18,7 +18,7 @@ pub(super) enum Kind {
 }
 
 /// One control.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Control {
     pub(super) kind: Kind,
     pub(super) name: String,
@@ -33,7 +33,7 @@ pub(super) struct Control {
 }
 
 /// A form without the page around it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct FormData {
     pub(super) id: String,
     pub(super) action: String,
@@ -55,12 +55,19 @@ impl FormData {
 }
 
 /// A form on a page.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Form {
     data: FormData,
     browser: Browser,
     initiator: Initiator,
     policies: Vec<String>,
+}
+
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without values: they are passwords and handles.
+        f.write_str(&self.data.describe())
+    }
 }
 
 impl Form {
@@ -139,7 +146,8 @@ impl Form {
         };
         let page: Url = self.initiator.url.clone();
         let form_policy = Some((self.policies, page));
-        let request = Request { url: target, body, initiator: Some(self.initiator), by_hand: true, form_policy };
+        let request =
+            Request { url: target, body, initiator: Some(self.initiator), by_hand: true, form_policy };
         self.browser.load(request).await
     }
 

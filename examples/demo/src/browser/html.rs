@@ -3,7 +3,7 @@
 use super::form::{Control, FormData, Kind};
 
 /// What a page holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Document {
     pub(super) title: String,
     /// The visible text: one line per block, white space collapsed.
@@ -297,7 +297,10 @@ fn decode(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         decoded.push_str(&rest[..at]);
         rest = &rest[at..];
-        let reference = rest.find(';').filter(|end| *end <= 10).and_then(|end| Some((character(&rest[1..end])?, end + 1)));
+        let reference = rest
+            .find(';')
+            .filter(|end| *end <= 10)
+            .and_then(|end| Some((character(&rest[1..end])?, end + 1)));
         let (character, length) = reference.unwrap_or(('&', 1));
         decoded.push(character);
         rest = &rest[length..];

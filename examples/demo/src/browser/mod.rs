@@ -153,7 +153,9 @@ impl Browser {
             trail.push(Hop { method, url: request.url.clone(), status });
             let headers = response.headers().clone();
             self.keep_cookies(&request.url, &headers);
-            if let Some(next) = redirect_target(&request.url, status, &headers).filter(|next| !self.holds(next)) {
+            if let Some(next) =
+                redirect_target(&request.url, status, &headers).filter(|next| !self.holds(next))
+            {
                 if !matches!(status, 307 | 308) {
                     request.body = None;
                 }

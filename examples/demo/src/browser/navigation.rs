@@ -80,7 +80,9 @@ impl Initiator {
             ReferrerPolicy::NoReferrerWhenDowngrade
             | ReferrerPolicy::StrictOrigin
             | ReferrerPolicy::StrictOriginWhenCrossOrigin => downgrade,
-            ReferrerPolicy::Origin | ReferrerPolicy::OriginWhenCrossOrigin | ReferrerPolicy::UnsafeUrl => false,
+            ReferrerPolicy::Origin | ReferrerPolicy::OriginWhenCrossOrigin | ReferrerPolicy::UnsafeUrl => {
+                false
+            }
         };
         if hidden { "null".to_owned() } else { self.origin().ascii_serialization() }
     }

@@ -9,7 +9,7 @@ use super::navigation::{Initiator, ReferrerPolicy};
 use super::{Browser, BrowserError, Request};
 
 /// One request on the way to a page.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Hop {
     /// `GET` or `POST`.
     pub method: &'static str,
@@ -19,8 +19,15 @@ pub struct Hop {
     pub status: u16,
 }
 
+impl std::fmt::Debug for Hop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the query: it carries codes.
+        write!(f, "{} {} {}", self.method, bare(&self.url), self.status)
+    }
+}
+
 /// What the browser shows after a navigation.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Page {
     /// The status of the last answer.
     pub status: u16,
@@ -34,9 +41,17 @@ pub struct Page {
     browser: Browser,
 }
 
+impl std::fmt::Debug for Page {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without headers and source: they carry cookies and handles.
+        f.write_str(&self.describe())
+    }
+}
+
 impl Page {
     pub(super) fn new(browser: Browser, trail: Vec<Hop>, headers: HeaderMap, html: String) -> Page {
-        let (status, url) = trail.last().map(|hop| (hop.status, hop.url.clone())).expect("a page was asked for");
+        let (status, url) =
+            trail.last().map(|hop| (hop.status, hop.url.clone())).expect("a page was asked for");
         let document = Document::parse(&html);
         Page { status, url, trail, headers, html, document, browser }
     }
@@ -112,7 +127,8 @@ impl Page {
         let forms: Vec<String> = self.document.forms.iter().map(super::form::FormData::describe).collect();
         let links: Vec<&str> = self.document.links.iter().map(|(label, _)| label.as_str()).collect();
         let at = bare(&self.url);
-        format!("{at} ({}, {:?}): {text:?}; {forms:?}; links {links:?}", self.status, self.title())
+        let forms = if forms.is_empty() { "no forms".to_owned() } else { forms.join(", ") };
+        format!("{at} ({}, {:?}): {text:?}; {forms}; links {links:?}", self.status, self.title())
     }
 
     pub(super) fn browser(&self) -> &Browser {

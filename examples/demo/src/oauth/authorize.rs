@@ -9,7 +9,7 @@ use super::{Clients, OauthError, Params};
 use crate::random;
 
 /// A request that names a known client and one of its redirect URIs, and is otherwise well formed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct AuthorizationRequest {
     pub(crate) client_id: String,
     pub(crate) client_name: String,

@@ -54,7 +54,9 @@ impl Clients {
         post_allowed: bool,
     ) -> Result<Client, OauthError> {
         let (id, secret) = match (headers.get(AUTHORIZATION), params.get("client_secret")) {
-            (Some(_), Some(_)) => return Err(OauthError("invalid_request", "two client credentials at once")),
+            (Some(_), Some(_)) => {
+                return Err(OauthError("invalid_request", "two client credentials at once"));
+            }
             (Some(basic), None) => parse_basic(basic.as_bytes()).ok_or(REFUSED)?,
             (None, Some(secret)) if post_allowed => {
                 (params.get("client_id").ok_or(REFUSED)?.to_owned(), secret.to_owned())

@@ -88,7 +88,12 @@ impl Shared {
     }
 
     /// The claims of an ID token (OpenID Connect Core 1.0 §2).
-    pub(super) fn id_token_claims(&self, user: &User, audience: &str, login: &Login<'_>) -> Map<String, Value> {
+    pub(super) fn id_token_claims(
+        &self,
+        user: &User,
+        audience: &str,
+        login: &Login<'_>,
+    ) -> Map<String, Value> {
         let now = self.now();
         let lifetime = *self.id_token_lifetime.lock().expect("no holder panicked");
         let mut claims = as_object(json!({

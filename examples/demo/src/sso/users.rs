@@ -22,7 +22,13 @@ pub struct User {
 impl User {
     /// alice: an engineer who may use notes.
     pub fn alice() -> User {
-        User::employee("alice", "wonderland", "u-7f3a19c2e4", "Alice Example", &["engineering", "notes-users"])
+        User::employee(
+            "alice",
+            "wonderland",
+            "u-7f3a19c2e4",
+            "Alice Example",
+            &["engineering", "notes-users"],
+        )
     }
 
     /// bob: another engineer who may use notes.
