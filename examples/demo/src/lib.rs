@@ -1,1 +1,19 @@
+//! The parts a newcomer needs around the broker to see it work: the company's SSO, a SaaS and a browser.
+//!
+//! - [`sso::Sso`]: an OpenID Connect provider with two users; also issues the workload tokens a cluster would.
+//! - [`notes::Notes`]: a notes API behind its own OAuth 2.0 server, with a log of what truly happened and faults on order.
+//! - [`browser::Browser`]: walks pages as Chromium would: cookies, redirects, forms, Fetch Metadata.
+//!
+//! None of this is part of the broker and none of it is meant for production: both servers keep everything in
+//! memory and listen on plain HTTP on the loopback interface. The integration tests use the same parts.
 
+pub mod browser;
+pub mod clock;
+pub mod http;
+pub mod notes;
+pub mod oauth;
+mod page;
+mod random;
+mod server;
+mod sessions;
+pub mod sso;

@@ -1,0 +1,182 @@
+//! "The SaaS": a notes API behind its own OAuth 2.0 authorization server.
+//!
+//! It keeps a log of what truly happened ([`Notes::truth`]) and misbehaves on order ([`Notes::script`]).
+
+mod api;
+mod families;
+mod fault;
+mod metadata;
+mod pages;
+mod token;
+mod truth;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+
+pub use families::{Rotation, TokenFacts};
+pub use fault::{Endpoint, ExpiresIn, Fault};
+pub use truth::{Event, RevokedKind};
+
+use crate::clock::Now;
+use crate::oauth::{Client, Clients, Pending};
+use crate::server::{Bound, Server};
+use crate::sessions::Sessions;
+use families::Families;
+use fault::Script;
+use truth::Truth;
+
+/// The scopes there are: read notes, write notes.
+pub const SCOPES: [&str; 2] = ["notes.read", "notes.write"];
+
+/// A running SaaS; dropping it stops the server.
+pub struct Notes {
+    shared: Arc<Shared>,
+    _server: Server,
+}
+
+/// What the request handlers share.
+struct Shared {
+    origin: String,
+    now: Now,
+    accounts: Vec<Account>,
+    clients: Clients,
+    sessions: Sessions,
+    pending: Pending,
+    codes: Mutex<HashMap<String, token::Code>>,
+    families: Mutex<Families>,
+    terms: Mutex<(i64, Rotation)>,
+    script: Script,
+    truth: Truth,
+    notes: Mutex<HashMap<String, Vec<String>>>,
+}
+
+/// Someone with an account.
+#[derive(Clone)]
+struct Account {
+    id: &'static str,
+    label: &'static str,
+    password: &'static str,
+}
+
+const ACCOUNTS: [Account; 2] = [
+    Account { id: "acct-1001", label: "alice@notes.example", password: "alice-notes" },
+    Account { id: "acct-1002", label: "bob@notes.example", password: "bob-notes" },
+];
+
+impl Notes {
+    /// Starts on a free loopback port: access tokens live 600 seconds, refresh tokens are single use.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start(now: Now) -> io::Result<Notes> {
+        let bound = Bound::loopback().await?;
+        let first_notes = ACCOUNTS.iter().map(|account| {
+            let name = account.label.split('@').next().unwrap_or_default();
+            (account.id.to_owned(), vec![format!("{name}'s first note")])
+        });
+        let shared = Arc::new(Shared {
+            origin: bound.origin(),
+            now,
+            accounts: ACCOUNTS.to_vec(),
+            clients: Clients::default(),
+            sessions: Sessions::new("notes_session"),
+            pending: Pending::default(),
+            codes: Mutex::default(),
+            families: Mutex::default(),
+            terms: Mutex::new((600, Rotation::SingleUse)),
+            script: Script::default(),
+            truth: Truth::default(),
+            notes: Mutex::new(first_notes.collect()),
+        });
+        let router = Router::new()
+            .merge(metadata::routes())
+            .merge(pages::routes())
+            .merge(token::routes())
+            .merge(api::routes());
+        let server = bound.serve(router.with_state(shared.clone()));
+        Ok(Notes { shared, _server: server })
+    }
+
+    /// Where everything is, and the issuer named in authorization responses: `/authorize`, `/token`, `/revoke`,
+    /// `/userinfo` and the API `/notes`.
+    pub fn origin(&self) -> &str {
+        &self.shared.origin
+    }
+
+    /// Registers a client, or replaces the one with the same id.
+    pub fn register_client(&self, client: Client) {
+        self.shared.clients.register(client);
+    }
+
+    /// How long access tokens live from now on, in seconds.
+    pub fn set_access_lifetime(&self, seconds: i64) {
+        self.shared.terms.lock().expect("no holder panicked").0 = seconds;
+    }
+
+    /// What happens to refresh tokens used from now on.
+    pub fn set_rotation(&self, rotation: Rotation) {
+        self.shared.terms.lock().expect("no holder panicked").1 = rotation;
+    }
+
+    /// The next `calls` calls of the token endpoint meet `fault`, after those already scripted.
+    pub fn script(&self, fault: Fault, calls: usize) {
+        self.script_at(Endpoint::Token, fault, calls);
+    }
+
+    /// The next `calls` calls of `endpoint` meet `fault`. Faults about scopes, refresh tokens and `expires_in`
+    /// mean something at the token endpoint only.
+    pub fn script_at(&self, endpoint: Endpoint, fault: Fault, calls: usize) {
+        self.shared.script.add(endpoint, fault, calls);
+    }
+
+    /// Everything that happened, in order.
+    pub fn truth(&self) -> Vec<Event> {
+        self.shared.truth.events()
+    }
+
+    /// Returns when `reached` holds for everything that happened; checked again after each event.
+    pub async fn wait_until(&self, reached: impl Fn(&[Event]) -> bool) {
+        self.shared.truth.wait_until(reached).await;
+    }
+
+    /// What a token truly is; `None` when it was never issued here.
+    pub fn introspect(&self, token: &str) -> Option<TokenFacts> {
+        self.shared.facts(token)
+    }
+
+    /// The account's owner disconnects every client in the settings of the SaaS. `label` such as
+    /// `alice@notes.example`. Answers how many families ended.
+    pub fn disconnect(&self, label: &str) -> usize {
+        let ids = self.shared.accounts.iter().filter(|known| known.label == label).map(|known| known.id);
+        let mut families = self.shared.families.lock().expect("no holder panicked");
+        let ended: Vec<u64> = ids.flat_map(|id| families.of_account(id)).collect();
+        for family in &ended {
+            families.kill(*family);
+            self.shared.truth.log(Event::Revoked { family: *family, kind: RevokedKind::ByOwner });
+        }
+        ended.len()
+    }
+}
+
+impl Shared {
+    fn now(&self) -> i64 {
+        (self.now)()
+    }
+
+    fn facts(&self, token: &str) -> Option<TokenFacts> {
+        self.families.lock().expect("no holder panicked").facts(token, self.now())
+    }
+
+    /// The fault scripted for this call, noted in the log.
+    fn next_fault(&self, endpoint: Endpoint) -> Option<Fault> {
+        let fault = self.script.next(endpoint)?;
+        self.truth.log(Event::Faulted { endpoint, fault: fault.name() });
+        Some(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests;
