@@ -10,7 +10,7 @@ impl std::fmt::Display for NotInstalled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} is missing: run `tests/run peers` once, it installs what the tests need",
+            "{} is missing: run `tests/run setup` once, it installs what the tests need",
             self.0.display()
         )
     }
