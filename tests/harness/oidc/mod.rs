@@ -106,7 +106,7 @@ impl OidcPeer {
         let line =
             lines.next_line().await.expect("a line").expect("the OpenID provider ended: see its error above");
         let ready: Ready = serde_json::from_str(&line).expect("its first line is JSON");
-        Self { issuer: ready.issuer, control: ready.control, http: http_client(), child, _stdin }
+        Self { issuer: ready.issuer, control: ready.control, http: http_client(), child, _stdin: stdin }
     }
 
     /// The issuer exactly as it appears in `iss`: without the slash that a parsed URL ends in.
