@@ -18,7 +18,9 @@ const FLOORS: &[&[&str]] = &[
     &["consent"],
     &["usecase"],
     &["transport", "worker"],
-    &["app", "lifecycle"],
+    &["lifecycle"],
+    &["app"],
+    &["cli"],
 ];
 
 /// Roots that name every room.
