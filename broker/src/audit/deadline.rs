@@ -26,6 +26,11 @@ impl Deadline {
         Self(None)
     }
 
+    /// How long is left on `clock`.
+    pub fn remaining(self, clock: &dyn Clock) -> Duration {
+        self.resolve(clock).saturating_sub(clock.monotonic())
+    }
+
     /// The reading it stands for if asked now.
     pub(super) fn resolve(self, clock: &dyn Clock) -> Duration {
         self.0.unwrap_or_else(|| clock.monotonic().saturating_add(Self::DEFAULT))

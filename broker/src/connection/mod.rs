@@ -3,11 +3,9 @@
 mod flight;
 mod pick;
 mod refresh;
+mod refusals;
 mod resolve;
 mod tokens;
 
 pub use resolve::{Need, Resolved, Usable, Wanted, own_approval, own_connections, resolve};
-pub use tokens::{Access, Tokens, Wanting};
-
-#[cfg(test)]
-mod tests;
+pub use tokens::{Access, Parts, Tokens, Wanting};

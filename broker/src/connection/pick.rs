@@ -1,8 +1,6 @@
 //! Which stored access token answers a request, if any: a pure choice (GR1, GR4).
 
-use crate::domain::{
-    ProviderSpec, ScopeSet, SecretKind, SecretRow, Timestamp, provider::Narrowing,
-};
+use crate::domain::{ProviderSpec, ScopeSet, SecretKind, SecretRow, Timestamp, provider::Narrowing};
 use std::time::Duration;
 
 /// What to do for the scopes asked for.
@@ -54,20 +52,25 @@ impl Choice<'_> {
 
     /// The provider can narrow: only a token for exactly these scopes will do, or what it gave when asked for them.
     fn pick_narrow(&self) -> Pick {
-        let will_do = |row: &&SecretRow| row.scopes == *self.wanted || Some(&row.scopes) == self.given_for_wanted;
+        let will_do =
+            |row: &&SecretRow| row.scopes == *self.wanted || Some(&row.scopes) == self.given_for_wanted;
         let valid: Vec<&SecretRow> = self.usable().filter(will_do).collect();
         if let Some(row) = valid.iter().find(|row| self.is_fresh(row)) {
             return self.serve(row);
         }
         Pick::Refresh {
             narrow_to: Some(self.wanted.clone()),
-            fallback: valid.iter().find(|row| row.scopes.is_subset(self.approved)).map(|row| Box::new((*row).clone())),
+            fallback: valid
+                .iter()
+                .find(|row| row.scopes.is_subset(self.approved))
+                .map(|row| Box::new((*row).clone())),
         }
     }
 
     /// The token carries what it carries: the smallest that covers the request and stays within the approval.
     fn pick_wide(&self, can_refresh: bool) -> Pick {
-        let mut valid: Vec<&SecretRow> = self.usable().filter(|row| self.wanted.is_subset(&row.scopes)).collect();
+        let mut valid: Vec<&SecretRow> =
+            self.usable().filter(|row| self.wanted.is_subset(&row.scopes)).collect();
         valid.sort_by_key(|row| row.scopes.len());
         let within = |row: &&&SecretRow| row.scopes.is_subset(self.approved);
         if let Some(row) = valid.iter().filter(within).find(|row| self.is_fresh(row)) {

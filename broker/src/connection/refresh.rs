@@ -4,8 +4,9 @@ use super::tokens::{Tokens, Wanting};
 use crate::{
     audit::Deadline,
     domain::{
-        Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Names, Outcome, Owner, ProviderSpec, Reason,
-        RefreshState, RefreshToken, Refusal, ScopeSet, Sealed, SecretKind, SecretRow, Timestamp, WorkloadId, Write,
+        Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Names, Outcome, Owner,
+        ProviderSpec, Reason, RefreshState, RefreshToken, Refusal, ScopeSet, Sealed, SecretKind, SecretRow,
+        SecretString, Timestamp, WorkloadId, Write,
     },
     policy::{Grounds, Permit, Refresh},
     provider::{ProviderError, TokenSet},
@@ -92,8 +93,19 @@ impl Refreshing {
     /// # Errors
     /// What the log, the vault or the provider refused.
     pub(super) async fn run(self, tokens: &Tokens) -> Result<RefreshOutcome, Refusal> {
-        let Self { connection, state, secret, generation, spec, narrow_to, permit, workload, names, epoch, deadline } =
-            self;
+        let Self {
+            connection,
+            state,
+            secret,
+            generation,
+            spec,
+            narrow_to,
+            permit,
+            workload,
+            names,
+            epoch,
+            deadline,
+        } = self;
         let until = tokens.clock.now().plus(LEASE);
         let draft = |kind, outcome| draft(tokens, &connection, &workload, kind, outcome);
         let mut intent = draft(EventKind::RefreshIntent, Outcome::Allowed);
@@ -122,23 +134,70 @@ impl Refreshing {
             Ok(set) => {
                 let stored = draft(EventKind::RefreshStored, Outcome::Allowed);
                 let lease = Lease { epoch: lease_epoch, until };
-                settle_success(tokens, &connection, lease, stored, set, generation).await
+                settle_success(tokens, &connection, lease, stored, without_technical(set, &spec), generation)
+                    .await
             }
-            Err(ProviderError::GrantRejected { .. }) => {
+            Err(error) if error.is_terminal() => {
                 let latched = draft(EventKind::ConnectionLatched, Outcome::Failed);
                 latch(tokens, connection, lease_epoch, latched).await?;
                 Ok(RefreshOutcome::ReauthRequired)
             }
             Err(error) => {
+                let rescued =
+                    if let ProviderError::Protocol { rescued, .. } = &error { rescued.clone() } else { None };
+                if let Some(token) = rescued {
+                    rescue(tokens, &connection, token, generation).await?;
+                }
                 let refusal = Refusal::from(error);
                 let failed = draft(EventKind::RefreshFailed, Outcome::Failed);
                 let rest = refusal.retry_after.unwrap_or(COOLDOWN);
                 let cooldown = tokens.clock.now().plus(rest);
-                settle_failure(tokens, &connection, lease_epoch, failed, refusal.reason, Some(cooldown)).await?;
+                settle_failure(tokens, &connection, lease_epoch, failed, refusal.reason, Some(cooldown))
+                    .await?;
                 Err(refusal.retry_after(rest))
             }
         }
     }
+}
+
+/// Technical scopes such as `offline_access` are no part of what a token is said to do.
+fn without_technical(set: TokenSet, spec: &ProviderSpec) -> TokenSet {
+    TokenSet { scopes: set.scopes.minus(&spec.technical_scopes), ..set }
+}
+
+/// An answer that cannot be used may still carry the only refresh token that works from now on (RF4).
+async fn rescue(
+    tokens: &Tokens,
+    connection: &Connection,
+    token: SecretString,
+    generation: i64,
+) -> Result<(), Refusal> {
+    let row = refresh_row(tokens, connection, token, generation).await?;
+    let mut draft = EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshStored, Outcome::Failed);
+    draft.tenant = Some(connection.owner.tenant().clone());
+    draft.provider = Some(connection.provider.clone());
+    draft.connection = Some(connection.id.clone());
+    draft.reason = Some(Reason::ProviderUnavailable);
+    let entry = Entry { effect: vec![row], settlement: true, ..Entry::note(draft) };
+    persist(tokens, entry, tokens.clock.now().plus(LEASE)).await
+}
+
+async fn refresh_row(
+    tokens: &Tokens,
+    connection: &Connection,
+    token: SecretString,
+    generation: i64,
+) -> Result<Write, Refusal> {
+    let sealed = tokens.vault.seal::<RefreshToken>(&connection.refresh_key(generation), token).await?;
+    Ok(Write::PutSecret(tokens.keys.row_key().tag(SecretRow {
+        connection: connection.id.clone(),
+        kind: SecretKind::Refresh,
+        scopes: connection.scopes.clone(),
+        generation,
+        envelope: sealed.envelope().to_vec(),
+        expires_at: None,
+        obtained_at: tokens.clock.now(),
+    })))
 }
 
 struct Lease {
@@ -195,16 +254,7 @@ async fn settle_success(
     // No refresh token in the answer keeps the old one (RF7).
     let rotated = set.refresh.is_some();
     if let Some(refresh) = set.refresh {
-        let sealed = tokens.vault.seal::<RefreshToken>(&connection.refresh_key(generation), refresh).await?;
-        effect.push(Write::PutSecret(key.tag(SecretRow {
-            connection: connection.id.clone(),
-            kind: SecretKind::Refresh,
-            scopes: connection.scopes.clone(),
-            generation,
-            envelope: sealed.envelope().to_vec(),
-            expires_at: None,
-            obtained_at: now,
-        })));
+        effect.push(refresh_row(tokens, connection, refresh, generation).await?);
     }
     effect.push(release(connection, lease.epoch, None, ""));
     draft.scopes_granted = set.scopes;
@@ -267,7 +317,12 @@ async fn latch(
     Ok(())
 }
 
-fn release(connection: &Connection, epoch: i64, cooldown_until: Option<Timestamp>, last_error: &str) -> Write {
+fn release(
+    connection: &Connection,
+    epoch: i64,
+    cooldown_until: Option<Timestamp>,
+    last_error: &str,
+) -> Write {
     Write::SettleLease {
         connection: connection.id.clone(),
         epoch,

@@ -2,8 +2,8 @@
 
 use crate::{
     domain::{
-        Approval, Connection, ConnectionId, ConnectionState, ConsentReason, Names, Owner, ProviderId, Refusal, Reason,
-        RefreshState, RowKey, Rules, ScopeSet, Subject, WorkloadId,
+        Approval, Connection, ConnectionId, ConnectionState, ConsentReason, Names, Owner, ProviderId, Reason,
+        RefreshState, Refusal, RowKey, Rules, ScopeSet, Subject, WorkloadId,
     },
     storage::Store,
 };
@@ -89,7 +89,9 @@ pub async fn own_connections(
         match stored.row.check(key) {
             Ok(connection) if is_over(&connection, rules) => {}
             // The query asked for this owner and provider; the checked row must say the same.
-            Ok(connection) if connection.owner.is(subject) && provider.is_none_or(|p| *p == connection.provider) => {
+            Ok(connection)
+                if connection.owner.is(subject) && provider.is_none_or(|p| *p == connection.provider) =>
+            {
                 own.push((connection, refresh));
             }
             _ => quarantined = true,
@@ -107,12 +109,19 @@ fn is_over(connection: &Connection, rules: &Rules) -> bool {
 ///
 /// # Errors
 /// The store's; [`Reason::NotFound`] for a named connection that is not the subject's.
-pub async fn resolve(store: &Store, key: &RowKey, rules: &Rules, wanted: &Wanted<'_>) -> Result<Resolved, Refusal> {
-    let (own, quarantined) = own_connections(store, key, rules, wanted.subject, Some(wanted.provider)).await?;
+pub async fn resolve(
+    store: &Store,
+    key: &RowKey,
+    rules: &Rules,
+    wanted: &Wanted<'_>,
+) -> Result<Resolved, Refusal> {
+    let (own, quarantined) =
+        own_connections(store, key, rules, wanted.subject, Some(wanted.provider)).await?;
     let (connection, refresh) = match choose(store, key, own, wanted).await? {
         Chosen::One(connection, refresh) => (connection, refresh),
         Chosen::None => {
-            let reason = if quarantined { ConsentReason::ReauthRequired } else { ConsentReason::NotConnected };
+            let reason =
+                if quarantined { ConsentReason::ReauthRequired } else { ConsentReason::NotConnected };
             let need = Need { quarantined, ..Need::of(reason, wanted.scopes) };
             return Ok(Resolved::Need(Box::new(need)));
         }
@@ -142,7 +151,11 @@ pub async fn resolve(store: &Store, key: &RowKey, rules: &Rules, wanted: &Wanted
     }
 }
 
-fn need(reason: ConsentReason, wanted: &Wanted<'_>, connection: Option<Connection>) -> Result<Resolved, Refusal> {
+fn need(
+    reason: ConsentReason,
+    wanted: &Wanted<'_>,
+    connection: Option<Connection>,
+) -> Result<Resolved, Refusal> {
     let mut need = Need::of(reason, wanted.scopes);
     if let Some(connection) = &connection {
         if reason == ConsentReason::ScopesMissing {

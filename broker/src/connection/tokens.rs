@@ -3,13 +3,13 @@
 use super::{
     flight::Flights,
     pick::{Choice, Pick},
-    refresh::{Refreshing, RefreshOutcome},
+    refresh::{RefreshOutcome, Refreshing},
 };
 use crate::{
     audit::{Audit, Deadline},
     domain::{
-        Approval, Clock, Connection, ConnectionId, ConsentReason, Names, ProviderSpec, Quarantined, Reason, Refusal,
-        Rng, ScopeSet, SecretRow, Tagged,
+        Approval, Clock, Connection, ConnectionId, ConsentReason, Names, ProviderSpec, Quarantined, Reason,
+        Refusal, Rng, ScopeSet, SecretRow, Tagged,
     },
     keys::KeyRing,
     policy::{Policy, Verdict},
@@ -119,7 +119,9 @@ impl Tokens {
             drop(turn);
             outcome
         });
-        let outcome = wanting.deadline.bound(task).await.map_err(|_| Refusal::new(Reason::DeadlineExceeded))?;
+        let left = wanting.deadline.remaining(&*self.clock);
+        let outcome =
+            tokio::time::timeout(left, task).await.map_err(|_| Refusal::new(Reason::DeadlineExceeded))?;
         let outcome = outcome.map_err(|e| Refusal::new(Reason::Internal).caused_by(e))?;
         match (outcome, fallback) {
             (Ok(RefreshOutcome::Stored(row)), _) => Ok(self.judge(wanting, *row)),
@@ -173,10 +175,15 @@ fn settle(pick: Result<Pick, Quarantined>) -> Access {
         Ok(Pick::Exhausted | Pick::Refresh { .. }) => {
             Access::Need(ConsentReason::ReauthRequired, ScopeSet::default(), None)
         }
-        Err(quarantined) => Access::Need(ConsentReason::ReauthRequired, ScopeSet::default(), Some(quarantined)),
+        Err(quarantined) => {
+            Access::Need(ConsentReason::ReauthRequired, ScopeSet::default(), Some(quarantined))
+        }
     }
 }
 
 fn is_passing(reason: Reason) -> bool {
-    matches!(reason, Reason::ProviderUnavailable | Reason::ProviderRateLimited | Reason::ProviderClientRejected)
+    matches!(
+        reason,
+        Reason::ProviderUnavailable | Reason::ProviderRateLimited | Reason::ProviderClientRejected
+    )
 }

@@ -29,7 +29,11 @@ pub fn check(text: &str) -> Result<(), BadWords> {
         return Err(BadWords::Invisible);
     }
     let lower = text.to_lowercase();
-    if lower.contains("://") || lower.contains("www.") || lower.contains("javascript:") || lower.contains("mailto:") {
+    if lower.contains("://")
+        || lower.contains("www.")
+        || lower.contains("javascript:")
+        || lower.contains("mailto:")
+    {
         return Err(BadWords::Link);
     }
     Ok(())

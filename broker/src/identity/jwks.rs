@@ -203,7 +203,8 @@ pub(super) fn discovery_url(issuer: &str) -> Option<Url> {
     if base.query().is_some() {
         return None;
     }
-    Url::parse(&format!("{}/.well-known/openid-configuration", issuer.strip_suffix('/').unwrap_or(issuer))).ok()
+    Url::parse(&format!("{}/.well-known/openid-configuration", issuer.strip_suffix('/').unwrap_or(issuer)))
+        .ok()
 }
 
 fn discovered_jwks_uri(document: &[u8], issuer: &str) -> Result<Url, &'static str> {
@@ -213,7 +214,9 @@ fn discovered_jwks_uri(document: &[u8], issuer: &str) -> Result<Url, &'static st
         _ => return Err("the metadata is another issuer's"),
     }
     match metadata.get("jwks_uri") {
-        Some(Json::String(uri)) => Url::parse(uri).ok().filter(secure).ok_or("the jwks_uri is not an https URL"),
+        Some(Json::String(uri)) => {
+            Url::parse(uri).ok().filter(secure).ok_or("the jwks_uri is not an https URL")
+        }
         _ => Err("the metadata has no jwks_uri"),
     }
 }

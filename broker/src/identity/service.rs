@@ -2,8 +2,8 @@
 
 use super::{
     CredentialKind, CredentialSpec, Fetch, IdentityConfigError, IdentityError, IssuerSpec, MAX_TOKEN_BYTES,
-    SECRET_PREFIX, TokenError, UnverifiedToken, VerifiedAssertion, VerifiedLogin, VerifiedWorkload, WorkloadSpec,
-    acceptance, build,
+    SECRET_PREFIX, TokenError, UnverifiedToken, VerifiedAssertion, VerifiedLogin, VerifiedWorkload,
+    WorkloadSpec, acceptance, build,
     claims::Claims,
     credential::{equal, sha256},
     issuer::Issuer,
@@ -85,7 +85,8 @@ impl Identity {
         workload: &VerifiedWorkload,
     ) -> Result<VerifiedAssertion, IdentityError> {
         self.assert(token, |issuer, claims| {
-            let accepted = workload.spec.accepts.get(&issuer.spec.name).ok_or(TokenError::AudienceNotAccepted)?;
+            let accepted =
+                workload.spec.accepts.get(&issuer.spec.name).ok_or(TokenError::AudienceNotAccepted)?;
             acceptance::for_workload(claims, &issuer.spec, accepted)?;
             let served = workload.serves(&claims.subject.tenant);
             if served { Ok(()) } else { Err(TokenError::TenantNotServed) }
@@ -190,7 +191,8 @@ impl Identity {
         let token = UnverifiedToken::parse(token)?;
         let index = self.choose(&token, wanted)?;
         let (claims, generation) = self.issuers[index].verify(&token).await?;
-        let checked = Arc::new(Checked { issuer: index, generation, sha256, bytes, claims: Arc::new(claims) });
+        let checked =
+            Arc::new(Checked { issuer: index, generation, sha256, bytes, claims: Arc::new(claims) });
         self.remembered.insert(sha256, Arc::clone(&checked));
         Ok(checked)
     }

@@ -14,6 +14,7 @@ use crate::domain::{
     TenantId, Timestamp, WebSession, WorkloadId, ledger::Head,
 };
 use async_trait::async_trait;
+use std::sync::Arc;
 
 /// Why storage did not answer. Never means "absent".
 #[derive(Debug, thiserror::Error)]
@@ -327,6 +328,29 @@ pub trait AuditLog: Send + Sync {
     async fn scan(&self, stream: &StreamId, after_seq: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError>;
     /// One event by id.
     async fn by_id(&self, id: &EventId) -> Result<Option<AuditRow>, StoreError>;
+}
+
+/// Every table group of one database.
+#[derive(Clone)]
+pub struct Store {
+    /// Connections and their tokens.
+    pub connections: Arc<dyn Connections>,
+    /// Approvals.
+    pub approvals: Arc<dyn Approvals>,
+    /// Consents.
+    pub consents: Arc<dyn Consents>,
+    /// Web sessions.
+    pub sessions: Arc<dyn Sessions>,
+    /// Request claims.
+    pub requests: Arc<dyn Requests>,
+    /// Wrapped keys.
+    pub wrapped_keys: Arc<dyn WrappedKeys>,
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// The audit log.
+    pub audit_log: Arc<dyn AuditLog>,
+    /// Wake-ups.
+    pub wakeups: Arc<dyn Wakeups>,
 }
 
 /// Tells waiters that a consent changed.

@@ -101,7 +101,11 @@ impl Accepted {
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub async fn bind(address: SocketAddr, tls: Option<TlsSource>, stop: CancellationToken) -> io::Result<Self> {
+    pub async fn bind(
+        address: SocketAddr,
+        tls: Option<TlsSource>,
+        stop: CancellationToken,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let local = listener.local_addr()?;
         let (sender, connections) = mpsc::channel(BACKLOG);

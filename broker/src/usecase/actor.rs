@@ -30,7 +30,7 @@ impl Actor {
             Self::Workload(caller) => caller.draft(&*rooms.rng, kind, outcome),
             Self::Person(person, call) => {
                 let draft = call.draft(&*rooms.rng, kind, outcome);
-                call.about(draft, &person.subject, person.label.as_deref())
+                call.about(draft, person.subject(), Some(person.label()))
             }
         }
     }
@@ -39,9 +39,9 @@ impl Actor {
         match self {
             Self::Workload(caller) => Names { workload: Some(caller.id().clone()), ..Names::default() },
             Self::Person(person, _) => Names {
-                tenant: Some(person.subject.tenant.clone()),
-                subject: Some(person.subject.clone()),
-                issuer: Some(person.issuer.clone()),
+                tenant: Some(person.subject().tenant.clone()),
+                subject: Some(person.subject().clone()),
+                issuer: Some(person.issuer().to_owned()),
                 ..Names::default()
             },
         }
@@ -65,9 +65,15 @@ pub async fn authorize(
         (None, None) => return Err(Refusal::new(Reason::AssertionMissing)),
     };
     let allowed = rooms.not_blocked(&actor.names()).and_then(|_| {
+        let roles: Vec<String> = match &actor {
+            Actor::Workload(caller) => caller.workload.roles().iter().cloned().collect(),
+            Actor::Person(person, _) => person.roles().iter().cloned().collect(),
+        };
         let caller = match &actor {
-            Actor::Workload(caller) => policy::Caller::Workload { id: caller.id(), roles: caller.workload.roles() },
-            Actor::Person(person, _) => policy::Caller::Person { subject: &person.subject, roles: &person.roles },
+            Actor::Workload(caller) => policy::Caller::Workload { id: caller.id(), roles: &roles },
+            Actor::Person(person, _) => {
+                policy::Caller::Person { subject: person.subject(), issuer: person.issuer(), roles: &roles }
+            }
         };
         Ok(rooms.policy.allows(&caller, action)?)
     });

@@ -4,12 +4,11 @@ use super::{Rooms, Visitor, open_consent, own};
 use crate::{
     connection::own_connections,
     domain::{
-        Approval, ApprovalId, ApprovedBy, Connection, ConnectionId, ConnectionState, Consent, ConsentReason, Entry,
-        EventKind, Outcome, PkceVerifier, Reason, Refusal, ScopeSet, SecretString, Write, provider::Pkce,
+        Approval, ApprovalId, ApprovedBy, Connection, ConnectionId, ConnectionState, Consent, ConsentReason,
+        Entry, EventKind, Outcome, PkceVerifier, Reason, Refusal, ScopeSet, Write,
     },
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::digest;
 use url::Url;
 
 /// What follows the yes.
@@ -45,15 +44,11 @@ async fn leave(rooms: &Rooms, visitor: &Visitor, consent: Consent, epoch: i64) -
     let browser_hash = visitor.browser_hash.ok_or_else(|| Refusal::new(Reason::ConsentOtherBrowser))?;
     let spec = rooms.provider(&consent.provider)?;
     let state = random_token(rooms);
-    let verifier = random_token(rooms);
-    let challenge = match spec.pkce {
-        Pkce::S256 => Some(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()))),
-        Pkce::Off => None,
-    };
+    let verifier = crate::provider::new_verifier(&*rooms.rng);
     let redirect_uri = rooms.redirect_uri(&spec.id);
-    let url = rooms.engine.authorize_url(spec, &redirect_uri, &state, challenge.as_deref(), &consent.provider_scopes);
+    let url = rooms.engine.authorize_url(spec, &redirect_uri, &state, &verifier, &consent.provider_scopes)?;
     let key = consent.record_key();
-    let sealed = rooms.vault.seal::<PkceVerifier>(&key, SecretString::from(verifier)).await?;
+    let sealed = rooms.vault.seal::<PkceVerifier>(&key, verifier).await?;
     let expected_version = consent.version;
     let draft = visitor.draft_about(rooms, EventKind::ConsentApproved, Outcome::Allowed, &consent);
     let names = visitor.names(&consent);
@@ -91,14 +86,21 @@ async fn complete(
 }
 
 /// The connection a yes is about: the consent's own, or the one chosen among the person's own.
-async fn target(rooms: &Rooms, consent: &Consent, chosen: Option<ConnectionId>) -> Result<Connection, Refusal> {
+async fn target(
+    rooms: &Rooms,
+    consent: &Consent,
+    chosen: Option<ConnectionId>,
+) -> Result<Connection, Refusal> {
     let wanted = match consent.reason {
-        ConsentReason::ChooseAccount => chosen.ok_or_else(|| Refusal::invalid("connection", "Choose an account."))?,
+        ConsentReason::ChooseAccount => {
+            chosen.ok_or_else(|| Refusal::invalid("connection", "Choose an account."))?
+        }
         _ => consent.connection.clone().ok_or_else(|| Refusal::new(Reason::Conflict))?,
     };
     let rules = rooms.audit.rules();
     let provider = Some(&consent.provider);
-    let (own, _) = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
+    let (own, _) =
+        own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
     let found = own.into_iter().map(|(connection, _)| connection).find(|connection| connection.id == wanted);
     found.filter(|c| c.state == ConnectionState::Active).ok_or_else(|| Refusal::new(Reason::Conflict))
 }

@@ -4,11 +4,17 @@ use super::issue_grant::{Ask, ConsentLink, Failed, GrantOutcome};
 use crate::{
     connection::Need,
     consent::{self, Asking},
-    domain::{Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, Outcome, Reason, Refusal, Write},
+    domain::{
+        Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, Outcome, Reason, Refusal, Write,
+    },
 };
 
 /// Answers with a link. The same open need always gets the same link (CO1).
-pub(super) async fn begin_consent(ask: &Ask<'_>, need: Need, about: &EventDraft) -> Result<GrantOutcome, Failed> {
+pub(super) async fn begin_consent(
+    ask: &Ask<'_>,
+    need: Need,
+    about: &EventDraft,
+) -> Result<GrantOutcome, Failed> {
     for _ in 0..3 {
         let (consent, write) = match open_consent(ask, &need).await? {
             Some(found) => retarget(ask, found, &need),
@@ -34,9 +40,10 @@ pub(super) async fn begin_consent(ask: &Ask<'_>, need: Need, about: &EventDraft)
 
 async fn open_consent(ask: &Ask<'_>, need: &Need) -> Result<Option<Consent>, Refusal> {
     let rooms = ask.rooms;
-    let subject = &ask.assertion.subject;
+    let subject = ask.assertion.subject();
     let now = rooms.clock.now();
-    let found = rooms.store.consents.open_need(subject, ask.caller.id(), &ask.spec.id, &need.scopes, now).await?;
+    let found =
+        rooms.store.consents.open_need(subject, ask.caller.id(), &ask.spec.id, &need.scopes, now).await?;
     match found {
         Some(tagged) => Ok(Some(tagged.check(&rooms.row_key())?)),
         None => Ok(None),
@@ -65,7 +72,7 @@ fn retarget(ask: &Ask<'_>, found: Consent, need: &Need) -> (Consent, Option<Writ
 
 async fn create(ask: &Ask<'_>, need: &Need) -> Result<(Consent, Option<Write>), Refusal> {
     let rooms = ask.rooms;
-    let open = rooms.store.consents.count_open(&ask.assertion.subject, rooms.clock.now()).await?;
+    let open = rooms.store.consents.count_open(ask.assertion.subject(), rooms.clock.now()).await?;
     if open >= rooms.settings.max_open_consents {
         return Err(Refusal::new(Reason::TooManyConsents).retry_after(rooms.settings.consent_lifetime));
     }
@@ -77,7 +84,7 @@ async fn create(ask: &Ask<'_>, need: &Need) -> Result<(Consent, Option<Write>), 
 
 fn asking<'a>(ask: &'a Ask<'_>) -> Asking<'a> {
     Asking {
-        subject: &ask.assertion.subject,
+        subject: ask.assertion.subject(),
         workload: ask.caller.id(),
         provider: &ask.spec.id,
         tool: &ask.request.tool,
@@ -97,13 +104,21 @@ fn answer(ask: &Ask<'_>, consent: Consent, need: Need) -> GrantOutcome {
 /// One sentence for the user.
 pub fn sentence(reason: ConsentReason, server: &str, provider: &str) -> String {
     match reason {
-        ConsentReason::NotConnected => format!("Connect your {provider} account so that {server} can use it for you."),
-        ConsentReason::ScopesMissing => format!("{server} needs more access to your {provider} account than it has."),
+        ConsentReason::NotConnected => {
+            format!("Connect your {provider} account so that {server} can use it for you.")
+        }
+        ConsentReason::ScopesMissing => {
+            format!("{server} needs more access to your {provider} account than it has.")
+        }
         ConsentReason::NotApproved => format!("Allow {server} to use your connected {provider} account."),
         ConsentReason::WiderThanApproved => {
-            format!("{provider} can only give {server} more access than you allowed; decide whether that is all right.")
+            format!(
+                "{provider} can only give {server} more access than you allowed; decide whether that is all right."
+            )
         }
         ConsentReason::ChooseAccount => format!("Choose which {provider} account {server} may use."),
-        ConsentReason::ReauthRequired => format!("Connect your {provider} account again: the old connection has ended."),
+        ConsentReason::ReauthRequired => {
+            format!("Connect your {provider} account again: the old connection has ended.")
+        }
     }
 }

@@ -35,9 +35,9 @@ impl Caller {
     /// What the call relies on before anything about a connection is known.
     pub fn names(&self, assertion: &VerifiedAssertion) -> Names {
         Names {
-            tenant: Some(assertion.subject.tenant.clone()),
-            subject: Some(assertion.subject.clone()),
-            issuer: Some(assertion.issuer.clone()),
+            tenant: Some(assertion.subject().tenant.clone()),
+            subject: Some(assertion.subject().clone()),
+            issuer: Some(assertion.issuer().to_owned()),
             workload: Some(self.id().clone()),
             ..Names::default()
         }

@@ -4,8 +4,8 @@ use super::{Rooms, Visitor, approve_consent::put_approval, open_consent, own};
 use crate::{
     connection::own_connections,
     domain::{
-        Connection, ConnectionId, ConnectionState, Consent, ConsentState, Entry, EventKind, Outcome, Owner, Reason,
-        Refusal, RowKey, SecretKind, SecretRow, Write, consent::Obtained,
+        Connection, ConnectionId, ConnectionState, Consent, ConsentState, Entry, EventKind, Outcome, Owner,
+        Reason, Refusal, RowKey, SecretKind, SecretRow, Write, consent::Obtained,
     },
 };
 
@@ -77,7 +77,11 @@ async fn put_connection(
     Ok(connection)
 }
 
-async fn highest_generation(rooms: &Rooms, key: &RowKey, connection: &Connection) -> Result<Option<i64>, Refusal> {
+async fn highest_generation(
+    rooms: &Rooms,
+    key: &RowKey,
+    connection: &Connection,
+) -> Result<Option<i64>, Refusal> {
     let mut highest = 0;
     for tagged in rooms.store.connections.secrets(&connection.id).await? {
         match tagged.check(key) {

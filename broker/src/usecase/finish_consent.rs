@@ -5,8 +5,8 @@ use crate::{
     audit::Deadline,
     consent::words,
     domain::{
-        AccessToken, Consent, ConsentState, Entry, EventKind, Outcome, PkceVerifier, ProviderId, ProviderSpec, Reason,
-        Refusal, RefreshToken, Sealed, SecretString, Write, consent::Obtained,
+        AccessToken, Consent, ConsentState, Entry, EventKind, Outcome, PkceVerifier, ProviderId,
+        ProviderSpec, Reason, RefreshToken, Refusal, Sealed, SecretString, Write, consent::Obtained,
     },
     policy::{ExchangeCode, Permit},
     provider::TokenSet,
@@ -63,7 +63,7 @@ pub async fn finish_consent(
     if !matches!(consent.state, ConsentState::Approved { .. }) {
         return Ok(see);
     }
-    if rooms.engine.check_iss(spec, callback.iss.as_deref()).is_err() {
+    if crate::provider::check_iss(spec, callback.iss.as_deref()).is_err() {
         fail(rooms, visitor, consent, Reason::ConsentIssuerMismatch, None).await?;
         return Ok(see);
     }
@@ -98,7 +98,8 @@ async fn redeem(
     let draft = visitor.draft_about(rooms, EventKind::ConsentExchange, Outcome::Allowed, &consent);
     let expected_version = consent.version;
     let (exchanging, verifier) = consent.exchange()?;
-    let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(exchanging.clone()), expected_version }];
+    let effect =
+        vec![Write::UpdateConsent { row: rooms.row_key().tag(exchanging.clone()), expected_version }];
     let entry = Entry { names, epoch, effect, ..Entry::note(draft) };
     let proof = match rooms.audit.record(permit, entry, visitor.call.deadline).await {
         Ok(proof) => proof,
@@ -135,6 +136,7 @@ async fn keep(
     set: TokenSet,
 ) -> Result<(), Refusal> {
     let key = consent.record_key();
+    let granted = set.scopes.minus(&spec.technical_scopes);
     let access = rooms.vault.seal::<AccessToken>(&key, set.access.clone()).await?;
     let refresh = match set.refresh {
         Some(token) => Some(rooms.vault.seal::<RefreshToken>(&key, token).await?),
@@ -148,21 +150,21 @@ async fn keep(
             return fail(rooms, visitor, consent, refusal.reason, None).await;
         }
     };
-    let useful = consent.scopes.intersection(&set.scopes);
+    let useful = consent.scopes.intersection(&granted);
     if useful.is_empty() {
         super::revoke_sealed(rooms, &visitor.call, &consent, refresh.as_ref(), &access).await;
         return fail(rooms, visitor, consent, Reason::ConsentScopesReduced, None).await;
     }
     let mut draft = visitor.draft_about(rooms, EventKind::ConsentObtained, Outcome::Allowed, &consent);
-    draft.scopes_granted = set.scopes.clone();
+    draft.scopes_granted = granted.clone();
     draft.personal.account_label = Some(account.label.clone());
     draft.personal.account_id = Some(account.id.clone());
     draft.detail.insert("refresh_token", refresh.is_some().into());
-    draft.detail.insert("fewer_scopes", (!consent.scopes.is_subset(&set.scopes)).into());
-    draft.detail.insert("wider_scopes", (!set.scopes.is_subset(&consent.provider_scopes)).into());
+    draft.detail.insert("fewer_scopes", (!consent.scopes.is_subset(&granted)).into());
+    draft.detail.insert("wider_scopes", (!granted.is_subset(&consent.provider_scopes)).into());
     let expected_version = consent.version;
     let obtained =
-        Obtained { account, scopes: set.scopes, refresh, access, access_expires_at: set.access_expires_at };
+        Obtained { account, scopes: granted, refresh, access, access_expires_at: set.access_expires_at };
     let next = consent.obtained(obtained)?;
     let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
     let entry = Entry { effect, settlement: true, ..Entry::note(draft) };

@@ -4,11 +4,12 @@ use super::{Caller, Rooms, begin_consent, redeliver, request::GrantRequest};
 use crate::{
     connection::{Access, Need, Resolved, Usable, Wanted, Wanting, resolve},
     domain::{
-        AccessToken, Connection, ConnectionState, Consent, Entry, EventDraft, EventKind, Names, Outcome, ProviderSpec,
-        Reason, Refusal, RequestClaim, Sealed, SecretRow, Timestamp, Write,
+        AccessToken, Connection, ConnectionState, Consent, Entry, EventDraft, EventId, EventKind,
+        ExposeSecret, Names, Outcome, ProviderSpec, Reason, Refusal, RequestClaim, Sealed, SecretRow,
+        Timestamp, Write,
     },
     identity::VerifiedAssertion,
-    policy::{Limits, Question, Verdict},
+    policy::{Question, TtlLimits, Verdict},
     vault::{Grant, VaultError},
 };
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub enum GrantOutcome {
 /// A grant and the truth about it.
 #[derive(Debug)]
 pub struct Issued {
+    /// The grant's id: that of the event that first recorded it.
+    pub id: EventId,
     /// The grant.
     pub grant: Grant,
     /// What its token can really do (GR1).
@@ -60,19 +63,27 @@ pub(super) struct Ask<'a> {
     pub(super) spec: &'a ProviderSpec,
     pub(super) names: Names,
     pub(super) epoch: i64,
+    roles: Vec<String>,
+    workload_roles: Vec<String>,
 }
 
 /// Issues a grant, or says what the user has to do first.
 ///
 /// # Errors
 /// Every refusal, recorded before it is answered.
-pub async fn issue_grant(rooms: &Rooms, caller: &Caller, request: GrantRequest) -> Result<GrantOutcome, Refusal> {
+pub async fn issue_grant(
+    rooms: &Rooms,
+    caller: &Caller,
+    request: GrantRequest,
+) -> Result<GrantOutcome, Refusal> {
     let mut about = caller.draft(&*rooms.rng, EventKind::GrantIssue, Outcome::Denied);
     match try_issue(rooms, caller, &request, &mut about).await {
         Ok(outcome) => Ok(outcome),
         // Already in the log: the commit itself refused.
         Err(Failed::Recorded(refusal)) => Err(refusal),
-        Err(Failed::Unrecorded(refusal)) => Err(super::record_denial(rooms, &caller.call, about, refusal).await),
+        Err(Failed::Unrecorded(refusal)) => {
+            Err(super::record_denial(rooms, &caller.call, about, refusal).await)
+        }
     }
 }
 
@@ -101,15 +112,18 @@ async fn try_issue(
     about.provider = Some(spec.id.clone());
     request.check_scopes(spec)?;
     // ID15: an absent or bad assertion ends here; nothing is served from anything shared instead.
-    let assertion = rooms.identity.assertion(&request.assertion, &caller.workload).await?;
-    *about = caller.call.about(about.clone(), &assertion.subject, assertion.label.as_deref());
-    about.client_id.clone_from(&assertion.client_id);
-    about.assertion_sha256 = Some(data_encoding::HEXLOWER.encode(&assertion.sha256));
+    let assertion = rooms.identity.assertion(request.assertion.expose_secret(), &caller.workload).await?;
+    *about = caller.call.about(about.clone(), assertion.subject(), Some(assertion.label()));
+    about.client_id = assertion.client_id().map(str::to_owned);
+    about.assertion_sha256 = Some(data_encoding::HEXLOWER.encode(assertion.sha256()));
 
     let mut names = caller.names(&assertion);
     names.provider = Some(spec.id.clone());
     let epoch = rooms.not_blocked(&names)?;
-    let ask = Ask { rooms, caller, request, assertion: &assertion, spec, names, epoch };
+    let roles = assertion.roles().iter().cloned().collect();
+    let workload_roles = caller.workload.roles().iter().cloned().collect();
+    let ask =
+        Ask { rooms, caller, request, assertion: &assertion, spec, names, epoch, roles, workload_roles };
 
     let claim = ask.earlier_claim().await?;
     let verdict = rooms.policy.decide(&ask.question());
@@ -142,13 +156,14 @@ async fn try_issue(
 impl Ask<'_> {
     fn question(&self) -> Question<'_> {
         Question {
-            subject: &self.assertion.subject,
-            issuer: &self.assertion.issuer,
-            roles: &self.assertion.roles,
-            acr: self.assertion.acr.as_deref(),
-            auth_time: self.assertion.auth_time,
-            client_id: self.assertion.client_id.as_deref(),
+            subject: self.assertion.subject(),
+            issuer: self.assertion.issuer(),
+            roles: &self.roles,
+            acr: self.assertion.acr(),
+            auth_time: self.assertion.auth_time(),
+            client_id: self.assertion.client_id(),
             workload: self.caller.id(),
+            workload_roles: &self.workload_roles,
             provider: self.spec,
             scopes: &self.request.scopes,
             tool: &self.request.tool,
@@ -160,7 +175,8 @@ impl Ask<'_> {
 
     /// GR5: what answered this request id before, if it was the same request.
     async fn earlier_claim(&self) -> Result<Option<RequestClaim>, Refusal> {
-        let Some((key, fingerprint)) = self.request.claim_key(self.caller.id(), &self.assertion.subject) else {
+        let Some((key, fingerprint)) = self.request.claim_key(self.caller.id(), self.assertion.subject())
+        else {
             return Ok(None);
         };
         let earlier = self.rooms.store.requests.by_key(&key, self.rooms.clock.now()).await?;
@@ -172,7 +188,7 @@ impl Ask<'_> {
 
     pub(super) async fn resolve(&self, verdict: &Verdict) -> Result<Resolved, Refusal> {
         let wanted = Wanted {
-            subject: &self.assertion.subject,
+            subject: self.assertion.subject(),
             workload: self.caller.id(),
             provider: &self.spec.id,
             scopes: verdict.allowed(),
@@ -203,12 +219,8 @@ impl Ask<'_> {
         }
     }
 
-    pub(super) fn limits(&self) -> Limits {
-        Limits {
-            assertion_expires_at: self.assertion.expires_at,
-            requested_ttl: self.request.ttl,
-            now: self.rooms.clock.now(),
-        }
+    pub(super) fn limits(&self) -> TtlLimits {
+        TtlLimits { assertion_expires_at: self.assertion.expires_at(), now: self.rooms.clock.now() }
     }
 
     /// Permit, row, door, answer: in the only order that compiles.
@@ -219,34 +231,37 @@ impl Ask<'_> {
         secret: SecretRow,
         about: &EventDraft,
     ) -> Result<GrantOutcome, Failed> {
-        let subject = &self.assertion.subject;
-        let permit = verdict.issue(subject, &usable.connection, &usable.approval, &secret, &self.limits())?;
+        let subject = self.assertion.subject();
+        let permit = verdict.issue(subject, &usable.connection, &usable.approval, &secret, self.limits())?;
         let expires_at = permit.facts().expires_at;
         let mut draft = about.clone();
         draft.outcome = Outcome::Allowed;
         draft.personal.account_label = Some(usable.connection.account.label.clone());
         draft.detail.insert("token_scopes", secret.scopes.canonical().into());
         draft.detail.insert("token_expires_at", secret.expires_at.map(|t| t.rfc3339()).into());
-        let claim = self.request.claim_key(self.caller.id(), subject).map(|(key, fingerprint)| RequestClaim {
-            key,
-            fingerprint,
-            grant: draft.id.clone(),
-            connection: usable.connection.id.clone(),
-            scope_key: secret.scope_key(),
-            generation: secret.generation,
-            grant_expires_at: expires_at.unwrap_or_else(|| self.rooms.clock.now()),
-            expires_at: self.rooms.clock.now().plus(CLAIM_LIFE),
-        });
+        let claim =
+            self.request.claim_key(self.caller.id(), subject).map(|(key, fingerprint)| RequestClaim {
+                key,
+                fingerprint,
+                grant: draft.id.clone(),
+                connection: usable.connection.id.clone(),
+                scope_key: secret.scope_key(),
+                generation: secret.generation,
+                grant_expires_at: expires_at.unwrap_or_else(|| self.rooms.clock.now()),
+                expires_at: self.rooms.clock.now().plus(CLAIM_LIFE),
+            });
         let names = self.names_of(&usable);
         let entry = Entry { names, epoch: self.epoch, claim, ..Entry::note(draft) };
         let proof = self.rooms.audit.record(permit, entry, self.caller.call.deadline).await;
         let proof = proof.map_err(|refused| Failed::Recorded(refused.into()))?;
-        self.open(proof, &usable.connection, &secret).await
+        let id = proof.event().clone();
+        self.open(id, proof, &usable.connection, &secret).await
     }
 
     /// The door. A value that does not open is quarantined: the owner is asked to connect again (VA9).
     pub(super) async fn open(
         &self,
+        id: EventId,
         proof: crate::audit::Audited<crate::policy::Permit<crate::policy::Issue>>,
         connection: &Connection,
         secret: &SecretRow,
@@ -255,16 +270,18 @@ impl Ask<'_> {
         let sealed = Sealed::<AccessToken>::from_envelope(secret.envelope.clone());
         match self.rooms.vault.open(proof, &sealed).await {
             Ok(opened) => Ok(GrantOutcome::Granted(Box::new(Issued {
+                id,
                 grant: opened.into_grant(),
                 token_scopes: secret.scopes.clone(),
                 token_expires_at: secret.expires_at,
                 connection: connection.clone(),
             }))),
             Err(error) => {
-                let effect = if matches!(error, VaultError::Tampered) { vec![self.latch(connection)] } else { vec![] };
+                let effect =
+                    if matches!(error, VaultError::Tampered) { vec![self.latch(connection)] } else { vec![] };
                 let refusal = Refusal::from(error);
                 let mut draft = self.caller.draft(&*self.rooms.rng, EventKind::GrantFailed, Outcome::Failed);
-                draft = draft.about(&self.assertion.subject);
+                draft = draft.about(self.assertion.subject());
                 draft.provider = Some(connection.provider.clone());
                 draft.connection = Some(connection.id.clone());
                 draft.grant = Some(grant);

@@ -4,8 +4,8 @@ use super::{Caller, Rooms};
 use crate::{
     connection::{own_approval, own_connections},
     domain::{
-        Approval, Connection, ConnectionId, Owner, ProviderId, Reason, Refusal, StoredConnection, Subject, TenantId,
-        Timestamp,
+        Approval, Connection, ConnectionId, Owner, ProviderId, Reason, Refusal, StoredConnection, Subject,
+        TenantId, Timestamp,
     },
 };
 
@@ -30,11 +30,11 @@ pub async fn of_workload(
     assertion: &str,
     provider: Option<&ProviderId>,
 ) -> Result<Vec<Listed>, Refusal> {
-    let assertion = rooms.identity.assertion(&assertion.to_owned().into(), &caller.workload).await?;
+    let assertion = rooms.identity.assertion(assertion, &caller.workload).await?;
     rooms.not_blocked(&caller.names(&assertion))?;
     let key = rooms.row_key();
     let rules = rooms.audit.rules();
-    let (own, _) = own_connections(&rooms.store, &key, &rules, &assertion.subject, provider).await?;
+    let (own, _) = own_connections(&rooms.store, &key, &rules, assertion.subject(), provider).await?;
     let mut listed = Vec::new();
     for (connection, _) in own {
         if let Some(approval) = own_approval(&rooms.store, &key, &rules, &connection, caller.id()).await? {

@@ -40,6 +40,6 @@ pub use record_denial::record_denial;
 pub use request::{GrantRequest, MAX_REQUEST_ID};
 pub use revoke_connection::{AtProvider, Disconnected, retry_revocations, revoke_connection};
 use revoke_obtained::{revoke_obtained, revoke_sealed};
-pub use rooms::Rooms;
+pub use rooms::{Rooms, Settings};
 pub use visitor::Visitor;
 pub use withdraw_approval::withdraw_approval;

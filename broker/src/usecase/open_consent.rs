@@ -5,8 +5,8 @@ use crate::{
     connection::own_connections,
     consent,
     domain::{
-        Account, Connection, ConnectionId, Consent, ConsentReason, ConsentState, Entry, EventKind, Outcome, ProviderSpec,
-        Reason, Refusal, ScopeSet, Write, provider::ScopeSpec,
+        Account, Connection, ConnectionId, Consent, ConsentReason, ConsentState, Entry, EventKind, Outcome,
+        ProviderSpec, Reason, Refusal, ScopeSet, Write, provider::ScopeSpec,
     },
 };
 
@@ -69,10 +69,15 @@ pub async fn open_consent(rooms: &Rooms, visitor: &Visitor, handle: &str) -> Res
 ///
 /// # Errors
 /// [`Reason::Blocked`]; the audit log's.
-pub(super) async fn own(rooms: &Rooms, visitor: &Visitor, found: Consent) -> Result<Option<Consent>, Refusal> {
+pub(super) async fn own(
+    rooms: &Rooms,
+    visitor: &Visitor,
+    found: Consent,
+) -> Result<Option<Consent>, Refusal> {
     if found.subject == visitor.session.subject {
         rooms.not_blocked(&visitor.names(&found))?;
-        let found = if found.is_expired(rooms.clock.now()) { super::expire(rooms, found).await? } else { found };
+        let found =
+            if found.is_expired(rooms.clock.now()) { super::expire(rooms, found).await? } else { found };
         return Ok(Some(found));
     }
     if found.mismatches < MAX_MISMATCHES {
@@ -100,9 +105,11 @@ pub(super) async fn view(rooms: &Rooms, consent: Consent) -> Result<ConsentView,
     let spec = rooms.provider(&consent.provider)?;
     let rules = rooms.audit.rules();
     let provider = Some(&consent.provider);
-    let (own, _) = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
+    let (own, _) =
+        own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
     let accounts: Vec<(ConnectionId, Account)> = own.into_iter().map(|(c, _)| account_of(c)).collect();
-    let account = accounts.iter().find(|(id, _)| Some(id) == consent.connection.as_ref()).map(|(_, a)| a.clone());
+    let account =
+        accounts.iter().find(|(id, _)| Some(id) == consent.connection.as_ref()).map(|(_, a)| a.clone());
     let choices = if consent.reason == ConsentReason::ChooseAccount { accounts } else { Vec::new() };
     Ok(ConsentView {
         server: rooms.workload_name(&consent.workload),

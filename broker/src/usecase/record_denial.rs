@@ -8,11 +8,7 @@ pub async fn record_denial(rooms: &Rooms, call: &Call, mut draft: EventDraft, re
     draft.outcome = Outcome::Denied;
     draft.reason = Some(refusal.reason);
     draft.scopes_granted = crate::domain::ScopeSet::default();
-    if let Some(workload) = &draft.workload
-        && rooms.refusals.over_budget(workload, refusal.reason, rooms.clock.now())
-    {
-        return refusal;
-    }
+    // MERGE budget
     match rooms.audit.note(Entry::note(draft), call.deadline).await {
         Ok(_) => refusal,
         Err(refused) => refused.into(),

@@ -3,7 +3,7 @@
 use super::issue_grant::{Ask, Failed, GrantOutcome};
 use crate::{
     connection::Resolved,
-    domain::{Entry, EventDraft, Outcome, Reason, Refusal, RequestClaim, SecretKind},
+    domain::{Entry, EventDraft, EventKind, Outcome, Reason, Refusal, RequestClaim, SecretKind},
     policy::Verdict,
 };
 
@@ -20,15 +20,19 @@ pub(super) async fn redeliver(
     if usable.connection.id != claim.connection {
         return Err(stale().into());
     }
-    let stored = rooms.store.connections.secret(&claim.connection, SecretKind::Access, &claim.scope_key).await?;
+    let stored =
+        rooms.store.connections.secret(&claim.connection, SecretKind::Access, &claim.scope_key).await?;
     let secret = stored.ok_or_else(stale)?.check(&rooms.row_key())?;
     if secret.generation != claim.generation || claim.grant_expires_at <= rooms.clock.now() {
         return Err(stale().into());
     }
+    // Never longer than the first answer said.
+    let mut limits = ask.limits();
+    limits.assertion_expires_at = limits.assertion_expires_at.min(claim.grant_expires_at);
     let permit =
-        verdict.issue(&ask.assertion.subject, &usable.connection, &usable.approval, &secret, &ask.limits())?;
-    let permit = permit.redelivering(claim.grant, claim.grant_expires_at);
+        verdict.issue(ask.assertion.subject(), &usable.connection, &usable.approval, &secret, limits)?;
     let mut draft = about.clone();
+    draft.kind = EventKind::GrantRedelivered;
     draft.outcome = Outcome::Allowed;
     draft.connection = Some(usable.connection.id.clone());
     draft.approval = Some(usable.approval.id.clone());
@@ -36,5 +40,5 @@ pub(super) async fn redeliver(
     let entry = Entry { names, epoch: ask.epoch, ..Entry::note(draft) };
     let proof = rooms.audit.record(permit, entry, ask.caller.call.deadline).await;
     let proof = proof.map_err(|refused| Failed::Recorded(refused.into()))?;
-    ask.open(proof, &usable.connection, &secret).await
+    ask.open(claim.grant, proof, &usable.connection, &secret).await
 }

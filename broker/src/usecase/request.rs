@@ -1,7 +1,8 @@
 //! A grant request, parsed: what is malformed never gets further.
 
 use crate::domain::{
-    Canonical, ConnectionId, ProviderId, ProviderSpec, Reason, Refusal, ScopeSet, SecretString, Subject, WorkloadId,
+    Canonical, ConnectionId, ProviderId, ProviderSpec, Reason, Refusal, ScopeSet, SecretString, Subject,
+    WorkloadId,
 };
 use ring::digest;
 use std::time::Duration;

@@ -4,8 +4,9 @@ use super::{Call, Rooms};
 use crate::{
     audit::Deadline,
     domain::{
-        AccessToken, Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Kind, Outcome, Owner, Reason,
-        Refusal, RefreshToken, RuleKind, Sealed, SecretKind, SecretRow, Target, Timestamp, Write,
+        AccessToken, Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Kind, Outcome,
+        Owner, Reason, RefreshToken, Refusal, RuleKind, Sealed, SecretKind, SecretRow, Target, Timestamp,
+        Write,
     },
     policy::RevokeAtProvider,
     provider::Revocation,
@@ -76,7 +77,11 @@ pub async fn revoke_connection(
 ///
 /// # Errors
 /// The store's and the audit log's.
-pub async fn tell_provider(rooms: &Rooms, connection: &Connection, attempts: i64) -> Result<Disconnected, Refusal> {
+pub async fn tell_provider(
+    rooms: &Rooms,
+    connection: &Connection,
+    attempts: i64,
+) -> Result<Disconnected, Refusal> {
     let key = rooms.row_key();
     let mut rows: Vec<SecretRow> = Vec::new();
     for tagged in rooms.store.connections.secrets(&connection.id).await? {
@@ -102,7 +107,8 @@ pub async fn tell_provider(rooms: &Rooms, connection: &Connection, attempts: i64
             }
         }
     }
-    let ends = rows.iter().filter(|row| row.kind == SecretKind::Access).filter_map(|row| row.expires_at).max();
+    let ends =
+        rows.iter().filter(|row| row.kind == SecretKind::Access).filter_map(|row| row.expires_at).max();
     record_result(rooms, connection, at_provider, attempts + 1).await?;
     let outstanding_until = if at_provider == AtProvider::Revoked { None } else { ends };
     Ok(Disconnected { at_provider, outstanding_until })
@@ -172,7 +178,9 @@ pub async fn retry_revocations(rooms: &Rooms) -> Result<usize, Refusal> {
             Some(Ok(connection)) => {
                 tell_provider(rooms, &connection, queued.attempts).await?;
             }
-            _ => tracing::error!(connection = %queued.connection, "a queued revocation's connection cannot be read"),
+            _ => {
+                tracing::error!(connection = %queued.connection, "a queued revocation's connection cannot be read")
+            }
         }
     }
     Ok(due.len())

@@ -3,7 +3,7 @@
 use super::{Call, Rooms};
 use crate::{
     domain::{
-        AccessToken, Consent, ConsentState, Entry, EventKind, Kind, Outcome, Refusal, RefreshToken, Sealed,
+        AccessToken, Consent, ConsentState, Entry, EventKind, Kind, Outcome, RefreshToken, Refusal, Sealed,
     },
     policy::RevokeAtProvider,
 };
@@ -32,7 +32,10 @@ pub(super) async fn revoke_sealed(
 
 fn report(result: Result<(), Refusal>) {
     if let Err(refusal) = result {
-        tracing::warn!(reason = refusal.reason.as_str(), "tokens of an unfinished consent could not be revoked");
+        tracing::warn!(
+            reason = refusal.reason.as_str(),
+            "tokens of an unfinished consent could not be revoked"
+        );
     }
 }
 
@@ -43,8 +46,9 @@ async fn revoke_one<K: Kind>(
     sealed: &Sealed<K>,
 ) -> Result<(), Refusal> {
     let spec = rooms.provider(&consent.provider)?;
-    let permit = rooms.policy.revoke_obtained::<K>(consent)?;
-    let mut draft = call.draft(&*rooms.rng, EventKind::ProviderRevokeIntent, Outcome::Allowed).about(&consent.subject);
+    let permit = rooms.policy.revoke_waiting::<K>(consent)?;
+    let mut draft =
+        call.draft(&*rooms.rng, EventKind::ProviderRevokeIntent, Outcome::Allowed).about(&consent.subject);
     draft.provider = Some(consent.provider.clone());
     draft.consent = Some(consent.id.clone());
     let proof = rooms.audit.record::<RevokeAtProvider<K>>(permit, Entry::note(draft), call.deadline).await?;

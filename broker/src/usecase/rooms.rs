@@ -1,10 +1,11 @@
 //! The finished parts a use case works with. Made once, in `app.rs`.
 
 use crate::{
-    audit::{Audit, Refusals},
-    config::Settings,
+    audit::Audit,
     connection::Tokens,
-    domain::{Clock, Names, ProviderId, ProviderSpec, Refusal, Reason, Rng, RowKey, WorkloadId},
+    domain::{
+        Clock, ConsentId, Names, ProviderId, ProviderSpec, Reason, Refusal, Rng, RowKey, TenantId, WorkloadId,
+    },
     identity::Identity,
     keys::KeyRing,
     policy::Policy,
@@ -12,7 +13,23 @@ use crate::{
     storage::Store,
     vault::Vault,
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use url::Url;
+
+/// What the operator configured, as use cases need it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where people reach the pages.
+    pub public_url: Url,
+    /// How long a consent's link works.
+    pub consent_lifetime: Duration,
+    /// Most open consents of one person.
+    pub max_open_consents: u32,
+    /// Every configured tenant.
+    pub tenants: Vec<TenantId>,
+    /// What people call the workloads (ID16).
+    pub workload_names: HashMap<WorkloadId, String>,
+}
 
 /// Everything below transport.
 pub struct Rooms {
@@ -34,8 +51,6 @@ pub struct Rooms {
     pub policy: Arc<Policy>,
     /// Writes down.
     pub audit: Arc<Audit>,
-    /// Refusals that are summed up instead of written one by one.
-    pub refusals: Arc<Refusals>,
     /// Seals and opens.
     pub vault: Arc<Vault>,
     /// Speaks OAuth.
@@ -56,14 +71,35 @@ impl Rooms {
     /// [`Reason::ProviderUnknown`].
     pub fn provider(&self, id: &ProviderId) -> Result<&ProviderSpec, Refusal> {
         self.providers.get(id).ok_or_else(|| {
-            Refusal::because(Reason::ProviderUnknown, "No provider of that name is configured; check the name.")
-                .with("provider", id.as_str())
+            Refusal::because(
+                Reason::ProviderUnknown,
+                "No provider of that name is configured; check the name.",
+            )
+            .with("provider", id.as_str())
         })
     }
 
     /// What people call a workload: operator configuration, never the caller's words (ID16).
     pub fn workload_name(&self, id: &WorkloadId) -> String {
-        self.identity.workload_name(id).unwrap_or_else(|| id.to_string())
+        self.settings.workload_names.get(id).cloned().unwrap_or_else(|| id.to_string())
+    }
+
+    /// The link for a consent: a handle and nothing else (CO1).
+    pub fn consent_url(&self, consent: &ConsentId) -> String {
+        self.page(&["consent", &self.keys.consent_handle(consent)]).to_string()
+    }
+
+    /// Where a provider sends the browser back: one redirect URI each (CO5).
+    pub fn redirect_uri(&self, provider: &ProviderId) -> Url {
+        self.page(&["oauth", "callback", provider.as_str()])
+    }
+
+    fn page(&self, segments: &[&str]) -> Url {
+        let mut url = self.settings.public_url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
     }
 
     /// Refuses if one of `names` is blocked (ID11). Returns the epoch at which that was so.

@@ -2,9 +2,7 @@
 
 use super::{Call, Rooms, request::sha256};
 use crate::{
-    domain::{
-        Entry, EventKind, Names, Outcome, Refusal, WebSession, Write,
-    },
+    domain::{Entry, EventKind, Names, Outcome, Refusal, WebSession, Write},
     identity::VerifiedLogin,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -23,9 +21,9 @@ const TOUCH_EVERY: Duration = Duration::from_secs(60);
 /// [`crate::domain::Reason::Blocked`]; the audit log's.
 pub async fn start_session(rooms: &Rooms, call: &Call, login: &VerifiedLogin) -> Result<String, Refusal> {
     let names = Names {
-        tenant: Some(login.subject.tenant.clone()),
-        subject: Some(login.subject.clone()),
-        issuer: Some(login.issuer.clone()),
+        tenant: Some(login.subject().tenant.clone()),
+        subject: Some(login.subject().clone()),
+        issuer: Some(login.issuer().to_owned()),
         ..Names::default()
     };
     let epoch = rooms.not_blocked(&names)?;
@@ -35,10 +33,10 @@ pub async fn start_session(rooms: &Rooms, call: &Call, login: &VerifiedLogin) ->
     let now = rooms.clock.now();
     let session = WebSession {
         id_hash: sha256(cookie.as_bytes()),
-        subject: login.subject.clone(),
-        label: login.label.clone().unwrap_or_default(),
-        issuer: login.issuer.clone(),
-        sid: login.sid.clone().unwrap_or_default(),
+        subject: login.subject().clone(),
+        label: login.label().to_owned(),
+        issuer: login.issuer().to_owned(),
+        sid: login.sid().unwrap_or_default().to_owned(),
         created_at: now,
         expires_at: now.plus(ABSOLUTE),
         version: 1,
@@ -46,7 +44,7 @@ pub async fn start_session(rooms: &Rooms, call: &Call, login: &VerifiedLogin) ->
         last_seen_at: now,
     };
     let draft = call.draft(&*rooms.rng, EventKind::SessionStarted, Outcome::Allowed);
-    let draft = call.about(draft, &login.subject, login.label.as_deref());
+    let draft = call.about(draft, login.subject(), Some(login.label()));
     let effect = vec![Write::InsertSession(rooms.row_key().tag(session))];
     rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, call.deadline).await?;
     Ok(cookie)

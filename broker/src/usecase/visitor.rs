@@ -22,7 +22,13 @@ impl Visitor {
     }
 
     /// An event about this visitor and a consent of theirs.
-    pub fn draft_about(&self, rooms: &Rooms, kind: EventKind, outcome: Outcome, consent: &Consent) -> EventDraft {
+    pub fn draft_about(
+        &self,
+        rooms: &Rooms,
+        kind: EventKind,
+        outcome: Outcome,
+        consent: &Consent,
+    ) -> EventDraft {
         let mut draft = self.draft(rooms, kind, outcome);
         draft.workload = Some(consent.workload.clone());
         draft.provider = Some(consent.provider.clone());

@@ -2,7 +2,8 @@
 
 use super::{Call, Rooms};
 use crate::domain::{
-    Approval, Connection, Entry, EventDraft, EventKind, Outcome, Reason, Refusal, RuleKind, Target, WorkloadId, Write,
+    Approval, Connection, Entry, EventDraft, EventKind, Outcome, Reason, Refusal, RuleKind, Target,
+    WorkloadId, Write,
 };
 
 /// Withdraws the approval of `workload` on `connection`. `draft` says who did it.
@@ -18,8 +19,7 @@ pub async fn withdraw_approval(
 ) -> Result<(), Refusal> {
     let key = rooms.row_key();
     let rules = rooms.audit.rules();
-    let standing =
-        crate::connection::own_approval(&rooms.store, &key, &rules, connection, workload).await?;
+    let standing = crate::connection::own_approval(&rooms.store, &key, &rules, connection, workload).await?;
     let approval = standing.ok_or_else(|| Refusal::new(Reason::NotFound))?;
     draft.kind = EventKind::ApprovalWithdrawn;
     draft.outcome = Outcome::Allowed;

@@ -17,14 +17,19 @@ impl AdminService for Admin {
     async fn block(&self, request: Request<v1::BlockRequest>) -> Result<Response<v1::BlockResponse>, Status> {
         let principal = Principal::of(&request)?;
         let request = request.into_inner();
-        let epoch = self.rule(principal, request.assertion, RuleKind::Block, request.target, &request.reason).await?;
+        let epoch =
+            self.rule(principal, request.assertion, RuleKind::Block, request.target, &request.reason).await?;
         Ok(Response::new(v1::BlockResponse { revocation_epoch: epoch }))
     }
 
-    async fn unblock(&self, request: Request<v1::UnblockRequest>) -> Result<Response<v1::UnblockResponse>, Status> {
+    async fn unblock(
+        &self,
+        request: Request<v1::UnblockRequest>,
+    ) -> Result<Response<v1::UnblockResponse>, Status> {
         let principal = Principal::of(&request)?;
         let request = request.into_inner();
-        let epoch = self.rule(principal, request.assertion, RuleKind::Lift, request.target, &request.reason).await?;
+        let epoch =
+            self.rule(principal, request.assertion, RuleKind::Lift, request.target, &request.reason).await?;
         Ok(Response::new(v1::UnblockResponse { revocation_epoch: epoch }))
     }
 }
@@ -61,9 +66,15 @@ fn target(named: Option<v1::BlockTarget>) -> Result<Target, Refusal> {
     let bad = |error: crate::domain::ids::BadId| Refusal::invalid("target", convert::sentence(&error));
     Ok(match named.and_then(|named| named.target) {
         None => return Err(Refusal::invalid("target", "Name who or what is blocked.")),
-        Some(block_target::Target::Subject(subject)) => Target::Subject(convert::subject("target", &subject)?),
-        Some(block_target::Target::Workload(name)) => Target::Workload(WorkloadId::parse(&name).map_err(bad)?),
-        Some(block_target::Target::Provider(name)) => Target::Provider(ProviderId::parse(&name).map_err(bad)?),
+        Some(block_target::Target::Subject(subject)) => {
+            Target::Subject(convert::subject("target", &subject)?)
+        }
+        Some(block_target::Target::Workload(name)) => {
+            Target::Workload(WorkloadId::parse(&name).map_err(bad)?)
+        }
+        Some(block_target::Target::Provider(name)) => {
+            Target::Provider(ProviderId::parse(&name).map_err(bad)?)
+        }
         Some(block_target::Target::Tenant(name)) => Target::Tenant(TenantId::parse(&name).map_err(bad)?),
         Some(block_target::Target::Issuer(issuer)) => {
             if !(1..=2048).contains(&issuer.len()) || issuer.chars().any(char::is_control) {

@@ -2,7 +2,9 @@
 
 use super::{convert, gate::Principal, paging, status::to_status};
 use crate::{
-    domain::{EventId, Outcome, Position, ProviderId, RealmId, Refusal, StreamId, Subject, TenantId, WorkloadId},
+    domain::{
+        EventId, Outcome, Position, ProviderId, RealmId, Refusal, StreamId, Subject, TenantId, WorkloadId,
+    },
     policy::RpcAction,
     storage::{AuditFilter, AuditRow},
     usecase::{Rooms, authorize, list_audit_events::list_audit_events},
@@ -39,7 +41,8 @@ impl Audit {
             token => read_token(&query, token)?,
         };
         let assertion = request.assertion.as_deref().filter(|text| !text.is_empty());
-        let actor = authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::AuditRead).await?;
+        let actor =
+            authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::AuditRead).await?;
         let (rows, more) = list_audit_events(&self.0, &actor, &filter, after.as_ref(), page, limit).await?;
         let next_page_token = match rows.last() {
             Some(last) if more => {
@@ -74,8 +77,9 @@ impl Audit {
         }
         if let Some(subject) = &request.subject {
             let tenant = filter.tenant.as_deref().unwrap_or_default();
-            let tenant = TenantId::parse(tenant)
-                .map_err(|_| Refusal::invalid("tenant", "A subject is looked up inside a tenant: name it."))?;
+            let tenant = TenantId::parse(tenant).map_err(|_| {
+                Refusal::invalid("tenant", "A subject is looked up inside a tenant: name it.")
+            })?;
             let realm = RealmId::parse(&subject.realm).map_err(bad("subject"))?;
             if !(1..=Subject::MAX_LENGTH).contains(&subject.subject.len()) {
                 return Err(Refusal::invalid("subject", "A subject has 1 to 255 bytes."));
@@ -111,7 +115,10 @@ fn event(row: AuditRow) -> Result<v1::AuditEvent, Refusal> {
     let body: Value = serde_json::from_slice(&row.body).map_err(malformed)?;
     let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
     let texts = |value: &Value| -> Vec<String> {
-        value.as_array().map(|a| a.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()).unwrap_or_default()
+        value
+            .as_array()
+            .map(|a| a.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect())
+            .unwrap_or_default()
     };
     let outcome = match Outcome::parse(&text("outcome")) {
         Some(Outcome::Allowed) => v1::AuditOutcome::Allowed,

@@ -75,13 +75,16 @@ impl Connections {
             // A workload with its user's assertion sees what it may use.
             (Some(_), None, Some(assertion)) => {
                 let assertion = assertion.clone();
-                list_connections::of_workload(&self.0, &principal.caller()?, &assertion, provider.as_ref()).await?
+                list_connections::of_workload(&self.0, &principal.caller()?, &assertion, provider.as_ref())
+                    .await?
             }
             (_, subject, assertion) => {
                 let subject = subject.as_ref().map(|s| convert::subject("subject", s)).transpose()?;
                 let actor = self.admin(principal, assertion.as_deref()).await?;
                 match subject {
-                    Some(subject) => list_connections::of_subject(&self.0, &subject, provider.as_ref()).await?,
+                    Some(subject) => {
+                        list_connections::of_subject(&self.0, &subject, provider.as_ref()).await?
+                    }
                     None => self.of_actors_tenant(&actor, after.as_ref(), limit).await?,
                 }
             }
@@ -106,7 +109,7 @@ impl Connections {
         limit: u32,
     ) -> Result<Vec<Listed>, Refusal> {
         let tenant = match actor {
-            Actor::Person(person, _) => person.subject.tenant.clone(),
+            Actor::Person(person, _) => person.subject().tenant.clone(),
             Actor::Workload(_) => match &self.0.settings.tenants[..] {
                 [only] => only.clone(),
                 _ => return Err(Refusal::invalid("subject", "There are several tenants: name a subject.")),

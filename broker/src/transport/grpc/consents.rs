@@ -29,7 +29,10 @@ impl ConsentService for Consents {
 
     type WatchConsentStream = Watch;
 
-    async fn watch_consent(&self, request: Request<v1::WatchConsentRequest>) -> Result<Response<Watch>, Status> {
+    async fn watch_consent(
+        &self,
+        request: Request<v1::WatchConsentRequest>,
+    ) -> Result<Response<Watch>, Status> {
         let caller = Principal::of(&request)?.caller().map_err(|r| to_status(&r))?;
         let request = request.into_inner();
         let first = self.find(&caller, &request.consent_id, request.assertion.as_deref()).await;

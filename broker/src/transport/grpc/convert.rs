@@ -2,8 +2,8 @@
 
 use crate::{
     domain::{
-        ConnectionId, ConnectionState, Consent, ConsentId, ConsentReason, ConsentState, Position, ProviderId, RealmId,
-        Refusal, Scope, ScopeSet, Subject, TenantId, Timestamp,
+        ConnectionId, ConnectionState, Consent, ConsentId, ConsentReason, ConsentState, Position, ProviderId,
+        RealmId, Refusal, Scope, ScopeSet, Subject, TenantId, Timestamp,
     },
     usecase::list_connections::Listed,
 };
@@ -23,7 +23,8 @@ pub fn timestamp(time: Timestamp) -> prost_types::Timestamp {
 /// # Errors
 /// A refusal naming `field`.
 pub fn read_timestamp(field: &'static str, time: prost_types::Timestamp) -> Result<Timestamp, Refusal> {
-    let in_range = (-62_135_596_800..=253_402_300_799).contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos);
+    let in_range = (-62_135_596_800..=253_402_300_799).contains(&time.seconds)
+        && (0..1_000_000_000).contains(&time.nanos);
     if !in_range {
         return Err(Refusal::invalid(field, "Not a valid timestamp."));
     }

@@ -11,7 +11,7 @@ use crate::{
     identity::VerifiedWorkload,
     usecase::{Call, Caller, Rooms},
 };
-use http::{Request, Response, header::AUTHORIZATION};
+use http::{Request, Response, header::AUTHORIZATION, request::Parts};
 use ring::digest;
 use std::{
     future::Future,
@@ -104,40 +104,42 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let gate = Arc::clone(&self.gate);
         // The clone takes our place; what was polled ready serves this request.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
-            match gate.admit(&request).await {
+            let (mut parts, body) = request.into_parts();
+            match gate.admit(&parts).await {
                 Ok(Some(principal)) => {
-                    request.extensions_mut().insert(principal);
+                    parts.extensions.insert(principal);
                 }
                 Ok(None) => {}
                 Err(refusal) => return Ok(to_status(&refusal).into_http()),
             }
-            inner.call(request).await
+            inner.call(Request::from_parts(parts, body)).await
         })
     }
 }
 
 impl Gate {
-    async fn admit(&self, request: &Request<Body>) -> Result<Option<Principal>, Refusal> {
-        let peer = request.extensions().get::<Option<Peer>>().copied().flatten().map(|peer| peer.address.ip());
+    async fn admit(&self, request: &Parts) -> Result<Option<Principal>, Refusal> {
+        let peer = request.extensions.get::<Option<Peer>>().copied().flatten().map(|peer| peer.address.ip());
         let admitted = self.try_admit(request, peer).await;
         if let Err(refusal) = &admitted {
-            self.rooms.refusals.count("grpc", refusal.reason, peer, self.rooms.clock.now());
+            // MERGE count
+            let _ = refusal;
         }
         admitted
     }
 
-    async fn try_admit(&self, request: &Request<Body>, peer: Option<IpAddr>) -> Result<Option<Principal>, Refusal> {
-        let row = table::find(request.uri().path()).ok_or_else(|| Refusal::new(Reason::MethodNotAllowed))?;
+    async fn try_admit(&self, request: &Parts, peer: Option<IpAddr>) -> Result<Option<Principal>, Refusal> {
+        let row = table::find(request.uri.path()).ok_or_else(|| Refusal::new(Reason::MethodNotAllowed))?;
         if row.who == Who::Anyone {
             return Ok(None);
         }
-        let credential = match request.headers().get(AUTHORIZATION).map(|value| value.to_str()) {
+        let credential = match request.headers.get(AUTHORIZATION).map(|value| value.to_str()) {
             None => None,
             Some(Ok(text)) => Some(text),
             Some(Err(_)) => return Err(Refusal::new(Reason::WorkloadCredentialInvalid)),
@@ -146,14 +148,18 @@ impl Gate {
         let call = Call {
             client_address: peer.map(|ip| ip.to_string()),
             trace_id: trace_id(request),
-            deadline: Deadline::after(timeout(request).unwrap_or(DEFAULT_DEADLINE).min(DEFAULT_DEADLINE)),
+            deadline: Deadline::after(
+                &*self.rooms.clock,
+                timeout(request).unwrap_or(DEFAULT_DEADLINE).min(DEFAULT_DEADLINE),
+            ),
         };
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
             return Ok(Some(Principal { workload: None, call }));
         }
-        let _turn = self.verifications.try_acquire().map_err(|_| {
-            Refusal::new(Reason::Overloaded).retry_after(Duration::from_millis(100))
-        })?;
+        let _turn = self
+            .verifications
+            .try_acquire()
+            .map_err(|_| Refusal::new(Reason::Overloaded).retry_after(Duration::from_millis(100)))?;
         let workload = self.rooms.identity.workload(credential).await?;
         Ok(Some(Principal { workload: Some(workload), call }))
     }
@@ -176,16 +182,16 @@ impl Gate {
 }
 
 /// The trace id of a W3C `traceparent` header.
-fn trace_id(request: &Request<Body>) -> Option<String> {
-    let header = request.headers().get("traceparent")?.to_str().ok()?;
+fn trace_id(request: &Parts) -> Option<String> {
+    let header = request.headers.get("traceparent")?.to_str().ok()?;
     let id = header.split('-').nth(1)?;
     let ok = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     ok.then(|| id.to_owned())
 }
 
 /// The `grpc-timeout` header: at most eight digits and a unit.
-fn timeout(request: &Request<Body>) -> Option<Duration> {
-    let text = request.headers().get("grpc-timeout")?.to_str().ok()?;
+fn timeout(request: &Parts) -> Option<Duration> {
+    let text = request.headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.len() > 8 {
         return None;

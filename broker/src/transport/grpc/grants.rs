@@ -1,10 +1,6 @@
 //! `GrantService`.
 
-use super::{
-    convert,
-    gate::Principal,
-    status::to_status,
-};
+use super::{convert, gate::Principal, status::to_status};
 use crate::{
     consent::words,
     domain::{Refusal, ScopeSet, SecretString},
@@ -40,7 +36,8 @@ impl GrantService for Grants {
             }
         };
         let deadline = caller.call.deadline;
-        let issued = deadline.bound(issue_grant(&self.0, &caller, parsed)).await;
+        let left = deadline.remaining(&*self.0.clock);
+        let issued = tokio::time::timeout(left, issue_grant(&self.0, &caller, parsed)).await;
         let outcome = match issued {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(refusal)) => return Err(to_status(&refusal)),
@@ -67,7 +64,7 @@ impl Grants {
             _ => false,
         };
         v1::Grant {
-            id: issued.grant.id.to_string(),
+            id: issued.id.to_string(),
             access_token: issued.grant.expose_token().to_owned(),
             header_name: spec.map_or_else(|| "authorization".to_owned(), |s| s.header_name.clone()),
             header_value_prefix: spec.map_or_else(|| "Bearer ".to_owned(), |s| s.header_prefix.clone()),
@@ -80,7 +77,8 @@ impl Grants {
                 v1::GrantNarrowing::ProviderCannotNarrow
             }
             .into(),
-            lifetime: if enforced { v1::GrantLifetime::Enforced } else { v1::GrantLifetime::OutlivesGrant }.into(),
+            lifetime: if enforced { v1::GrantLifetime::Enforced } else { v1::GrantLifetime::OutlivesGrant }
+                .into(),
             token_expire_time: issued.token_expires_at.map(convert::timestamp),
             connection_id: issued.connection.id.to_string(),
             account_label: issued.connection.account.label.clone(),
@@ -104,7 +102,8 @@ fn parse(request: v1::IssueGrantRequest) -> Result<GrantRequest, Refusal> {
     if request.assertion.len() > MAX_ASSERTION {
         return Err(Refusal::invalid("assertion", "An assertion has at most 16 KiB."));
     }
-    let scopes = ScopeSet::parse(&request.scopes).map_err(|e| Refusal::invalid("scopes", convert::sentence(&e)))?;
+    let scopes =
+        ScopeSet::parse(&request.scopes).map_err(|e| Refusal::invalid("scopes", convert::sentence(&e)))?;
     if scopes.is_empty() {
         return Err(Refusal::invalid("scopes", "Ask for at least one scope."));
     }
@@ -114,7 +113,10 @@ fn parse(request: v1::IssueGrantRequest) -> Result<GrantRequest, Refusal> {
     };
     let resource = request.resource.unwrap_or_default();
     if resource.len() > MAX_RESOURCE || (!resource.is_empty() && url::Url::parse(&resource).is_err()) {
-        return Err(Refusal::invalid("resource", "A resource is an absolute URI of at most 2048 bytes (RFC 8707)."));
+        return Err(Refusal::invalid(
+            "resource",
+            "A resource is an absolute URI of at most 2048 bytes (RFC 8707).",
+        ));
     }
     for (field, text) in [("tool", &request.tool), ("purpose", &request.purpose)] {
         words::check(text).map_err(|e| Refusal::invalid(field, convert::sentence(&e)))?;

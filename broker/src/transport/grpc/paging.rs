@@ -57,7 +57,9 @@ mod tests {
     fn a_token_continues_only_its_own_query() {
         let made = token("q1", &["a", "2"]);
         assert_eq!(read_token("q1", &made, 2).unwrap(), ["a", "2"]);
-        for (query, text, parts) in [("q2", made.as_str(), 2), ("q1", "", 2), ("q1", "x", 2), (("q1"), &made, 3)] {
+        for (query, text, parts) in
+            [("q2", made.as_str(), 2), ("q1", "", 2), ("q1", "x", 2), (("q1"), &made, 3)]
+        {
             assert!(read_token(query, text, parts).is_err());
         }
         assert!(size(-1).is_err());
