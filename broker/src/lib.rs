@@ -33,3 +33,9 @@ pub mod usecase;
 pub mod transport;
 
 pub mod worker;
+
+pub mod app;
+
+pub mod lifecycle;
+
+pub mod cli;

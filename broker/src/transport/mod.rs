@@ -4,3 +4,5 @@ pub mod bucket;
 pub mod grpc;
 pub mod listener;
 pub mod ops;
+pub mod tls;
+pub mod web;

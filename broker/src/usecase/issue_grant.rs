@@ -108,7 +108,7 @@ async fn try_issue(
     about.scopes_asked = request.scopes.clone();
     about.tool.clone_from(&request.tool);
     about.purpose.clone_from(&request.purpose);
-    let spec = rooms.provider(&request.provider)?;
+    let spec = rooms.provider_for(caller.id(), &request.provider)?;
     about.provider = Some(spec.id.clone());
     request.check_scopes(spec)?;
     // ID15: an absent or bad assertion ends here; nothing is served from anything shared instead.

@@ -13,7 +13,9 @@ use crate::{
     storage::Store,
     vault::Vault,
 };
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc, time::Duration};
 use url::Url;
 
 /// What the operator configured, as use cases need it.
@@ -29,6 +31,8 @@ pub struct Settings {
     pub tenants: Vec<TenantId>,
     /// What people call the workloads (ID16).
     pub workload_names: HashMap<WorkloadId, String>,
+    /// The providers a workload may ask for at all; a workload not in here may ask for any.
+    pub workload_providers: HashMap<WorkloadId, BTreeSet<ProviderId>>,
 }
 
 /// Everything below transport.
@@ -77,6 +81,21 @@ impl Rooms {
             )
             .with("provider", id.as_str())
         })
+    }
+
+    /// A provider that `workload` may ask for.
+    ///
+    /// # Errors
+    /// [`Reason::ProviderUnknown`]; [`Reason::PolicyDenied`] for one that is not on the workload's list.
+    pub fn provider_for(&self, workload: &WorkloadId, id: &ProviderId) -> Result<&ProviderSpec, Refusal> {
+        let spec = self.provider(id)?;
+        match self.settings.workload_providers.get(workload) {
+            Some(allowed) if !allowed.contains(id) => {
+                let sentence = "This server is not configured for that provider; ask the operator.";
+                Err(Refusal::because(Reason::PolicyDenied, sentence).with("provider", id.as_str()))
+            }
+            _ => Ok(spec),
+        }
     }
 
     /// What people call a workload: operator configuration, never the caller's words (ID16).

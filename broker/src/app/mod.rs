@@ -1,0 +1,327 @@
+//! The only place that names concrete types: from a configuration to a running broker.
+
+mod fetch;
+mod wiring;
+
+use crate::{
+    audit::{Audit, AuditConfig, AuditError, Deadline, Refusals},
+    config::{Config, ListenerTls, Storage},
+    connection::{Parts, Tokens},
+    domain::{Clock, Rng, StreamId},
+    identity::{Fetch, Identity, IdentityConfigError},
+    keys::{FileKeyring, KeyError, KeyRing, KeyringError},
+    net::{Limits, NetError, OAuthHttp, Outbound},
+    policy::{self, Policy, PolicyProblems, PolicySet},
+    provider::Engine,
+    storage::{
+        Store,
+        sqlite::{OpenError, SqliteStore},
+    },
+    transport::{
+        grpc::{self, GateLayer},
+        listener::Accepted,
+        ops,
+        tls::{self, TlsError, TlsFiles},
+        web::{self, LoginSpec, Logins},
+    },
+    usecase::Rooms,
+    vault::Vault,
+    worker,
+};
+use fetch::IssuerFetch;
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Why the broker did not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A configuration value that only the rooms can judge.
+    #[error("{0}")]
+    Config(String),
+    /// A listener's address.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A listener's certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The root key file.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// The keys in the database.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// Issuers and workloads.
+    #[error(transparent)]
+    Identity(#[from] IdentityConfigError),
+    /// The policy files.
+    #[error("policy: {0}")]
+    Policy(PolicyProblems),
+    /// An outbound destination.
+    #[error(transparent)]
+    Net(#[from] NetError),
+}
+
+/// The three bound sockets.
+pub struct Sockets {
+    /// gRPC.
+    pub grpc: TcpListener,
+    /// Pages.
+    pub web: TcpListener,
+    /// Operations.
+    pub ops: TcpListener,
+}
+
+impl Sockets {
+    /// Binds what the configuration names.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`].
+    pub fn bind(config: &Config) -> Result<Self, StartError> {
+        let bind = |address| {
+            TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })
+        };
+        Ok(Self {
+            grpc: bind(config.listeners.grpc.address)?,
+            web: bind(config.listeners.web.address)?,
+            ops: bind(config.listeners.ops.address)?,
+        })
+    }
+}
+
+/// A running broker.
+pub struct Running {
+    rooms: Arc<Rooms>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Running {
+    /// Everything below transport, for tests and the command line.
+    pub fn rooms(&self) -> &Arc<Rooms> {
+        &self.rooms
+    }
+
+    /// Stops accepting, finishes what runs for at most `grace`, closes the audit stream (AV5).
+    pub async fn stop(self, grace: Duration) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some calls did not finish in time and were cut off");
+        }
+        if self.rooms.audit.close(Deadline::none()).await.is_err() {
+            tracing::error!("the audit stream could not be closed; the next start recovers it");
+        }
+    }
+}
+
+/// Starts a broker on bound sockets.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    sockets: Sockets,
+) -> Result<Running, StartError> {
+    let outbound = Arc::new(Outbound::new(Arc::clone(&clock)));
+    let rooms = Arc::new(rooms(config, clock, rng, &outbound).await?);
+    let logins = Arc::new(logins(config, &outbound, &rooms)?);
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let accept = |socket, tls: Option<&ListenerTls>, alpn| -> Result<Accepted, StartError> {
+        let tls = tls.map(|files| tls::source(tls_files(files, alpn))).transpose()?;
+        let address = SocketAddr::from(([0, 0, 0, 0], 0));
+        Accepted::on(socket, tls, stop.clone()).map_err(|source| StartError::Listen { address, source })
+    };
+    let listeners = &config.listeners;
+    let grpc = accept(sockets.grpc, listeners.grpc.tls.as_ref(), &["h2"])?;
+    let web = accept(sockets.web, listeners.web.tls.as_ref(), &["h2", "http/1.1"])?;
+    let ops = accept(sockets.ops, listeners.ops.tls.as_ref(), &["http/1.1"])?;
+    tracing::info!(grpc = %grpc.local_addr(), web = %web.local_addr(), ops = %ops.local_addr(), "listening");
+
+    let (services, health) = grpc::services(&rooms);
+    let server = grpc::server().layer(GateLayer::new(Arc::clone(&rooms))).add_routes(services);
+    tasks.spawn(serve_grpc(server.serve_with_incoming_shutdown(grpc.into_stream(), stop.clone().cancelled_owned())));
+    drop(health);
+    let pages = web::router(Arc::clone(&rooms), logins).into_make_service_with_connect_info::<SocketAddr>();
+    tasks.spawn(serve_http(axum::serve(web, pages).with_graceful_shutdown(stop.clone().cancelled_owned())));
+    let operations = ops::router(Arc::clone(&rooms));
+    tasks.spawn(serve_http(axum::serve(ops, operations).with_graceful_shutdown(stop.clone().cancelled_owned())));
+    tasks.spawn(worker::run(Arc::clone(&rooms), stop.clone()));
+    Ok(Running { rooms, stop, tasks })
+}
+
+async fn serve_grpc(server: impl Future<Output = Result<(), tonic::transport::Error>>) {
+    if let Err(error) = server.await {
+        tracing::error!(%error, "the gRPC listener ended");
+    }
+}
+
+async fn serve_http(server: impl IntoFuture<Output = io::Result<()>>) {
+    if let Err(error) = server.await {
+        tracing::error!(%error, "an HTTP listener ended");
+    }
+}
+
+fn tls_files(files: &ListenerTls, alpn: &'static [&'static str]) -> TlsFiles {
+    TlsFiles {
+        certificate: files.certificate_file.clone(),
+        key: files.key_file.clone(),
+        client_ca: files.client_ca_file.clone(),
+        alpn,
+    }
+}
+
+/// Opens the database named by the configuration.
+///
+/// # Errors
+/// [`StartError::Database`].
+pub async fn open_store(config: &Config, clock: &dyn Clock) -> Result<Store, StartError> {
+    let Storage::Sqlite { path } = &config.storage;
+    Ok(store(Arc::new(SqliteStore::open(path, clock.now()).await?)))
+}
+
+/// Opens it for reading, also while a broker serves it.
+///
+/// # Errors
+/// [`StartError::Database`].
+pub async fn open_store_read_only(config: &Config) -> Result<Store, StartError> {
+    let Storage::Sqlite { path } = &config.storage;
+    Ok(store(Arc::new(SqliteStore::open_read_only(path).await?)))
+}
+
+fn store(sqlite: Arc<SqliteStore>) -> Store {
+    Store {
+        connections: sqlite.clone(),
+        approvals: sqlite.clone(),
+        consents: sqlite.clone(),
+        sessions: sqlite.clone(),
+        requests: sqlite.clone(),
+        wrapped_keys: sqlite.clone(),
+        ledger: sqlite.clone(),
+        audit_log: sqlite.clone(),
+        wakeups: sqlite,
+    }
+}
+
+/// The keys of a database, opened with the root key file.
+///
+/// # Errors
+/// [`StartError::Keyring`], [`StartError::Keys`].
+pub async fn open_keys(
+    config: &Config,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    rng: &Arc<dyn Rng>,
+) -> Result<Arc<KeyRing>, StartError> {
+    let keyring = FileKeyring::load(&config.keys.file)?;
+    let wrapped = Arc::clone(&store.wrapped_keys);
+    Ok(Arc::new(KeyRing::open(keyring, wrapped, Arc::clone(clock), Arc::clone(rng)).await?))
+}
+
+async fn rooms(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    outbound: &Arc<Outbound>,
+) -> Result<Rooms, StartError> {
+    let store = open_store(config, &*clock).await?;
+    let keys = open_keys(config, &store, &clock, &rng).await?;
+    let identity = identity(config, outbound, &clock)?;
+    let policies = PolicySet::load_files(&config.policy.files).map_err(StartError::Policy)?;
+    let policy = Arc::new(Policy::new(
+        policies,
+        policy::Settings {
+            default_max_ttl: config.grants.default_max_ttl,
+            max_token_outlive: config.grants.max_token_outlive,
+            cache_entries: u64::from(config.limits.policy_cache_entries),
+        },
+    ));
+    let ledger = Arc::clone(&store.ledger);
+    let audit = Audit::start(ledger, keys.clone(), clock.clone(), rng.clone(), AuditConfig::default()).await?;
+    let audit = Arc::new(audit);
+    let vault = Arc::new(Vault::new(keys.clone(), clock.clone(), rng.clone()));
+    let engine = Arc::new(Engine::new(Arc::clone(outbound), Arc::clone(&clock)));
+    let tokens = Arc::new(Tokens::new(Parts {
+        store: store.clone(),
+        keys: keys.clone(),
+        policy: policy.clone(),
+        audit: audit.clone(),
+        vault: vault.clone(),
+        engine: engine.clone(),
+        clock: clock.clone(),
+        rng: rng.clone(),
+        replica: StreamId::opened_at(clock.now(), &*rng).to_string(),
+    }));
+    let providers: HashMap<_, _> = config.providers.iter().map(|spec| (spec.id.clone(), spec.clone())).collect();
+    Ok(Rooms {
+        settings: wiring::settings(config),
+        providers: Arc::new(providers),
+        refusals: Arc::new(Refusals::new(rng.clone())),
+        clock,
+        rng,
+        store,
+        keys,
+        identity,
+        policy,
+        audit,
+        vault,
+        engine,
+        tokens,
+    })
+}
+
+fn identity(config: &Config, outbound: &Outbound, clock: &Arc<dyn Clock>) -> Result<Identity, StartError> {
+    let mut specs = Vec::new();
+    let mut fetchers: BTreeMap<String, Arc<dyn Fetch>> = BTreeMap::new();
+    for issuer in &config.issuers {
+        specs.push(wiring::issuer(issuer, &config.operators)?);
+        let client = outbound.client(&issuer_destination(issuer)?)?;
+        fetchers.insert(issuer.name.clone(), Arc::new(IssuerFetch(client)));
+    }
+    let workloads = config.workloads.iter().map(wiring::workload).collect();
+    Ok(Identity::new(specs, workloads, &fetchers, Arc::clone(clock))?)
+}
+
+fn issuer_destination(issuer: &crate::config::Issuer) -> Result<crate::net::Destination, StartError> {
+    let url = url::Url::parse(&issuer.issuer)
+        .map_err(|_| StartError::Config(format!("issuer {}: its `iss` is not a URL", issuer.name)))?;
+    wiring::destination(&issuer.name, &url, &issuer.allowed_networks, issuer.ca_file.as_ref())
+}
+
+fn logins(config: &Config, outbound: &Outbound, rooms: &Rooms) -> Result<Logins, StartError> {
+    let mut specs = Vec::new();
+    for issuer in &config.issuers {
+        let Some(login) = &issuer.login else { continue };
+        let client = outbound.client(&issuer_destination(issuer)?)?;
+        let limits = Limits { max_bytes: 256 * 1024, total_deadline: Duration::from_secs(10) };
+        specs.push(LoginSpec {
+            issuer_name: issuer.name.clone(),
+            issuer: issuer.issuer.clone(),
+            realm: issuer.realm.clone(),
+            client_id: login.client_id.clone(),
+            client_secret: login.client_secret.clone(),
+            scopes: login.scopes.clone(),
+            http: OAuthHttp::new(client, limits),
+        });
+    }
+    Ok(Logins::new(specs, Arc::clone(&rooms.clock)))
+}
