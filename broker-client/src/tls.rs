@@ -26,9 +26,12 @@ pub struct Tls {
 /// The files' contents at one moment. Not printable: it holds the private key.
 #[derive(PartialEq)]
 pub(crate) struct Files {
-    ca: Zeroizing<Vec<u8>>,
-    identity: Option<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>)>,
+    ca: Pem,
+    /// Certificate chain and private key.
+    identity: Option<(Pem, Pem)>,
 }
+
+type Pem = Zeroizing<Vec<u8>>;
 
 impl Tls {
     /// Trusts the certificate authorities in this file and no others.
