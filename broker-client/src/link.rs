@@ -13,10 +13,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 pub(crate) enum Link {
     Plain(Channel),
-    Tls { endpoint: Endpoint, tls: Tls, current: Mutex<Current> },
+    Tls(Box<Secured>),
 }
 
-pub(crate) struct Current {
+pub(crate) struct Secured {
+    endpoint: Endpoint,
+    tls: Tls,
+    current: Mutex<Current>,
+}
+
+struct Current {
     read_at: Duration,
     files: Files,
     channel: Channel,
@@ -35,13 +41,15 @@ impl Link {
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE);
         match (endpoint.uri().scheme_str(), tls) {
-            (Some("http"), None) if is_loopback(endpoint.uri().host()) => Ok(Self::Plain(endpoint.connect_lazy())),
+            (Some("http"), None) if is_loopback(endpoint.uri().host()) => {
+                Ok(Self::Plain(endpoint.connect_lazy()))
+            }
             (Some("http"), None) => Err(refuse("without TLS only a loopback address is allowed")),
             (Some("https"), Some(tls)) => {
                 let files = tls.read().await?;
                 let channel = dial(&endpoint, &tls, &files)?;
                 let current = Mutex::new(Current { read_at: clock.monotonic(), files, channel });
-                Ok(Self::Tls { endpoint, tls, current })
+                Ok(Self::Tls(Box::new(Secured { endpoint, tls, current })))
             }
             (Some("https"), None) => Err(refuse("https needs a CA file")),
             _ => Err(refuse("needs https, or http without TLS on a loopback address")),
@@ -51,15 +59,15 @@ impl Link {
     /// The channel for a call made now. Files that became unreadable or do not fit together leave the old channel in place,
     /// with a warning in the log: a certificate and its key are replaced one after the other.
     pub(crate) async fn channel(&self, clock: &dyn Clock) -> Channel {
-        let (endpoint, tls, current) = match self {
+        let secured = match self {
             Self::Plain(channel) => return channel.clone(),
-            Self::Tls { endpoint, tls, current } => (endpoint, tls, current),
+            Self::Tls(secured) => secured,
         };
-        let mut current = current.lock().await;
+        let mut current = secured.current.lock().await;
         let now = clock.monotonic();
         if now.saturating_sub(current.read_at) >= REREAD_EVERY {
             current.read_at = now;
-            if let Err(error) = reload(endpoint, tls, &mut current).await {
+            if let Err(error) = reload(&secured.endpoint, &secured.tls, &mut current).await {
                 tracing::warn!(%error, "TLS files cannot be used; keeping the connection as it was");
             }
         }
@@ -77,8 +85,10 @@ async fn reload(endpoint: &Endpoint, tls: &Tls, current: &mut Current) -> Result
 }
 
 fn dial(endpoint: &Endpoint, tls: &Tls, files: &Files) -> Result<Channel, Error> {
-    let configured = endpoint.clone().tls_config(tls.config(files));
-    Ok(configured.map_err(|_| Error::configuration("the TLS files do not hold what is needed"))?.connect_lazy())
+    let configured = endpoint.clone().tls_config(tls.config(files)?);
+    Ok(configured
+        .map_err(|_| Error::configuration("the client certificate and its key cannot be used together"))?
+        .connect_lazy())
 }
 
 fn is_loopback(host: Option<&str>) -> bool {

@@ -1,9 +1,12 @@
 //! TLS files and their reloading.
 
-use crate::watched::read_bounded;
 use crate::Error;
+use crate::watched::read_bounded;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::path::PathBuf;
-use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+use tonic::transport::{ClientTlsConfig, Identity};
 use zeroize::Zeroizing;
 
 /// Largest PEM file, in bytes.
@@ -23,9 +26,12 @@ pub struct Tls {
 /// The files' contents at one moment. Not printable: it holds the private key.
 #[derive(PartialEq)]
 pub(crate) struct Files {
-    ca: Zeroizing<Vec<u8>>,
-    identity: Option<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>)>,
+    ca: Pem,
+    /// Certificate chain and private key.
+    identity: Option<(Pem, Pem)>,
 }
+
+type Pem = Zeroizing<Vec<u8>>;
 
 impl Tls {
     /// Trusts the certificate authorities in this file and no others.
@@ -55,14 +61,25 @@ impl Tls {
         Ok(Files { ca: read_bounded(&self.ca_file, LIMIT).await?, identity })
     }
 
-    pub(crate) fn config(&self, files: &Files) -> ClientTlsConfig {
-        let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(files.ca.as_slice()));
+    pub(crate) fn config(&self, files: &Files) -> Result<ClientTlsConfig, Error> {
+        let mut config = ClientTlsConfig::new().trust_anchors(self.roots(files)?.roots);
         if let Some((certificate, key)) = &files.identity {
             config = config.identity(Identity::from_pem(certificate.as_slice(), key.as_slice()));
         }
         if let Some(name) = &self.server_name {
             config = config.domain_name(name);
         }
-        config
+        Ok(config)
+    }
+
+    /// Every certificate in the file must be usable: a CA that is silently left out shows up as an outage later.
+    fn roots(&self, files: &Files) -> Result<RootCertStore, Error> {
+        let refuse = |what| Error::configuration(format!("{}: {what}", self.ca_file.display()));
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&files.ca) {
+            let certificate = certificate.map_err(|_| refuse("is not PEM"))?;
+            roots.add(certificate).map_err(|_| refuse("holds a certificate that cannot be used"))?;
+        }
+        if roots.is_empty() { Err(refuse("holds no certificate")) } else { Ok(roots) }
     }
 }

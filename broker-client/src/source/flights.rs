@@ -15,8 +15,10 @@ pub(super) struct Flights {
 }
 
 impl Flights {
+    /// The flight for this key. One that was lost (its task panicked, or its runtime ended) is none.
     pub(super) fn get(&self, key: &Key) -> Option<Landing> {
-        self.aloft.get(key).map(|(_, landing)| landing.clone())
+        let (_, landing) = self.aloft.get(key)?;
+        landing.has_changed().is_ok().then(|| landing.clone())
     }
 
     pub(super) fn start(&mut self, key: Key) -> (u64, Pilot, Landing) {
@@ -51,5 +53,22 @@ pub(super) async fn wait(mut landing: Landing) -> Result<Outcome, Error> {
     match landing.wait_for(Option::is_some).await {
         Ok(landed) => landed.clone().unwrap_or_else(|| Err(Error::lost())),
         Err(_) => Err(Error::lost()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::GrantRequest;
+
+    #[tokio::test]
+    async fn a_lost_flight_is_an_error_for_its_passengers_and_no_obstacle_for_others() {
+        let key = Key::of(&GrantRequest::new("a", "notes", ["s"]));
+        let mut flights = Flights::default();
+        let (_, pilot, landing) = flights.start(key);
+        assert!(flights.get(&key).is_some());
+        drop(pilot);
+        assert_eq!(wait(landing).await.expect_err("lost").reason(), "INTERRUPTED");
+        assert!(flights.get(&key).is_none());
     }
 }

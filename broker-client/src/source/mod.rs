@@ -79,7 +79,9 @@ impl TokenSource {
                     }
                     return Ok(Outcome::Grant(hit.grant));
                 }
-                None => state.flights.get(&key).unwrap_or_else(|| self.inner.launch(&mut state, key, request)),
+                None => {
+                    state.flights.get(&key).unwrap_or_else(|| self.inner.launch(&mut state, key, request))
+                }
             }
         };
         flights::wait(landing).await
@@ -100,6 +102,17 @@ impl TokenSource {
         let mut state = self.inner.lock();
         state.cache = Cache::default();
         state.flights.disown_all();
+    }
+}
+
+#[cfg(test)]
+impl TokenSource {
+    /// Waits, from a test, for the request under way for this key.
+    pub(crate) fn under_way(
+        &self,
+        request: &GrantRequest,
+    ) -> Option<impl Future<Output = Result<Outcome, Error>> + use<>> {
+        self.inner.lock().flights.get(&Key::of(request)).map(flights::wait)
     }
 }
 
