@@ -7,14 +7,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 fn is_special_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     match (a, b, c) {
-        (0 | 10 | 127, _, _) => true,                        // this network, private, loopback
-        (100, 64..=127, _) => true,                          // CGNAT (RFC 6598)
-        (169, 254, _) => true,                               // link-local, and every cloud's metadata service
-        (172, 16..=31, _) | (192, 168, _) => true,           // private (RFC 1918)
-        (192, 0, 0 | 2) | (192, 88, 99) => true,             // protocol assignments, documentation, 6to4 relays
-        (198, 18..=19, _) => true,                           // benchmarks (RFC 2544)
-        (198, 51, 100) | (203, 0, 113) => true,              // documentation
-        (224..=255, _, _) => true,                           // multicast, reserved, broadcast
+        (0 | 10 | 127, _, _) => true,              // this network, private, loopback
+        (100, 64..=127, _) => true,                // CGNAT (RFC 6598)
+        (169, 254, _) => true,                     // link-local, and every cloud's metadata service
+        (172, 16..=31, _) | (192, 168, _) => true, // private (RFC 1918)
+        (192, 0, 0 | 2) | (192, 88, 99) => true,   // protocol assignments, documentation, 6to4 relays
+        (198, 18..=19, _) => true,                 // benchmarks (RFC 2544)
+        (198, 51, 100) | (203, 0, 113) => true,    // documentation
+        (224..=255, _, _) => true,                 // multicast, reserved, broadcast
         _ => false,
     }
 }

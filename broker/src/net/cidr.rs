@@ -19,7 +19,8 @@ impl Cidr {
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.network, address) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
-                (network.to_bits() ^ address.to_bits()).checked_shr(32 - u32::from(self.prefix)).unwrap_or(0) == 0
+                (network.to_bits() ^ address.to_bits()).checked_shr(32 - u32::from(self.prefix)).unwrap_or(0)
+                    == 0
             }
             (IpAddr::V6(network), IpAddr::V6(address)) => {
                 (network.to_bits() ^ address.to_bits()).checked_shr(128 - u32::from(self.prefix)).unwrap_or(0)
@@ -92,17 +93,31 @@ mod tests {
 
     #[test]
     fn only_wholly_loopback_ranges_are_loopback() {
-        for (range, loopback) in
-            [("127.0.0.0/8", true), ("127.0.0.1/32", true), ("::1/128", true), ("126.0.0.0/7", false), ("::/0", false)]
-        {
+        for (range, loopback) in [
+            ("127.0.0.0/8", true),
+            ("127.0.0.1/32", true),
+            ("::1/128", true),
+            ("126.0.0.0/7", false),
+            ("::/0", false),
+        ] {
             assert_eq!(range.parse::<Cidr>().unwrap().is_loopback(), loopback, "{range}");
         }
     }
 
     #[test]
     fn malformed_ranges_are_errors() {
-        for bad in ["", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8", "::/129", "fd00::1/8", "a/8", "10.0.0.0/+8", "10.0.0.0/256"]
-        {
+        for bad in [
+            "",
+            "10.0.0.0",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "10.0.0.1/8",
+            "::/129",
+            "fd00::1/8",
+            "a/8",
+            "10.0.0.0/+8",
+            "10.0.0.0/256",
+        ] {
             assert_eq!(bad.parse::<Cidr>(), Err(BadCidr), "{bad}");
         }
     }

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
     /// Every address of the host is one that may not be connected to (NE2). Nothing was sent.
-    #[error("the address {address} may not be connected to; the operator can allow its network for this destination")]
+    #[error(
+        "the address {address} may not be connected to; the operator can allow its network for this destination"
+    )]
     Refused {
         /// The first refused address.
         address: IpAddr,

@@ -79,25 +79,74 @@ fn fetch(url: Url) -> Request {
 #[test]
 fn ne2_only_public_addresses_may_be_connected_to() {
     for special in [
-        "0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.0.1",
-        "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.2.1", "192.88.99.1", "192.168.1.1",
-        "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.250", "240.0.0.1",
-        "255.255.255.255", "::", "::1", "::7f00:1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "64:ff9b::a00:1",
-        "64:ff9b:1::1", "100::1", "2001::1", "2001:2::1", "2001:db8::1", "2002:7f00:1::1", "3fff::1", "fc00::1",
-        "fd00::1", "fe80::1", "fec0::1", "ff02::1",
+        "0.0.0.0",
+        "0.1.2.3",
+        "10.0.0.1",
+        "100.64.0.1",
+        "100.127.255.255",
+        "127.0.0.1",
+        "127.255.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.0.0.8",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.1.1",
+        "198.18.0.1",
+        "198.19.255.255",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "239.255.255.250",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::7f00:1",
+        "::ffff:127.0.0.1",
+        "::ffff:8.8.8.8",
+        "64:ff9b::a00:1",
+        "64:ff9b:1::1",
+        "100::1",
+        "2001::1",
+        "2001:2::1",
+        "2001:db8::1",
+        "2002:7f00:1::1",
+        "3fff::1",
+        "fc00::1",
+        "fd00::1",
+        "fe80::1",
+        "fec0::1",
+        "ff02::1",
     ] {
         assert!(!address::may_connect(special.parse().unwrap(), &[]), "{special}");
     }
     for public in [
-        "1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1", "192.0.1.1",
-        "198.17.0.1", "198.20.0.1", "223.255.255.255", "2606:4700::1111", "2a00:1450::1", "2001:4860::1",
+        "1.1.1.1",
+        "8.8.8.8",
+        "100.63.255.255",
+        "100.128.0.1",
+        "172.15.0.1",
+        "172.32.0.1",
+        "192.0.1.1",
+        "198.17.0.1",
+        "198.20.0.1",
+        "223.255.255.255",
+        "2606:4700::1111",
+        "2a00:1450::1",
+        "2001:4860::1",
     ] {
         assert!(address::may_connect(public.parse().unwrap(), &[]), "{public}");
     }
     let allowed = ["10.1.0.0/16".parse().unwrap(), "fd12::/16".parse().unwrap()];
-    for (address, ok) in
-        [("10.1.2.3", true), ("10.2.0.1", false), ("fd12::1", true), ("fd13::1", false), ("::ffff:10.1.2.3", false)]
-    {
+    for (address, ok) in [
+        ("10.1.2.3", true),
+        ("10.2.0.1", false),
+        ("fd12::1", true),
+        ("fd13::1", false),
+        ("::ffff:10.1.2.3", false),
+    ] {
         assert_eq!(address::may_connect(address.parse().unwrap(), &allowed), ok, "{address}");
     }
 }
@@ -107,9 +156,18 @@ fn ne2_only_public_addresses_may_be_connected_to() {
 async fn ne2_literal_addresses_are_checked_however_they_are_written() {
     let client = client(&Destination::default(), None);
     for url in [
-        "https://127.0.0.1/", "https://2130706433/", "https://0x7f.1/", "https://0177.0.0.1/", "https://127.1/",
-        "https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://[::ffff:10.0.0.1]/", "https://169.254.169.254/",
-        "https://10.0.0.1/", "https://[64:ff9b::7f00:1]/", "https://0/",
+        "https://127.0.0.1/",
+        "https://2130706433/",
+        "https://0x7f.1/",
+        "https://0177.0.0.1/",
+        "https://127.1/",
+        "https://[::1]/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://[::ffff:10.0.0.1]/",
+        "https://169.254.169.254/",
+        "https://10.0.0.1/",
+        "https://[64:ff9b::7f00:1]/",
+        "https://0/",
     ] {
         let error = client.send(fetch(url.parse().unwrap()), LIMITS).await.unwrap_err();
         assert!(matches!(error, NetError::Refused { .. }), "{url}: {error:?}");
@@ -122,7 +180,8 @@ async fn ne2_literal_addresses_are_checked_however_they_are_written() {
 async fn ne2_a_name_that_resolves_to_refused_addresses_is_refused_after_dns() {
     for address in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1"] {
         let client = client(&Destination::default(), Some(vec![address.parse().unwrap()]));
-        let error = client.send(fetch("https://rebound.example/".parse().unwrap()), LIMITS).await.unwrap_err();
+        let error =
+            client.send(fetch("https://rebound.example/".parse().unwrap()), LIMITS).await.unwrap_err();
         assert!(matches!(error, NetError::Refused { address: a } if a.to_string() == address), "{error:?}");
     }
 }
@@ -266,15 +325,16 @@ async fn tls_server() -> (Server, String) {
     params.not_after = rcgen::date_time_ymd(2031, 1, 1);
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
+            .unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

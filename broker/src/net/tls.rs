@@ -33,7 +33,10 @@ impl TimeProvider for Time {
 /// # Errors
 /// [`NetError::Misconfigured`] when the CA file cannot be read or holds no certificate, or when there are no roots
 /// at all (except for a loopback peer, where every handshake then fails).
-pub(super) fn client_config(destination: &Destination, clock: Arc<dyn Clock>) -> Result<ClientConfig, NetError> {
+pub(super) fn client_config(
+    destination: &Destination,
+    clock: Arc<dyn Clock>,
+) -> Result<ClientConfig, NetError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_details(provider.clone(), Arc::new(Time(clock)))
         .with_safe_default_protocol_versions()
@@ -49,7 +52,10 @@ pub(super) fn client_config(destination: &Destination, clock: Arc<dyn Clock>) ->
     Ok(config)
 }
 
-fn verifier(extra: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) -> Result<Verifier, NetError> {
+fn verifier(
+    extra: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Verifier, NetError> {
     Verifier::new_with_extra_roots(extra, provider)
         .map_err(|_| NetError::Misconfigured("no trusted CA certificates could be loaded"))
 }

@@ -29,12 +29,17 @@ pub(super) fn request(spec: &ProviderSpec, access_token: &SecretString) -> Resul
 }
 
 /// Reads the account from the answer.
-pub(super) fn read(lookup: &AccountLookup, response: &Response, now: Timestamp) -> Result<Account, ProviderError> {
+pub(super) fn read(
+    lookup: &AccountLookup,
+    response: &Response,
+    now: Timestamp,
+) -> Result<Account, ProviderError> {
     if let Some(error) = refusal::by_status(response.status, &response.headers, now) {
         return Err(error);
     }
     if !response.status.is_success() {
-        let code = if response.status == StatusCode::UNAUTHORIZED { "invalid_token" } else { "account_lookup" };
+        let code =
+            if response.status == StatusCode::UNAUTHORIZED { "invalid_token" } else { "account_lookup" };
         return Err(ProviderError::Refused(ErrorCode::read(code)));
     }
     if response.body.trim_ascii_start().first() == Some(&b'<') {

@@ -3,12 +3,21 @@
 use super::ProviderError;
 use crate::domain::{ExposeSecret, ProviderSpec, Rng, ScopeSet, SecretString, provider::Pkce};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, basic::BasicClient};
+use oauth2::{
+    AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, basic::BasicClient,
+};
 use url::Url;
 
 /// Parameters that the engine sets; a fixed extra parameter may not shadow one (RFC 6749 §3.1: none twice).
-const OURS: [&str; 7] =
-    ["response_type", "client_id", "redirect_uri", "state", "scope", "code_challenge", "code_challenge_method"];
+const OURS: [&str; 7] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "state",
+    "scope",
+    "code_challenge",
+    "code_challenge_method",
+];
 
 /// A fresh PKCE verifier: 256 random bits as 43 characters (RFC 7636 §4.1).
 pub fn new_verifier(rng: &dyn Rng) -> SecretString {
@@ -32,7 +41,9 @@ pub(super) fn url(
     let extra = spec.authorize_params.iter().map(|(name, _)| name.clone());
     let own = spec.authorize_url.query_pairs().map(|(name, _)| name.into_owned());
     if extra.chain(own).any(|name| OURS.contains(&name.as_str())) {
-        return Err(ProviderError::Misconfigured("an extra authorization parameter shadows one of the engine's"));
+        return Err(ProviderError::Misconfigured(
+            "an extra authorization parameter shadows one of the engine's",
+        ));
     }
     let client = BasicClient::new(ClientId::new(spec.client.id.clone()))
         .set_auth_uri(AuthUrl::from_url(spec.authorize_url.clone()))

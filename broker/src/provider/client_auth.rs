@@ -39,8 +39,7 @@ pub(super) fn post(client: &ProviderClient, url: &Url, params: &[(&str, &str)]) 
 /// Both halves are form-encoded before they are joined, so that a colon in the id cannot shift the border.
 fn basic(client: &ProviderClient) -> HeaderValue {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair =
-        Zeroizing::new(format!("{}:{}", encode(&client.id), encode(client.secret.expose_secret())));
+    let pair = Zeroizing::new(format!("{}:{}", encode(&client.id), encode(client.secret.expose_secret())));
     let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair.as_bytes())))
         .expect("base64 is made of header characters");
     value.set_sensitive(true);

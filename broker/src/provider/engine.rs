@@ -99,7 +99,8 @@ impl Engine {
         held: &ScopeSet,
     ) -> Result<TokenSet, ProviderError> {
         let token = token.spend();
-        let narrowed = scopes.filter(|scopes| spec.narrowing == Narrowing::RefreshWithScope && *scopes != held);
+        let narrowed =
+            scopes.filter(|scopes| spec.narrowing == Narrowing::RefreshWithScope && *scopes != held);
         // Technical scopes stay: without `offline_access` some would answer without a refresh token.
         let scope = narrowed
             .map(|scopes| scopes.union(&spec.technical_scopes).join(&spec.scope_separator.to_string()));
@@ -132,7 +133,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`ProviderError`], also when the answer holds no usable id.
-    pub async fn account(&self, spec: &ProviderSpec, access_token: &SecretString) -> Result<Account, ProviderError> {
+    pub async fn account(
+        &self,
+        spec: &ProviderSpec,
+        access_token: &SecretString,
+    ) -> Result<Account, ProviderError> {
         let (response, sent_at) = self.call(spec, account::request(spec, access_token)?).await?;
         account::read(&spec.account, &response, sent_at)
     }
@@ -148,7 +153,11 @@ impl Engine {
         token_response::read(spec, &response, asked, sent_at)
     }
 
-    async fn call(&self, spec: &ProviderSpec, request: Request) -> Result<(Response, Timestamp), ProviderError> {
+    async fn call(
+        &self,
+        spec: &ProviderSpec,
+        request: Request,
+    ) -> Result<(Response, Timestamp), ProviderError> {
         let client = self.client(spec)?;
         let host = request.url.host_str().unwrap_or_default().to_owned();
         let sent_at = self.clock.now();

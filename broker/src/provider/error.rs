@@ -132,7 +132,9 @@ impl ProviderError {
             Self::GrantRejected(_) | Self::UserActionRequired(_) => Reason::ProviderGrantRejected,
             Self::ClientRejected(_) => Reason::ProviderClientRejected,
             Self::RateLimited { .. } => Reason::ProviderRateLimited,
-            Self::Unavailable { .. } | Self::Refused(_) | Self::Protocol { .. } => Reason::ProviderUnavailable,
+            Self::Unavailable { .. } | Self::Refused(_) | Self::Protocol { .. } => {
+                Reason::ProviderUnavailable
+            }
             Self::ScopeRejected(_) => Reason::ScopeUnknown,
             Self::IssuerMismatch => Reason::ConsentIssuerMismatch,
             Self::Misconfigured(_) => Reason::Internal,
@@ -174,7 +176,9 @@ impl From<NetError> for ProviderError {
     fn from(error: NetError) -> Self {
         match error {
             NetError::Misconfigured(why) | NetError::Malformed(why) => Self::Misconfigured(why),
-            NetError::Insecure => Self::Misconfigured("an endpoint is neither https nor an allowed loopback peer"),
+            NetError::Insecure => {
+                Self::Misconfigured("an endpoint is neither https nor an allowed loopback peer")
+            }
             NetError::Refused { .. } => {
                 Self::Misconfigured("an endpoint resolves to a network that is not allowed for this provider")
             }

@@ -10,9 +10,8 @@ use time::{PrimitiveDateTime, format_description::FormatItem, macros::format_des
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// IMF-fixdate (RFC 9110 §5.6.7).
-const HTTP_DATE: &[FormatItem<'static>] = format_description!(
-    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-);
+const HTTP_DATE: &[FormatItem<'static>] =
+    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
 /// What an error response says.
 #[derive(Clone, Debug, Default)]
@@ -55,13 +54,23 @@ pub(super) fn classify(
             }
             _ => ProviderError::GrantRejected(code),
         },
-        "bad_refresh_token" | "bad_verification_code" | "invalid_refresh_token" | "invalid_code"
-        | "code_already_used" | "token_revoked" => ProviderError::GrantRejected(code),
-        "interaction_required" | "login_required" | "consent_required" => ProviderError::UserActionRequired(code),
-        "invalid_client" | "unauthorized_client" | "unsupported_grant_type" | "incorrect_client_credentials"
-        | "redirect_uri_mismatch" | "bad_client_secret" | "invalid_client_id" | "bad_redirect_uri" => {
-            ProviderError::ClientRejected(code)
+        "bad_refresh_token"
+        | "bad_verification_code"
+        | "invalid_refresh_token"
+        | "invalid_code"
+        | "code_already_used"
+        | "token_revoked" => ProviderError::GrantRejected(code),
+        "interaction_required" | "login_required" | "consent_required" => {
+            ProviderError::UserActionRequired(code)
         }
+        "invalid_client"
+        | "unauthorized_client"
+        | "unsupported_grant_type"
+        | "incorrect_client_credentials"
+        | "redirect_uri_mismatch"
+        | "bad_client_secret"
+        | "invalid_client_id"
+        | "bad_redirect_uri" => ProviderError::ClientRejected(code),
         "invalid_scope" => ProviderError::ScopeRejected(code),
         "slow_down" | "rate_limited" | "ratelimited" | "rate_limit_exceeded" | "too_many_requests" => {
             ProviderError::RateLimited { retry_after: retry_after(headers, now) }

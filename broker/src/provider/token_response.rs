@@ -113,7 +113,9 @@ fn tokens(
         Ok((access, scopes(spec, object, asked)?, expiry(spec.expiry, object.get("expires_in"), sent_at)?))
     };
     match rest() {
-        Ok((access, scopes, access_expires_at)) => Ok(TokenSet { access, refresh, scopes, access_expires_at }),
+        Ok((access, scopes, access_expires_at)) => {
+            Ok(TokenSet { access, refresh, scopes, access_expires_at })
+        }
         Err(why) => Err(ProviderError::Protocol { why, rescued: refresh }),
     }
 }
@@ -145,7 +147,11 @@ fn bearer(object: &Map<String, Value>) -> Result<(), &'static str> {
     }
 }
 
-fn scopes(spec: &ProviderSpec, object: &Map<String, Value>, asked: &ScopeSet) -> Result<ScopeSet, &'static str> {
+fn scopes(
+    spec: &ProviderSpec,
+    object: &Map<String, Value>,
+    asked: &ScopeSet,
+) -> Result<ScopeSet, &'static str> {
     let granted = match object.get("scope") {
         None | Some(Value::Null) => return Ok(asked.clone()),
         Some(Value::String(text)) => ScopeSet::split(text, spec.scope_separator),
@@ -158,13 +164,19 @@ fn scopes(spec: &ProviderSpec, object: &Map<String, Value>, asked: &ScopeSet) ->
     Ok(granted.map_err(|_| "a scope is malformed, or there are too many")?.minus(&spec.technical_scopes))
 }
 
-fn expiry(rule: Expiry, given: Option<&Value>, sent_at: Timestamp) -> Result<Option<Timestamp>, &'static str> {
+fn expiry(
+    rule: Expiry,
+    given: Option<&Value>,
+    sent_at: Timestamp,
+) -> Result<Option<Timestamp>, &'static str> {
     let unusable = "expires_in is not a number of seconds";
     let seconds = match given {
         None | Some(Value::Null) => 0.0,
         Some(Value::Number(number)) => number.as_f64().ok_or(unusable)?,
         Some(Value::String(text)) if text.trim().is_empty() => 0.0,
-        Some(Value::String(text)) => text.trim().parse().ok().filter(|s: &f64| s.is_finite()).ok_or(unusable)?,
+        Some(Value::String(text)) => {
+            text.trim().parse().ok().filter(|s: &f64| s.is_finite()).ok_or(unusable)?
+        }
         Some(_) => return Err(unusable),
     };
     if seconds >= 1.0 {
