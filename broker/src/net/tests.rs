@@ -7,6 +7,7 @@ use crate::domain::{Clock, ManualClock, SystemClock, Timestamp};
 use axum::{Router, body::Body, http::HeaderMap as Headers, response::Redirect, routing::get};
 use http::{HeaderMap, Method, StatusCode};
 use oauth2::AsyncHttpClient;
+use openidconnect::core::CoreProviderMetadata;
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -308,6 +309,31 @@ async fn the_oauth_crates_can_use_the_client() {
     let request = http::Request::get(server.url("/").as_str()).body(Vec::new()).unwrap();
     let response = http.call(request).await.unwrap();
     assert_eq!((response.status(), response.body().as_slice()), (StatusCode::OK, b"here".as_slice()));
+}
+
+/// Proves: NE3
+#[tokio::test]
+async fn ne3_discovery_goes_through_the_client_and_its_filter() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer = format!("http://{}", listener.local_addr().unwrap());
+    let metadata = format!(
+        r#"{{"issuer":"{issuer}","authorization_endpoint":"{issuer}/a","token_endpoint":"{issuer}/t",
+            "jwks_uri":"{issuer}/jwks","response_types_supported":["code"],"subject_types_supported":["public"],
+            "id_token_signing_alg_values_supported":["ES256"]}}"#
+    );
+    let json = |body: String| async move { ([("content-type", "application/json")], body) };
+    let router = Router::new()
+        .route("/.well-known/openid-configuration", get(move || json(metadata)))
+        .route("/jwks", get(move || json(r#"{"keys":[]}"#.to_owned())));
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let _server = Server { address, task };
+    let issuer = openidconnect::IssuerUrl::new(issuer).unwrap();
+    let http = OAuthHttp::new(client(&local(), None), LIMITS);
+    let found = CoreProviderMetadata::discover_async(issuer.clone(), &http).await.unwrap();
+    assert_eq!(found.issuer(), &issuer);
+    let strict = OAuthHttp::new(client(&Destination::default(), None), LIMITS);
+    assert!(CoreProviderMetadata::discover_async(issuer, &strict).await.is_err());
 }
 
 #[test]

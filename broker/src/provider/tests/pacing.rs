@@ -5,11 +5,20 @@ use super::{
     fake::{Answer, Fake},
     opened, set, spec,
 };
-use crate::provider::{
-    ProviderError, Trouble,
-    pacing::{FAILURES, OPEN},
+use crate::{
+    domain::SystemClock,
+    provider::{
+        ProviderError, Trouble,
+        pacing::{CONCURRENT, FAILURES, Health, OPEN, Pacing},
+    },
 };
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 /// Proves: RF9
 #[tokio::test]
@@ -58,4 +67,39 @@ async fn rf6_refusals_and_rate_limits_do_not_open_the_breaker() {
         assert!(engine.refresh(&spec, opened("rt"), None, &held).await.is_err());
     }
     assert_eq!(fake.asked().len(), FAILURES as usize * 3);
+}
+
+#[tokio::test]
+async fn calls_beyond_the_limit_wait_for_their_turn_and_other_hosts_do_not() {
+    let pacing = Pacing::new(Arc::new(SystemClock::default()));
+    let started = AtomicUsize::new(0);
+    let call = |host: &'static str, release: tokio::sync::oneshot::Receiver<()>| {
+        let started = &started;
+        let work = async move {
+            started.fetch_add(1, Ordering::SeqCst);
+            release.await.map_err(|_| ProviderError::protocol("not released"))
+        };
+        Box::pin(pacing.run("client", host, work, |_| Health::Good))
+    };
+    let mut calls = Vec::new();
+    let mut releases = Vec::new();
+    for _ in 0..=CONCURRENT {
+        let (release, released) = tokio::sync::oneshot::channel();
+        releases.push(release);
+        calls.push(call("slow.example", released));
+    }
+    for one in &mut calls {
+        assert!(futures::poll!(one.as_mut()).is_pending());
+    }
+    assert_eq!(started.load(Ordering::SeqCst), CONCURRENT, "one waits");
+
+    let (release, released) = tokio::sync::oneshot::channel();
+    release.send(()).unwrap();
+    call("other.example", released).await.unwrap();
+
+    for release in releases {
+        release.send(()).unwrap();
+    }
+    futures::future::try_join_all(calls).await.unwrap();
+    assert_eq!(started.load(Ordering::SeqCst), CONCURRENT + 2);
 }
