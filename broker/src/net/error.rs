@@ -72,10 +72,11 @@ impl NetError {
     }
 }
 
+/// An I/O error hides what it wraps from `source()`, and TLS errors arrive wrapped more than once.
 fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<rustls::Error>()
         || error
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref)
-            .is_some_and(|inner| inner.is::<rustls::Error>())
+            .is_some_and(|inner| is_tls(inner))
 }

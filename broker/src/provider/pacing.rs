@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Calls under way at once.
-const CONCURRENT: usize = 16;
+pub(super) const CONCURRENT: usize = 16;
 /// How long a call waits for its turn.
 pub(super) const TURN: Duration = Duration::from_secs(2);
 /// Failures in a row that open the breaker.
