@@ -43,3 +43,11 @@ impl<T> Audited<T> {
         (self.permit, self.event, self.position)
     }
 }
+
+#[cfg(test)]
+impl<T> Audited<T> {
+    /// For the vault's own tests.
+    pub(crate) fn for_test(permit: T, event: EventId, position: Position, committed_at: Duration) -> Self {
+        Self::new(permit, event, position, committed_at)
+    }
+}

@@ -8,15 +8,25 @@ pub mod body;
 pub mod chain;
 pub mod deadline;
 pub mod log;
+pub mod recorded;
+pub mod refusals;
 mod prepare;
 mod queue;
 mod seal;
 mod stream;
 mod writer;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod testing;
+pub mod verify;
 
 pub mod refused;
 
 pub use audited::Audited;
 pub use deadline::Deadline;
 pub use log::{Audit, AuditConfig, AuditError};
+pub use recorded::Recorded;
+pub use refusals::Refusals;
 pub use refused::Refused;
+pub use verify::{BadRow, Fault, Verified, VerifyError, verify};

@@ -10,8 +10,6 @@ use zeroize::Zeroizing;
 
 /// Bytes of an AES-GCM nonce.
 pub(crate) const NONCE: usize = 12;
-/// Bytes of an AES-GCM tag.
-pub(crate) const TAG: usize = 16;
 
 /// A 256-bit key. Wiped when dropped; neither printable, comparable nor clonable.
 pub(crate) struct SecretKey(Box<Zeroizing<[u8; 32]>>);

@@ -95,3 +95,31 @@ pub(crate) async fn ring() -> (Arc<KeyRing>, Arc<MemoryKeys>, Arc<ManualClock>) 
         KeyRing::open(root, store.clone(), clock.clone(), Arc::new(SeededRng::default())).await.unwrap();
     (Arc::new(ring), store, clock)
 }
+
+/// Tenant keys of known bytes, newest first.
+pub(crate) fn tenant_keys(tenant: &str, keys: &[(&str, [u8; 32])]) -> super::TenantKeys {
+    let keys = keys.iter().map(|(id, key)| ((*id).to_owned(), super::SecretKey::from_slice(key).unwrap()));
+    super::TenantKeys::new(tenant, keys.collect())
+}
+
+/// Audit keys derived from a system key of known bytes.
+pub(crate) fn audit_keys(id: &str, system: &[u8]) -> super::AuditKeys {
+    let key = super::SecretKey::from_slice(system).unwrap();
+    let keys = super::system_key::SystemKeys { keys: vec![(id.to_owned(), key)] };
+    super::AuditKeys::new(&keys.derive(super::Subkey::Audit))
+}
+
+/// Gives out the byte strings it was told, in order.
+pub(crate) struct FixedRng(Mutex<std::collections::VecDeque<Vec<u8>>>);
+
+impl FixedRng {
+    pub(crate) fn of(draws: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        Self(Mutex::new(draws.into_iter().collect()))
+    }
+}
+
+impl Rng for FixedRng {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&self.0.lock().unwrap().pop_front().expect("one more draw"));
+    }
+}

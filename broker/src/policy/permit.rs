@@ -81,3 +81,11 @@ impl<P: Purpose> Permit<P> {
         &self.facts
     }
 }
+
+#[cfg(test)]
+impl<P: Purpose> Permit<P> {
+    /// For the unit tests of the rooms below, which take permits apart from how policy comes to them.
+    pub(crate) fn for_test(key: RecordKey, facts: Facts) -> Self {
+        Self::new(key, facts)
+    }
+}

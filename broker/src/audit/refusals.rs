@@ -1,0 +1,151 @@
+//! Refusals that get no row of their own, summed up: those before authentication, and an authenticated workload's
+//! beyond its budget (AU2). However many there are, memory and rows stay bounded.
+
+use crate::domain::{
+    Clock, Entry, EventDraft, EventId, EventKind, Outcome, Reason, Rng, Timestamp, WorkloadId,
+};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Most different (listener, reason, prefix, minute) held; further ones are counted under the prefix `other`.
+const MOST_SUMS: usize = 4096;
+/// Most workloads whose budget is watched within a minute; further ones are summed up at once.
+const MOST_WORKLOADS: usize = 4096;
+
+/// What is summed into one row.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Sum {
+    minute: i64,
+    listener: &'static str,
+    reason: Reason,
+    prefix: String,
+    workload: Option<WorkloadId>,
+}
+
+#[derive(Default)]
+struct State {
+    sums: HashMap<Sum, u64>,
+    budgets: HashMap<WorkloadId, (i64, u32)>,
+}
+
+/// Counts refusals.
+pub struct Refusals {
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    budget: u32,
+    state: Mutex<State>,
+}
+
+impl Refusals {
+    /// `budget`: denials per workload and minute that get rows of their own.
+    pub fn new(clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, budget: u32) -> Self {
+        Self { clock, rng, budget, state: Mutex::default() }
+    }
+
+    /// Counts a refusal before authentication.
+    pub fn count(&self, listener: &'static str, reason: Reason, source: IpAddr) {
+        self.add(listener, reason, prefix(source), None);
+    }
+
+    /// Whether a denial of an authenticated workload gets a row of its own; when not, it is counted here.
+    pub fn spend(&self, listener: &'static str, reason: Reason, workload: &WorkloadId) -> bool {
+        let minute = minute(self.clock.now());
+        let within = {
+            let mut state = self.lock();
+            if state.budgets.len() >= MOST_WORKLOADS {
+                state.budgets.retain(|_, (at, _)| *at == minute);
+            }
+            if state.budgets.len() >= MOST_WORKLOADS && !state.budgets.contains_key(workload) {
+                false
+            } else {
+                let (at, spent) = state.budgets.entry(workload.clone()).or_insert((minute, 0));
+                if *at != minute {
+                    (*at, *spent) = (minute, 0);
+                }
+                *spent = spent.saturating_add(1);
+                *spent <= self.budget
+            }
+        };
+        if !within {
+            self.add(listener, reason, String::new(), Some(workload.clone()));
+        }
+        within
+    }
+
+    /// The rows of all minutes that are over at `now`, for [`super::Audit::note`]. What is drained is forgotten here.
+    pub fn drain(&self, now: Timestamp) -> Vec<Entry> {
+        self.take(|at| at < minute(now))
+    }
+
+    /// The rows of everything counted so far, at shutdown.
+    pub fn drain_all(&self) -> Vec<Entry> {
+        self.take(|_| true)
+    }
+
+    fn take(&self, over: impl Fn(i64) -> bool) -> Vec<Entry> {
+        let mut taken: Vec<(Sum, u64)> = self.lock().sums.extract_if(|sum, _| over(sum.minute)).collect();
+        taken.sort_by(|(a, _), (b, _)| {
+            (a.minute, a.listener, a.reason.as_str(), &a.prefix, &a.workload).cmp(&(
+                b.minute,
+                b.listener,
+                b.reason.as_str(),
+                &b.prefix,
+                &b.workload,
+            ))
+        });
+        taken.into_iter().map(|(sum, count)| self.entry(sum, count)).collect()
+    }
+
+    fn entry(&self, sum: Sum, count: u64) -> Entry {
+        let id = EventId::random(&*self.rng);
+        let mut draft = EventDraft::new(id, EventKind::RefusalsSummary, Outcome::Denied);
+        draft.reason = Some(sum.reason);
+        draft.workload = sum.workload;
+        draft.detail.insert("count", count.into());
+        draft.detail.insert("listener", sum.listener.into());
+        let minute = Timestamp::from_unix_seconds(sum.minute.saturating_mul(60));
+        draft.detail.insert("minute", minute.rfc3339().into());
+        if !sum.prefix.is_empty() {
+            draft.detail.insert("source_prefix", sum.prefix.into());
+        }
+        Entry::note(draft)
+    }
+
+    fn add(&self, listener: &'static str, reason: Reason, prefix: String, workload: Option<WorkloadId>) {
+        let minute = minute(self.clock.now());
+        let mut sum = Sum { minute, listener, reason, prefix, workload };
+        let mut state = self.lock();
+        if state.sums.len() >= MOST_SUMS && !state.sums.contains_key(&sum) {
+            sum.prefix = "other".to_owned();
+            sum.workload = None;
+        }
+        let count = state.sums.entry(sum).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn minute(at: Timestamp) -> i64 {
+    at.unix_seconds().div_euclid(Duration::from_secs(60).as_secs().cast_signed())
+}
+
+/// The /24 of an IPv4 address, the /48 of an IPv6 one: enough to see where a flood comes from.
+fn prefix(source: IpAddr) -> String {
+    match source.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}::/48")
+        }
+    }
+}
