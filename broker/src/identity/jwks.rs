@@ -61,6 +61,8 @@ struct Flight {
     /// Closed when the running fetch is over, however it ended.
     running: Option<watch::Receiver<()>>,
     not_before: Duration,
+    /// Whether the last fetch failed.
+    failed: bool,
 }
 
 impl IssuerKeys {
@@ -105,16 +107,21 @@ impl IssuerKeys {
         algorithm: Algorithm,
     ) -> Result<(Key, u64), TokenError> {
         let loaded = self.current().await?;
-        let chosen = match loaded.keys.choose(kid, algorithm) {
+        match loaded.keys.choose(kid, algorithm) {
             Err(TokenError::UnknownKey) if matches!(self.source, Source::Remote(_)) => {
                 self.refreshed().await;
                 // Whoever fetched, and even if nobody did: another caller's fetch may have just ended.
                 let loaded = self.current().await?;
-                loaded.keys.choose(kid, algorithm).map(|key| (key.clone(), loaded.generation))
+                let chosen = loaded.keys.choose(kid, algorithm).map(|key| (key.clone(), loaded.generation));
+                // While the issuer is down nobody can say that it has no such key.
+                if self.is_failing() { chosen.map_err(|_| TokenError::KeysUnavailable) } else { chosen }
             }
             other => other.map(|key| (key.clone(), loaded.generation)),
-        };
-        chosen
+        }
+    }
+
+    fn is_failing(&self) -> bool {
+        matches!(&self.source, Source::Remote(remote) if remote.flight().failed)
     }
 
     fn believable(&self, remote: &Remote) -> Option<Arc<Loaded>> {
@@ -160,11 +167,14 @@ impl IssuerKeys {
                     None => 1,
                     Some(before) => before.generation + u64::from(before.keys != keys),
                 };
+                remote.flight().failed = false;
                 self.state.store(Some(Arc::new(Loaded { keys, generation, at: remote.clock.monotonic() })));
             }
             Err(problem) => {
                 tracing::warn!(issuer = remote.name, %problem, "the issuer's keys could not be fetched");
-                remote.flight().not_before = remote.clock.monotonic() + remote.times.retry_interval;
+                let mut flight = remote.flight();
+                flight.failed = true;
+                flight.not_before = remote.clock.monotonic() + remote.times.retry_interval;
             }
         }
     }
