@@ -38,6 +38,9 @@ use std::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+/// Denials per workload and minute that get rows of their own (AU2).
+const DENIAL_BUDGET: u32 = 600;
+
 /// Why the broker did not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -275,7 +278,7 @@ async fn rooms(
     Ok(Rooms {
         settings: wiring::settings(config),
         providers: Arc::new(providers),
-        refusals: Arc::new(Refusals::new(rng.clone())),
+        refusals: Arc::new(Refusals::new(clock.clone(), rng.clone(), DENIAL_BUDGET)),
         clock,
         rng,
         store,

@@ -97,16 +97,17 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// Binds `address` and accepts until `stop`.
+    /// Accepts on a bound socket until `stop`.
     ///
     /// # Errors
-    /// When the address cannot be bound.
-    pub async fn bind(
-        address: SocketAddr,
+    /// When the socket cannot be used.
+    pub fn on(
+        socket: std::net::TcpListener,
         tls: Option<TlsSource>,
         stop: CancellationToken,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        socket.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(socket)?;
         let local = listener.local_addr()?;
         let (sender, connections) = mpsc::channel(BACKLOG);
         tokio::spawn(accept_loop(listener, tls, sender, stop));

@@ -74,7 +74,7 @@ async fn create(ask: &Ask<'_>, need: &Need) -> Result<(Consent, Option<Write>), 
     let rooms = ask.rooms;
     let open = rooms.store.consents.count_open(ask.assertion.subject(), rooms.clock.now()).await?;
     if open >= rooms.settings.max_open_consents {
-        return Err(Refusal::new(Reason::TooManyConsents).retry_after(rooms.settings.consent_lifetime));
+        return Err(Refusal::new(Reason::TooManyConsents));
     }
     let consent = consent::draft(ConsentId::random(&*rooms.rng), &asking(ask), need);
     let handle_hash = consent::link_hash(&rooms.keys.consent_handle(&consent.id));

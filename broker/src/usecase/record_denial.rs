@@ -8,7 +8,11 @@ pub async fn record_denial(rooms: &Rooms, call: &Call, mut draft: EventDraft, re
     draft.outcome = Outcome::Denied;
     draft.reason = Some(refusal.reason);
     draft.scopes_granted = crate::domain::ScopeSet::default();
-    // MERGE budget
+    if let Some(workload) = &draft.workload
+        && !rooms.refusals.spend("grpc", refusal.reason, workload)
+    {
+        return refusal;
+    }
     match rooms.audit.note(Entry::note(draft), call.deadline).await {
         Ok(_) => refusal,
         Err(refused) => refused.into(),

@@ -1,7 +1,7 @@
 //! The finished parts a use case works with. Made once, in `app.rs`.
 
 use crate::{
-    audit::Audit,
+    audit::{Audit, Refusals},
     connection::Tokens,
     domain::{
         Clock, ConsentId, Names, ProviderId, ProviderSpec, Reason, Refusal, Rng, RowKey, TenantId, WorkloadId,
@@ -55,6 +55,8 @@ pub struct Rooms {
     pub policy: Arc<Policy>,
     /// Writes down.
     pub audit: Arc<Audit>,
+    /// Refusals that are summed up instead of written one by one.
+    pub refusals: Arc<Refusals>,
     /// Seals and opens.
     pub vault: Arc<Vault>,
     /// Speaks OAuth.

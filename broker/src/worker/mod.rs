@@ -1,6 +1,6 @@
 //! Driven by the clock: expire consents, retry revocations at providers, write refusal summaries, forget what is over.
 
-use crate::{audit::Deadline, domain::Refusal, usecase};
+use crate::{audit::Deadline, domain::{Entry, Refusal}, usecase};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use usecase::Rooms;
@@ -19,7 +19,8 @@ pub async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
         }
     }
     // The last refusals are written before the log is closed.
-    report("refusal summary", summarise(&rooms).await);
+    let last = rooms.refusals.drain_all();
+    report("refusal summary", write(&rooms, last).await);
 }
 
 /// One round of everything.
@@ -33,7 +34,12 @@ pub async fn round(rooms: &Rooms) {
 
 /// AU2: refusals before authentication, one row per listener, reason, source and minute.
 async fn summarise(rooms: &Rooms) -> Result<(), Refusal> {
-    for entry in rooms.refusals.drain(rooms.clock.now()) {
+    let over = rooms.refusals.drain(rooms.clock.now());
+    write(rooms, over).await
+}
+
+async fn write(rooms: &Rooms, entries: Vec<Entry>) -> Result<(), Refusal> {
+    for entry in entries {
         rooms.audit.note(entry, Deadline::none()).await?;
     }
     Ok(())

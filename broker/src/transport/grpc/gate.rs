@@ -127,9 +127,8 @@ impl Gate {
     async fn admit(&self, request: &Parts) -> Result<Option<Principal>, Refusal> {
         let peer = request.extensions.get::<Option<Peer>>().copied().flatten().map(|peer| peer.address.ip());
         let admitted = self.try_admit(request, peer).await;
-        if let Err(refusal) = &admitted {
-            // MERGE count
-            let _ = refusal;
+        if let (Err(refusal), Some(peer)) = (&admitted, peer) {
+            self.rooms.refusals.count("grpc", refusal.reason, peer);
         }
         admitted
     }

@@ -1,0 +1,71 @@
+//! The command line. Human output on a terminal, `--json` where there is something to read by program.
+//!
+//! Exit codes: 0 done; 1 it did not work; 2 wrong usage (clap's); 3 a check found problems (`config check`, `audit verify`).
+
+mod audit;
+mod config;
+mod init;
+mod output;
+mod serve;
+
+use clap::{Args, Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+/// It did not work.
+pub const EXIT_FAILED: u8 = 1;
+/// A check found problems.
+pub const EXIT_PROBLEMS: u8 = 3;
+
+/// The token broker: short-lived grants for MCP servers, each decided by policy and written down first.
+#[derive(Parser)]
+#[command(name = "broker", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write a starter configuration, a policy and fresh keys (mode 0600) into a directory.
+    Init(init::Init),
+    /// Run the broker until SIGTERM.
+    Serve(ConfigFile),
+    /// Bring the database to this version's schema.
+    Migrate(ConfigFile),
+    /// Check the configuration, or print its JSON schema.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Read and verify the audit log.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+}
+
+/// Which configuration.
+#[derive(Args, Clone)]
+pub(crate) struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, short, env = "BROKER_CONFIG", default_value = "broker.yaml")]
+    config: PathBuf,
+}
+
+/// What a command came to: an exit code, or a sentence for stderr.
+type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+/// Runs a command.
+pub fn run(cli: Cli) -> ExitCode {
+    let outcome = match cli.command {
+        Command::Init(init) => init::run(&init),
+        Command::Serve(file) => serve::serve(&file),
+        Command::Migrate(file) => serve::migrate(&file),
+        Command::Config(command) => config::run(&command),
+        Command::Audit(command) => audit::run(&command),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("broker: {error}");
+        ExitCode::from(EXIT_FAILED)
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, std::io::Error> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}

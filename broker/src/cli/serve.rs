@@ -1,0 +1,69 @@
+//! `broker serve` and `broker migrate`.
+
+use super::{ConfigFile, Outcome, config::load, output, runtime};
+use crate::{
+    app::{self, Sockets},
+    config::{Config, LogFormat, Storage},
+    domain::{Clock, Rng, SystemClock, SystemRng},
+    lifecycle,
+    storage::sqlite,
+};
+use std::{process::ExitCode, sync::Arc};
+use tracing_subscriber::{EnvFilter, fmt};
+
+pub(super) fn serve(file: &ConfigFile) -> Outcome {
+    let config = load(&file.config)?;
+    log_to_stderr(&config)?;
+    runtime()?.block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let rng: Arc<dyn Rng> = Arc::new(SystemRng::default());
+        let sockets = Sockets::bind(&config)?;
+        let running = app::start(&config, clock, rng, sockets).await?;
+        for hint in next_steps(&config) {
+            tracing::warn!("{hint}");
+        }
+        lifecycle::until_told(running).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// A working broker that serves nobody yet says what to configure next.
+fn next_steps(config: &Config) -> Vec<&'static str> {
+    let mut hints = Vec::new();
+    if config.issuers.is_empty() {
+        hints.push("no issuer is configured: add your SSO under `issuers`, then run `broker config check`");
+    }
+    if config.workloads.is_empty() {
+        hints.push("no workload is configured: add your MCP servers under `workloads`");
+    }
+    if config.providers.is_empty() {
+        hints.push("no provider is configured: add a system to connect under `providers`");
+    }
+    hints
+}
+
+pub(super) fn migrate(file: &ConfigFile) -> Outcome {
+    let config = load(&file.config)?;
+    let Storage::Sqlite { path } = &config.storage;
+    let now = SystemClock::default().now();
+    let applied = runtime()?.block_on(sqlite::migrate_file(path, now))?;
+    if applied.is_empty() {
+        output::line("The database is up to date.")?;
+    }
+    for migration in applied {
+        output::line(&format!("applied {migration}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One subscriber for the process. Statement texts of the database driver stay out whatever the level.
+fn log_to_stderr(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let filter = format!("{},sqlx=warn,hyper=warn,h2=warn,rustls=warn,reqwest=warn", config.log.level.as_str());
+    let filter = EnvFilter::try_new(filter)?;
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log.format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init()?,
+        LogFormat::Text => builder.try_init()?,
+    }
+    Ok(())
+}
