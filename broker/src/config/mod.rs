@@ -1,3 +1,44 @@
-//! The configuration: one YAML file, one section per file here.
+//! The configuration: one YAML file, one section per file here; unknown keys refused, secrets only as references.
+//!
+//! [`Config::load`] reads it, checks it against the generated JSON schema and then by every section's own rules, and
+//! reports all problems at once, each with its path and never with a value.
 
+mod check;
+mod consent;
+mod document;
 pub mod duration;
+mod grants;
+mod issuers;
+mod keys;
+mod limits;
+mod listeners;
+mod load;
+mod log;
+mod operators;
+mod policy;
+mod problem;
+mod provider_raw;
+mod providers;
+mod schema;
+mod starter;
+mod storage;
+mod tenants;
+mod workloads;
+
+
+pub use consent::ConsentSettings;
+pub use grants::GrantSettings;
+pub use issuers::{Issuer, IssuerKeys, Login, TenantRule};
+pub use keys::Keys;
+pub use limits::Limits;
+pub use listeners::{Listener, Listeners, ListenerTls};
+pub use load::{Config, Environment};
+pub use log::{Log, LogFormat, LogLevel};
+pub use operators::OperatorAccess;
+pub use policy::PolicyFiles;
+pub use problem::{Problem, Problems};
+pub use schema::SCHEMA;
+pub use starter::{Starter, starter};
+pub use storage::Storage;
+pub use tenants::Tenant;
+pub use workloads::{Acceptance, Credential, Workload};

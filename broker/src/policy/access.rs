@@ -1,7 +1,6 @@
 //! Who may call the methods for auditors and operators (PO7).
 
 use super::{
-    cache,
     cedar::{self, Principal},
     decision::Ruling,
     denial::{DEFAULT_DENY, Denial},
@@ -9,7 +8,7 @@ use super::{
 };
 use crate::domain::{PolicyTrace, Reason, Subject, WorkloadId};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a method for auditors and operators does, in policy's terms.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -46,14 +45,14 @@ pub enum Caller<'a> {
         /// The assertion's `iss`.
         issuer: &'a str,
         /// Their roles or groups.
-        roles: &'a [String],
+        roles: &'a BTreeSet<String>,
     },
     /// A workload, by its own credential.
     Workload {
         /// Which.
         id: &'a WorkloadId,
         /// Its configured roles.
-        roles: &'a [String],
+        roles: &'a BTreeSet<String>,
     },
 }
 
@@ -96,11 +95,11 @@ fn inputs(caller: &Caller<'_>, action: RpcAction) -> BTreeMap<String, Value> {
             add("tenant", json!(subject.tenant));
             add("realm", json!(subject.realm));
             add("issuer", json!(issuer));
-            add("roles", json!(cache::sorted(roles)));
+            add("roles", json!(roles));
         }
         Caller::Workload { id, roles } => {
             add("workload", json!(id));
-            add("workload_roles", json!(cache::sorted(roles)));
+            add("workload_roles", json!(roles));
         }
     }
     inputs

@@ -4,7 +4,7 @@ use super::{decision::Decision, mentions::Mentions, question::Question};
 use crate::domain::Canonical;
 use moka::sync::Cache;
 use ring::digest;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Names a decision: equal keys have equal answers.
 pub(super) type Key = [u8; 32];
@@ -67,18 +67,9 @@ pub(super) fn key(version: &str, mentions: &Mentions, question: &Question<'_>) -
     hash
 }
 
-fn roles(key: &mut Canonical, roles: &[String]) {
-    let sorted = sorted(roles);
-    key.number(sorted.len().try_into().unwrap_or(i64::MAX));
-    for role in sorted {
+fn roles(key: &mut Canonical, roles: &BTreeSet<String>) {
+    key.number(roles.len().try_into().unwrap_or(i64::MAX));
+    for role in roles {
         key.text(role);
     }
-}
-
-/// Sorted, each once.
-pub(super) fn sorted(roles: &[String]) -> Vec<&str> {
-    let mut sorted: Vec<_> = roles.iter().map(String::as_str).collect();
-    sorted.sort_unstable();
-    sorted.dedup();
-    sorted
 }

@@ -5,7 +5,7 @@ use crate::domain::{Connection, Consent, Owner, Scope, Subject, Timestamp, Workl
 use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A question could not be put into Cedar's terms. Whatever it was, the answer is no.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ fn text(value: &str) -> RestrictedExpression {
     RestrictedExpression::new_string(value.to_owned())
 }
 
-fn texts(values: &[String]) -> RestrictedExpression {
+fn texts(values: &BTreeSet<String>) -> RestrictedExpression {
     RestrictedExpression::new_set(values.iter().map(|value| text(value)))
 }
 
@@ -56,7 +56,7 @@ fn ask(
     Ok(Asked { request, entities })
 }
 
-fn person(subject: &Subject, issuer: &str, roles: &[String]) -> Result<(EntityUid, Entity), Unaskable> {
+fn person(subject: &Subject, issuer: &str, roles: &BTreeSet<String>) -> Result<(EntityUid, Entity), Unaskable> {
     // Tenant and realm are names without '/', so the id is unambiguous.
     let id = uid("Subject", &format!("{}/{}/{}", subject.tenant, subject.realm, subject.id))?;
     let attributes = [
@@ -69,7 +69,7 @@ fn person(subject: &Subject, issuer: &str, roles: &[String]) -> Result<(EntityUi
     Ok((id, entity))
 }
 
-fn workload(id: &WorkloadId, roles: &[String]) -> Result<(EntityUid, Entity), Unaskable> {
+fn workload(id: &WorkloadId, roles: &BTreeSet<String>) -> Result<(EntityUid, Entity), Unaskable> {
     let name = uid("Workload", id.as_str())?;
     let entity = entity(&name, [("name", text(id.as_str())), ("roles", texts(roles))])?;
     Ok((name, entity))
@@ -116,8 +116,8 @@ fn context(question: &Question<'_>, workload: EntityUid) -> Result<Context, Unas
 
 /// Who calls a method for auditors or operators.
 pub(super) enum Principal<'a> {
-    Person { subject: &'a Subject, issuer: &'a str, roles: &'a [String] },
-    Workload { id: &'a WorkloadId, roles: &'a [String] },
+    Person { subject: &'a Subject, issuer: &'a str, roles: &'a BTreeSet<String> },
+    Workload { id: &'a WorkloadId, roles: &'a BTreeSet<String> },
 }
 
 /// A call of a method for auditors or operators.

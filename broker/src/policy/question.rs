@@ -1,7 +1,7 @@
 //! What policy is asked about a grant.
 
 use crate::domain::{ProviderSpec, ScopeSet, Subject, Timestamp, WorkloadId};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// May this workload be granted these scopes at this provider for this person?
 ///
@@ -12,8 +12,8 @@ pub struct Question<'a> {
     pub subject: &'a Subject,
     /// The assertion's `iss`.
     pub issuer: &'a str,
-    /// The person's roles or groups; order and repeats do not matter.
-    pub roles: &'a [String],
+    /// The person's roles or groups.
+    pub roles: &'a BTreeSet<String>,
     /// How the person signed in (OpenID Connect Core §2, `acr`).
     pub acr: Option<&'a str>,
     /// When the person signed in, UTC (`auth_time`).
@@ -23,7 +23,7 @@ pub struct Question<'a> {
     /// The MCP server that asks.
     pub workload: &'a WorkloadId,
     /// Its configured roles.
-    pub workload_roles: &'a [String],
+    pub workload_roles: &'a BTreeSet<String>,
     /// The provider.
     pub provider: &'a ProviderSpec,
     /// The scopes asked for.

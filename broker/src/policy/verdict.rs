@@ -1,7 +1,6 @@
 //! What was decided about a question, with what policy saw.
 
 use super::{
-    cache,
     decision::{Decision, Ruling},
     denial::Denial,
     question::Question,
@@ -144,9 +143,9 @@ fn inputs(question: &Question<'_>) -> BTreeMap<String, Value> {
         ("tenant", json!(question.subject.tenant)),
         ("realm", json!(question.subject.realm)),
         ("issuer", json!(question.issuer)),
-        ("roles", json!(cache::sorted(question.roles))),
+        ("roles", json!(question.roles)),
         ("workload", json!(question.workload)),
-        ("workload_roles", json!(cache::sorted(question.workload_roles))),
+        ("workload_roles", json!(question.workload_roles)),
         ("provider", json!(question.provider.id)),
         ("environment", json!(question.provider.environment.as_str())),
         ("scopes", json!(scopes)),

@@ -1,0 +1,53 @@
+//! `limits`: how much the broker takes on at once.
+
+use super::check::Check;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// How much the broker takes on at once.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLimits {
+    /// Longest time for one request. Default 30s.
+    request_timeout: Option<String>,
+    /// Largest request message, in bytes. Default 131072.
+    #[schemars(range(min = 32_768, max = 4_194_304))]
+    max_request_bytes: Option<u32>,
+    /// Requests served at the same time; more are refused. Default 1024.
+    #[schemars(range(min = 1, max = 100_000))]
+    max_concurrent_requests: Option<u32>,
+    /// Signatures verified at the same time. Default 64.
+    #[schemars(range(min = 1, max = 10_000))]
+    max_concurrent_verifications: Option<u32>,
+    /// Policy decisions remembered. Default 10000.
+    #[schemars(range(min = 0, max = 10_000_000))]
+    policy_cache_entries: Option<u32>,
+}
+
+/// How much the broker takes on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest time for one request.
+    pub request_timeout: Duration,
+    /// Largest request message, in bytes.
+    pub max_request_bytes: u32,
+    /// Requests served at the same time.
+    pub max_concurrent_requests: u32,
+    /// Signatures verified at the same time.
+    pub max_concurrent_verifications: u32,
+    /// Policy decisions remembered.
+    pub policy_cache_entries: u32,
+}
+
+pub(super) fn check(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
+    let path = "limits.request_timeout";
+    let timeout = check.duration(path, raw.request_timeout.as_ref(), Duration::from_secs(30));
+    Limits {
+        request_timeout: check.at_most(path, timeout, Duration::from_secs(600)),
+        max_request_bytes: raw.max_request_bytes.unwrap_or(131_072),
+        max_concurrent_requests: raw.max_concurrent_requests.unwrap_or(1024),
+        max_concurrent_verifications: raw.max_concurrent_verifications.unwrap_or(64),
+        policy_cache_entries: raw.policy_cache_entries.unwrap_or(10_000),
+    }
+}
