@@ -19,7 +19,7 @@ use crate::{
     },
     transport::{
         grpc::{self, GateLayer},
-        listener::Accepted,
+        listener::{Accepted, Peer},
         ops,
         tls::{self, TlsError, TlsFiles},
         web::{self, LoginSpec, Logins},
@@ -164,7 +164,7 @@ pub async fn start(
     let server = grpc::server().layer(GateLayer::new(Arc::clone(&rooms))).add_routes(services);
     tasks.spawn(serve_grpc(server.serve_with_incoming_shutdown(grpc.into_stream(), stop.clone().cancelled_owned())));
     drop(health);
-    let pages = web::router(Arc::clone(&rooms), logins).into_make_service_with_connect_info::<SocketAddr>();
+    let pages = web::router(Arc::clone(&rooms), logins).into_make_service_with_connect_info::<Peer>();
     tasks.spawn(serve_http(axum::serve(web, pages).with_graceful_shutdown(stop.clone().cancelled_owned())));
     let operations = ops::router(Arc::clone(&rooms));
     tasks.spawn(serve_http(axum::serve(ops, operations).with_graceful_shutdown(stop.clone().cancelled_owned())));

@@ -23,9 +23,8 @@ pub(super) fn issuer(issuer: &config::Issuer, operators: &[config::OperatorAcces
         config::IssuerKeys::Discovery => KeySource::Discovery,
         config::IssuerKeys::JwksUri(url) => KeySource::JwksUri(url.clone()),
     };
-    let algorithms = issuer.algorithms.iter().map(|name| Algorithm::from_str(name));
-    let algorithms =
-        algorithms.collect::<Result<Vec<_>, _>>().map_err(|_| StartError::Config("issuers: unknown algorithm".into()))?;
+    let algorithms: Option<Vec<_>> = issuer.algorithms.iter().map(|name| Algorithm::parse(name)).collect();
+    let algorithms = algorithms.ok_or_else(|| StartError::Config("issuers: unknown algorithm".to_owned()))?;
     let mut spec =
         IssuerSpec::new(&issuer.name, &issuer.issuer, issuer.realm.clone(), tenant, algorithms, keys);
     spec.subject = SubjectClaims(issuer.subject_claims.clone());

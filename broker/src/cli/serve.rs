@@ -51,7 +51,7 @@ pub(super) fn migrate(file: &ConfigFile) -> Outcome {
         output::line("The database is up to date.")?;
     }
     for migration in applied {
-        output::line(&format!("applied {migration}"))?;
+        output::line(&format!("applied {:04} {}", migration.version, migration.name))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -62,8 +62,8 @@ fn log_to_stderr(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let filter = EnvFilter::try_new(filter)?;
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.log.format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init()?,
-        LogFormat::Text => builder.try_init()?,
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.try_init(),
     }
-    Ok(())
+    .map_err(|error| error as Box<dyn std::error::Error>)
 }

@@ -50,6 +50,12 @@ impl Conn {
     }
 }
 
+impl axum::extract::connect_info::Connected<axum::serve::IncomingStream<'_, Accepted>> for Peer {
+    fn connect_info(stream: axum::serve::IncomingStream<'_, Accepted>) -> Self {
+        Self { address: *stream.remote_addr() }
+    }
+}
+
 impl Connected for Conn {
     type ConnectInfo = Option<Peer>;
 

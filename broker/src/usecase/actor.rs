@@ -65,14 +65,10 @@ pub async fn authorize(
         (None, None) => return Err(Refusal::new(Reason::AssertionMissing)),
     };
     let allowed = rooms.not_blocked(&actor.names()).and_then(|_| {
-        let roles: Vec<String> = match &actor {
-            Actor::Workload(caller) => caller.workload.roles().iter().cloned().collect(),
-            Actor::Person(person, _) => person.roles().iter().cloned().collect(),
-        };
         let caller = match &actor {
-            Actor::Workload(caller) => policy::Caller::Workload { id: caller.id(), roles: &roles },
+            Actor::Workload(caller) => policy::Caller::Workload { id: caller.id(), roles: caller.workload.roles() },
             Actor::Person(person, _) => {
-                policy::Caller::Person { subject: person.subject(), issuer: person.issuer(), roles: &roles }
+                policy::Caller::Person { subject: person.subject(), issuer: person.issuer(), roles: person.roles() }
             }
         };
         Ok(rooms.policy.allows(&caller, action)?)

@@ -63,8 +63,6 @@ pub(super) struct Ask<'a> {
     pub(super) spec: &'a ProviderSpec,
     pub(super) names: Names,
     pub(super) epoch: i64,
-    roles: Vec<String>,
-    workload_roles: Vec<String>,
 }
 
 /// Issues a grant, or says what the user has to do first.
@@ -120,10 +118,7 @@ async fn try_issue(
     let mut names = caller.names(&assertion);
     names.provider = Some(spec.id.clone());
     let epoch = rooms.not_blocked(&names)?;
-    let roles = assertion.roles().iter().cloned().collect();
-    let workload_roles = caller.workload.roles().iter().cloned().collect();
-    let ask =
-        Ask { rooms, caller, request, assertion: &assertion, spec, names, epoch, roles, workload_roles };
+    let ask = Ask { rooms, caller, request, assertion: &assertion, spec, names, epoch };
 
     let claim = ask.earlier_claim().await?;
     let verdict = rooms.policy.decide(&ask.question());
@@ -158,12 +153,12 @@ impl Ask<'_> {
         Question {
             subject: self.assertion.subject(),
             issuer: self.assertion.issuer(),
-            roles: &self.roles,
+            roles: self.assertion.roles(),
             acr: self.assertion.acr(),
             auth_time: self.assertion.auth_time(),
             client_id: self.assertion.client_id(),
             workload: self.caller.id(),
-            workload_roles: &self.workload_roles,
+            workload_roles: self.caller.workload.roles(),
             provider: self.spec,
             scopes: &self.request.scopes,
             tool: &self.request.tool,
