@@ -3,13 +3,11 @@
 use super::{Audit, AuditConfig, AuditError};
 use crate::{
     domain::{
-        Applied, Entry, EventDraft, EventId, EventKind, Group, ManualClock, Outcome, Position, Rng, Rule, RuleKind,
-        StreamId, SystemRng, Tagged, Timestamp, Write, ledger::Head,
+        Applied, Entry, EventDraft, EventId, EventKind, Group, ManualClock, Outcome, Position, Rng, Rule,
+        RuleKind, StreamId, SystemRng, Tagged, Timestamp, Write, ledger::Head,
     },
     keys::{KeyRing, testing::ring},
-    storage::{
-        AuditFilter, AuditLog, AuditRow, Committed, Ledger, LockMode, Seal, StoreError, StreamRow,
-    },
+    storage::{AuditFilter, AuditLog, AuditRow, Committed, Ledger, LockMode, Seal, StoreError, StreamRow},
 };
 use async_trait::async_trait;
 use std::{
@@ -150,7 +148,8 @@ impl Ledger for MemoryLedger {
             _ => {}
         }
         let mut stored = self.up()?;
-        let at = stored.streams.iter().position(|s| s.head == *head && s.open).ok_or(StoreError::HeadMoved)?;
+        let at =
+            stored.streams.iter().position(|s| s.head == *head && s.open).ok_or(StoreError::HeadMoved)?;
         stored.known_epochs.push(known_epoch);
         let old: Vec<_> = stored.rules.iter().skip(known_epoch as usize).cloned().collect();
         let mut new_rules = seal.check_rules(old).ok_or(StoreError::RuleTampered)?;
@@ -201,12 +200,7 @@ impl Ledger for MemoryLedger {
 
 #[async_trait]
 impl AuditLog for MemoryLedger {
-    async fn list(
-        &self,
-        _: &AuditFilter,
-        _: Option<&Position>,
-        _: u32,
-    ) -> Result<Vec<AuditRow>, StoreError> {
+    async fn list(&self, _: &AuditFilter, _: Option<&Position>, _: u32) -> Result<Vec<AuditRow>, StoreError> {
         Ok(self.up()?.rows.clone())
     }
 

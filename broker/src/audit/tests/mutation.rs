@@ -6,7 +6,9 @@ use crate::{
         chain::{StreamState, empty_head, event_hash, head_mac},
         testing::{House, MemoryLedger},
     },
-    domain::{EventId, EventKind, Outcome, RealmId, Reason, StreamId, Subject, TenantId, Timestamp, WorkloadId},
+    domain::{
+        EventId, EventKind, Outcome, RealmId, Reason, StreamId, Subject, TenantId, Timestamp, WorkloadId,
+    },
     storage::AuditRow,
 };
 
@@ -39,7 +41,9 @@ async fn house() -> House {
 type Change = (&'static str, fn(&mut AuditRow));
 
 const CHANGES: [Change; 16] = [
-    ("stream", |r| r.stream = StreamId::opened_at(Timestamp::from_micros(5), &crate::domain::SystemRng::default())),
+    ("stream", |r| {
+        r.stream = StreamId::opened_at(Timestamp::from_micros(5), &crate::domain::SystemRng::default())
+    }),
     ("seq", |r| r.seq += 1),
     ("previous hash", |r| r.previous_hash[7] ^= 1),
     ("hash", |r| r.hash[0] ^= 0x80),

@@ -3,8 +3,8 @@
 use crate::{
     audit::{Deadline, Recorded, Refused, testing::House},
     domain::{
-        Clock, ConnectionId, Entry, EventId, EventKind, Names, Outcome, Owner, ProviderId, RealmId, Reason, RecordKey,
-        RequestClaim, RuleKind, ScopeSet, Subject, Target, TenantId, Timestamp, WorkloadId, Write,
+        Clock, ConnectionId, Entry, EventId, EventKind, Names, Outcome, Owner, ProviderId, RealmId, Reason,
+        RecordKey, RequestClaim, RuleKind, ScopeSet, Subject, Target, TenantId, Timestamp, WorkloadId, Write,
     },
     policy::{Facts, Issue, Permit, Refresh, RevokeAtProvider},
 };
@@ -81,11 +81,18 @@ async fn au1_a_recorded_permit_says_what_was_decided_whatever_the_draft_says() {
     assert_eq!((proof.event(), proof.position().seq), (&id, 2));
     assert_eq!(proof.committed_at(), house.clock.monotonic());
     let row = last(&house);
-    assert_eq!((row.kind.as_str(), row.outcome.as_str(), row.reason.as_str()), ("grant.issue", "allowed", ""));
+    assert_eq!(
+        (row.kind.as_str(), row.outcome.as_str(), row.reason.as_str()),
+        ("grant.issue", "allowed", "")
+    );
     assert_eq!(row.scopes_granted, ["notes.read"]);
     assert_eq!(row.expires_at.as_deref(), Some("2027-01-15T08:05:00.000000Z"));
     assert_eq!((row.tenant.as_str(), row.provider.as_str()), ("acme", "notes"));
-    let redelivery = { let mut e = self::entry(&house); e.draft.kind = EventKind::GrantRedelivered; e };
+    let redelivery = {
+        let mut e = self::entry(&house);
+        e.draft.kind = EventKind::GrantRedelivered;
+        e
+    };
     let _ = audit.record(permit(), redelivery, Deadline::none()).await.unwrap();
     assert_eq!(last(&house).kind, "grant.redelivered");
     house.verify().await.unwrap();
@@ -144,7 +151,10 @@ async fn au1_what_a_newer_rule_hits_becomes_a_recorded_denial() {
     let refused = audit.record(permit(), before, Deadline::none()).await.err().unwrap();
     assert_eq!(refused.reason(), Reason::Blocked);
     let row = last(&house);
-    assert_eq!((row.kind.as_str(), row.outcome.as_str(), row.reason.as_str()), ("grant.issue", "denied", "BLOCKED"));
+    assert_eq!(
+        (row.kind.as_str(), row.outcome.as_str(), row.reason.as_str()),
+        ("grant.issue", "denied", "BLOCKED")
+    );
     assert!(row.scopes_granted.is_empty() && row.ttl_seconds.is_none() && row.expires_at.is_none());
     assert_eq!(row.detail["rule_epoch"], 1);
     assert_eq!(house.ledger.stored().known_epochs.last(), Some(&0), "the entry's own epoch is what counts");

@@ -32,10 +32,7 @@ async fn au8_a_clean_end_needs_no_recovery() {
     assert_eq!(audit.note(house.session(), Deadline::none()).await, Err(Refused::Unavailable));
     house.start().await.unwrap();
     assert_eq!(states(&house), [StreamState::Closed, StreamState::Open]);
-    assert_eq!(
-        house.ledger.kinds(),
-        ["stream.opened", "session.started", "stream.closed", "stream.opened"]
-    );
+    assert_eq!(house.ledger.kinds(), ["stream.opened", "session.started", "stream.closed", "stream.opened"]);
     let bodies = house.ledger.bodies();
     assert_eq!(bodies[3]["detail"]["predecessor"], bodies[0]["stream"]);
     let verified = house.verify().await.unwrap();

@@ -5,8 +5,9 @@ use crate::{
         chain::{StreamState, event_hash, head_mac},
     },
     domain::{
-        ApprovalId, ConnectionId, ConsentId, EventDraft, EventId, EventKind, Outcome, PolicyTrace, ProviderId,
-        RealmId, Reason, RowMac, ScopeSet, StreamId, Subject, TenantId, Timestamp, WorkloadId, ledger::Head,
+        ApprovalId, ConnectionId, ConsentId, EventDraft, EventId, EventKind, Outcome, PolicyTrace,
+        ProviderId, RealmId, Reason, RowMac, ScopeSet, StreamId, Subject, TenantId, Timestamp, WorkloadId,
+        ledger::Head,
     },
     keys::testing::audit_keys,
 };
@@ -67,10 +68,8 @@ fn au8_known_answers_hold_for_body_hash_and_macs() {
     let stream = StreamId::parse(file["stream"].as_str().unwrap()).unwrap();
     let keys = audit_keys(file["system_key_id"].as_str().unwrap(), &hex(&file["system_key"]));
     let opened = EventDraft::new(event(1), EventKind::StreamOpened, Outcome::Allowed);
-    let personal = SealedPersonal {
-        key: "key_2d4f6h8j0k1m3n5p7r9s2t4v6a".into(),
-        sealed: vec![0, 1, 2, 3, 4],
-    };
+    let personal =
+        SealedPersonal { key: "key_2d4f6h8j0k1m3n5p7r9s2t4v6a".into(), sealed: vec![0, 1, 2, 3, 4] };
     let drafts = [
         (opened, "2027-01-15T08:00:00.000001Z", "", None),
         (full(), "2027-01-15T08:00:01.500000Z", "5f2c", Some(&personal)),
@@ -89,7 +88,11 @@ fn au8_known_answers_hold_for_body_hash_and_macs() {
         assert_eq!(Recorded::read(&body).unwrap().seq, seq);
     }
     for (vector, state) in file["heads"].as_array().unwrap().iter().zip(StreamState::ALL) {
-        let head = Head { stream: stream.clone(), seq: vector["seq"].as_i64().unwrap(), hash: hex32(&vector["hash"]) };
+        let head = Head {
+            stream: stream.clone(),
+            seq: vector["seq"].as_i64().unwrap(),
+            hash: hex32(&vector["hash"]),
+        };
         let mac = head_mac(&keys, &head, state);
         assert_eq!(RowMac::from_bytes(&mac).tag, hex32(&vector["mac"]));
         assert_eq!(StreamState::vouched(&keys, &head, &mac), Some(state));

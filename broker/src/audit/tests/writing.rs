@@ -5,9 +5,7 @@ use crate::{
         Audit, Deadline, Refused,
         testing::{House, Weather, until},
     },
-    domain::{
-        Clock, Entry, EventKind, Group, Outcome, Position, Reason, RuleKind, Target, TenantId, Write,
-    },
+    domain::{Clock, Entry, EventKind, Group, Outcome, Position, Reason, RuleKind, Target, TenantId, Write},
     storage::LockMode,
 };
 use std::{
@@ -55,8 +53,7 @@ async fn au1_what_gathers_during_a_commit_is_one_batch_and_rules_go_alone() {
     let audit = house.start().await.unwrap();
     let gate = house.ledger.gate.lock().await;
     let first = occupy(&house, &audit).await;
-    let mut rest: Vec<_> =
-        (0..20).map(|_| note(&audit, house.session(), Deadline::none())).collect();
+    let mut rest: Vec<_> = (0..20).map(|_| note(&audit, house.session(), Deadline::none())).collect();
     rest.push(note(&audit, rule(&house, RuleKind::Block), Deadline::none()));
     until(|| audit.waiting() == (20, 1)).await;
     drop(gate);
@@ -113,8 +110,7 @@ async fn au17_what_nobody_waits_for_any_more_is_withdrawn_and_settlements_are_no
     settled.await.unwrap().unwrap();
     let mut kinds = house.ledger.kinds();
     kinds.sort();
-    let expected =
-        ["refresh.stored", "refresh.stored", "session.ended", "session.started", "stream.opened"];
+    let expected = ["refresh.stored", "refresh.stored", "session.ended", "session.started", "stream.opened"];
     assert_eq!(kinds, expected);
 }
 
