@@ -239,6 +239,13 @@ impl Audit {
         })
     }
 
+    /// How many requests wait in the queue and in the reserve.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        let queued = |sender: &mpsc::Sender<Request>| sender.max_capacity() - sender.capacity();
+        (queued(&self.main), queued(&self.reserved))
+    }
+
     fn remaining(&self, deadline: Duration) -> Duration {
         deadline.saturating_sub(self.clock.monotonic())
     }

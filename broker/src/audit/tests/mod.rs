@@ -1,0 +1,6 @@
+mod mutation;
+mod recording;
+mod refusals;
+mod streams;
+mod vectors;
+mod writing;
