@@ -49,7 +49,8 @@ pub(crate) async fn heads(fixture: &Fixture) {
 pub(crate) async fn insert_only(fixture: &Fixture) {
     let mut pen = Pen::open(fixture).await;
     pen.commit(&[notes(2)]).await.unwrap();
-    pen.write(vec![Write::AddRule { kind: RuleKind::Block, target: Target::Tenant(samples::tenant()) }]).await;
+    pen.write(vec![Write::AddRule { kind: RuleKind::Block, target: Target::Tenant(samples::tenant()) }])
+        .await;
     let refused = [
         "UPDATE audit_events SET outcome = 'denied'",
         "UPDATE audit_events SET seq = seq + 10",
@@ -100,10 +101,9 @@ pub(crate) async fn reading(fixture: &Fixture) {
     let mut paged = Vec::new();
     let filter = AuditFilter { workload: Some("notes-tools".to_owned()), ..AuditFilter::default() };
     loop {
-        let after = paged.last().map(|row: &crate::storage::AuditRow| Position {
-            stream: row.stream.clone(),
-            seq: row.seq,
-        });
+        let after = paged
+            .last()
+            .map(|row: &crate::storage::AuditRow| Position { stream: row.stream.clone(), seq: row.seq });
         let page = log.list(&filter, after.as_ref(), 10).await.unwrap();
         if page.is_empty() {
             break;

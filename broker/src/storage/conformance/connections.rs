@@ -23,7 +23,11 @@ pub(crate) async fn writes(fixture: &Fixture) {
     let revoked = Connection { state: ConnectionState::Revoked, version: 2, ..connection.clone() };
     assert_eq!(pen.write(update(&pen, &revoked, 2)).await, Applied::NotApplied(0));
     let moved = Connection { owner: Owner::Subject(samples::person("bob")), ..revoked.clone() };
-    assert_eq!(pen.write(update(&pen, &moved, 1)).await, Applied::NotApplied(0), "a connection stays its owner's");
+    assert_eq!(
+        pen.write(update(&pen, &moved, 1)).await,
+        Applied::NotApplied(0),
+        "a connection stays its owner's"
+    );
     assert_eq!(pen.write(update(&pen, &revoked, 1)).await, Applied::Yes);
     assert_eq!(pen.write(insert(&pen, &same_account)).await, Applied::Yes, "made anew after a revoke");
     let revived = Connection { state: ConnectionState::Active, version: 3, ..connection.clone() };

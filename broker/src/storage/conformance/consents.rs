@@ -38,7 +38,9 @@ pub(crate) async fn equal_need(fixture: &Fixture) {
     let find = |now| {
         let (workload, provider) = (samples::workload(), samples::provider());
         async move {
-            consents.open_need(&samples::alice(), &workload, &provider, &samples::scopes("notes:read"), now).await
+            consents
+                .open_need(&samples::alice(), &workload, &provider, &samples::scopes("notes:read"), now)
+                .await
         }
     };
     let open = find(pen.now).await.unwrap().expect("one is open").check(&pen.seal.key).unwrap();
@@ -64,7 +66,11 @@ pub(crate) async fn advance(fixture: &Fixture) {
     assert_eq!(pen.write(update(&pen, &declined, 1)).await, Applied::Yes);
     assert_eq!(pen.write(update(&pen, &declined, 1)).await, Applied::NotApplied(0), "read before it changed");
     let stolen = Consent { subject: samples::person("bob"), version: 3, ..declined };
-    assert_eq!(pen.write(update(&pen, &stolen, 2)).await, Applied::NotApplied(0), "a consent stays its person's");
+    assert_eq!(
+        pen.write(update(&pen, &stolen, 2)).await,
+        Applied::NotApplied(0),
+        "a consent stays its person's"
+    );
 
     let approve = |c: Consent| c.approve([5; 32], [6; 32], Sealed::from_envelope(vec![1])).unwrap();
     let third = Consent { scopes: samples::scopes("y"), ..samples::consent() };

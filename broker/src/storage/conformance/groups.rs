@@ -5,12 +5,17 @@ pub(crate) async fn atomic(fixture: &Fixture) {
     let mut pen = Pen::open(fixture).await;
     let (kept, lost) = (samples::connection(), samples::connection());
     let missing = ConnectionId::random(&samples::rng());
-    let fails = Write::SettleLease { connection: missing, epoch: 1, cooldown_until: None, last_error: String::new() };
+    let fails =
+        Write::SettleLease { connection: missing, epoch: 1, cooldown_until: None, last_error: String::new() };
     let block = Write::AddRule { kind: RuleKind::Block, target: Target::Connection(lost.id.clone()) };
     let insert = |pen: &Pen<'_>, connection: &_| Write::InsertConnection(pen.tag(Clone::clone(connection)));
     let failing = Group {
         entries: vec![
-            Entry { effect: vec![insert(&pen, &lost), block], claim: Some(samples::claim(1)), ..samples::note() },
+            Entry {
+                effect: vec![insert(&pen, &lost), block],
+                claim: Some(samples::claim(1)),
+                ..samples::note()
+            },
             Entry { effect: vec![Write::DeleteSecrets(lost.id.clone()), fails.clone()], ..samples::note() },
             samples::note(),
         ],

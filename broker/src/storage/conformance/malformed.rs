@@ -9,22 +9,87 @@ use std::fmt::Debug;
 type Edit = (&'static str, &'static str, &'static str, &'static str);
 
 const EDITS: [Edit; 16] = [
-    ("UPDATE connections SET state = 'fine'", "UPDATE connections SET state = 'active'", "connections", "state"),
+    (
+        "UPDATE connections SET state = 'fine'",
+        "UPDATE connections SET state = 'active'",
+        "connections",
+        "state",
+    ),
     ("UPDATE connections SET scopes = 'b a'", "UPDATE connections SET scopes = 'a'", "connections", "scopes"),
-    ("UPDATE connections SET provider = 'No Such'", "UPDATE connections SET provider = 'notes'", "connections", "provider"),
-    ("UPDATE connections SET owner_kind = 'all'", "UPDATE connections SET owner_kind = 'subject'", "connections", "owner_kind"),
-    ("UPDATE connection_secrets SET scopes = 'z'", "UPDATE connection_secrets SET scopes = 'notes:read'", "connection_secrets", "scope_key"),
-    ("UPDATE approvals SET default_account = 2", "UPDATE approvals SET default_account = 1", "approvals", "default_account"),
-    ("UPDATE approvals SET approved_by = ''", "UPDATE approvals SET approved_by = 'user'", "approvals", "approved_by"),
+    (
+        "UPDATE connections SET provider = 'No Such'",
+        "UPDATE connections SET provider = 'notes'",
+        "connections",
+        "provider",
+    ),
+    (
+        "UPDATE connections SET owner_kind = 'all'",
+        "UPDATE connections SET owner_kind = 'subject'",
+        "connections",
+        "owner_kind",
+    ),
+    (
+        "UPDATE connection_secrets SET scopes = 'z'",
+        "UPDATE connection_secrets SET scopes = 'notes:read'",
+        "connection_secrets",
+        "scope_key",
+    ),
+    (
+        "UPDATE approvals SET default_account = 2",
+        "UPDATE approvals SET default_account = 1",
+        "approvals",
+        "default_account",
+    ),
+    (
+        "UPDATE approvals SET approved_by = ''",
+        "UPDATE approvals SET approved_by = 'user'",
+        "approvals",
+        "approved_by",
+    ),
     ("UPDATE consents SET state = 'approved'", "UPDATE consents SET state = 'pending'", "consents", "state"),
-    ("UPDATE consents SET browser_hash = x'00'", "UPDATE consents SET browser_hash = NULL", "consents", "browser_hash"),
-    ("UPDATE consents SET pkce_verifier = x'00'", "UPDATE consents SET pkce_verifier = NULL", "consents", "state"),
-    ("UPDATE consents SET obtained_access = x'00'", "UPDATE consents SET obtained_access = NULL", "consents", "obtained_access"),
+    (
+        "UPDATE consents SET browser_hash = x'00'",
+        "UPDATE consents SET browser_hash = NULL",
+        "consents",
+        "browser_hash",
+    ),
+    (
+        "UPDATE consents SET pkce_verifier = x'00'",
+        "UPDATE consents SET pkce_verifier = NULL",
+        "consents",
+        "state",
+    ),
+    (
+        "UPDATE consents SET obtained_access = x'00'",
+        "UPDATE consents SET obtained_access = NULL",
+        "consents",
+        "obtained_access",
+    ),
     ("UPDATE consents SET failure = 'NO_SUCH'", "UPDATE consents SET failure = ''", "consents", "failure"),
-    ("UPDATE web_sessions SET subject = ''", "UPDATE web_sessions SET subject = 'alice'", "web_sessions", "subject"),
-    ("UPDATE requests SET fingerprint = x''", "UPDATE requests SET fingerprint = zeroblob(32)", "requests", "fingerprint"),
-    ("UPDATE requests SET grant_id = 'evt_1'", "UPDATE requests SET grant_id = 'evt_00000000000000000000000000'", "requests", "grant_id"),
-    ("UPDATE provider_revocations SET tenant = 'A'", "UPDATE provider_revocations SET tenant = 'acme'", "provider_revocations", "tenant"),
+    (
+        "UPDATE web_sessions SET subject = ''",
+        "UPDATE web_sessions SET subject = 'alice'",
+        "web_sessions",
+        "subject",
+    ),
+    (
+        "UPDATE requests SET fingerprint = x''",
+        "UPDATE requests SET fingerprint = zeroblob(32)",
+        "requests",
+        "fingerprint",
+    ),
+    (
+        "UPDATE requests SET grant_id = 'evt_1'",
+        "UPDATE requests SET grant_id = 'evt_00000000000000000000000000'",
+        "requests",
+        "grant_id",
+    ),
+    (
+        "UPDATE provider_revocations SET tenant = 'A'",
+        "UPDATE provider_revocations SET tenant = 'acme'",
+        "provider_revocations",
+        "tenant",
+    ),
 ];
 
 pub(crate) async fn every_table(fixture: &Fixture) {
@@ -68,7 +133,8 @@ pub(crate) async fn every_table(fixture: &Fixture) {
 
 /// The insert-only tables, once their triggers are gone.
 async fn rules_and_log(fixture: &Fixture, pen: &mut Pen<'_>) {
-    pen.write(vec![Write::AddRule { kind: RuleKind::Block, target: Target::Tenant(samples::tenant()) }]).await;
+    pen.write(vec![Write::AddRule { kind: RuleKind::Block, target: Target::Tenant(samples::tenant()) }])
+        .await;
     for trigger in ["DROP TRIGGER revocations_no_update", "DROP TRIGGER audit_events_no_update"] {
         fixture.sql.run(trigger).await.unwrap();
     }

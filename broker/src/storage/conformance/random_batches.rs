@@ -1,7 +1,5 @@
 use super::{Fixture, pen::Pen, samples, seal::sha256};
-use crate::domain::{
-    Applied, Connection, Entry, Group, Names, RuleKind, Target, Write,
-};
+use crate::domain::{Applied, Connection, Entry, Group, Names, RuleKind, Target, Write};
 use proptest::{
     prelude::*,
     strategy::ValueTree,
@@ -52,7 +50,8 @@ fn entry(pen: &Pen<'_>, repeated: &Connection, step: Step) -> Entry {
 
 /// Random batches from two writers; afterwards each stream is one chain without a gap that ends at its head.
 pub(crate) async fn run(fixture: &Fixture) {
-    let batches = prop::collection::vec(prop::collection::vec(prop::collection::vec(step(), 0..5), 0..30), 1..6);
+    let batches =
+        prop::collection::vec(prop::collection::vec(prop::collection::vec(step(), 0..5), 0..30), 1..6);
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
     for _ in 0..8 {
         let plan = batches.new_tree(&mut runner).unwrap().current();
@@ -63,13 +62,18 @@ pub(crate) async fn run(fixture: &Fixture) {
         let repeated = samples::connection();
         for (number, steps) in plan.iter().enumerate() {
             let pen = &mut pens[number % 2];
-            let group = |steps: &Vec<Step>| Group { entries: steps.iter().map(|s| entry(pen, &repeated, *s)).collect() };
+            let group = |steps: &Vec<Step>| Group {
+                entries: steps.iter().map(|s| entry(pen, &repeated, *s)).collect(),
+            };
             let batch: Vec<Group> = steps.iter().map(group).collect();
             let done = pen.commit(&batch).await.unwrap();
             for (group, applied) in batch.iter().zip(&done.applied) {
                 assert_eq!(group.entries.len(), applied.len(), "{plan:?}");
                 let all = applied.iter().all(|a| *a == Applied::Yes);
-                assert!(all || applied.iter().all(|a| *a != Applied::Yes), "all or none: {applied:?} of {plan:?}");
+                assert!(
+                    all || applied.iter().all(|a| *a != Applied::Yes),
+                    "all or none: {applied:?} of {plan:?}"
+                );
             }
         }
         for pen in &pens {

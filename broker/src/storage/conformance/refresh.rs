@@ -20,9 +20,8 @@ pub(crate) async fn lease(fixture: &Fixture) {
         let (connection, last_error) = (id.clone(), last_error.to_owned());
         vec![Write::SettleLease { connection, epoch, cooldown_until: Some(samples::later(5)), last_error }]
     };
-    let state = || async {
-        fixture.connections.by_id(&samples::tenant(), &id).await.unwrap().unwrap().refresh
-    };
+    let state =
+        || async { fixture.connections.by_id(&samples::tenant(), &id).await.unwrap().unwrap().refresh };
     assert_eq!(pen.write(take("a", 1, 30)).await, Applied::NotApplied(0), "another epoch");
     assert_eq!(pen.write(take("a", 0, 30)).await, Applied::Yes);
     assert_eq!((state().await.lease_owner.as_str(), state().await.lease_epoch), ("a", 1));

@@ -25,13 +25,13 @@ pub(crate) async fn newer_and_older(fixture: &Fixture) {
     assert_eq!(pen.entry(relying(&pen, 0)).await, Applied::Yes);
     assert_eq!(pen.entry(add(RuleKind::Revoke)).await, Applied::Yes);
     assert_eq!(pen.epoch, 1);
-    let expected = Rule {
-        epoch: 1,
-        kind: RuleKind::Revoke,
-        target: Target::Workload(samples::workload()),
-        at: pen.now,
-    };
-    assert_eq!(pen.entry(relying(&pen, 0)).await, Applied::Hit(expected.clone()), "known to the writer, not to it");
+    let expected =
+        Rule { epoch: 1, kind: RuleKind::Revoke, target: Target::Workload(samples::workload()), at: pen.now };
+    assert_eq!(
+        pen.entry(relying(&pen, 0)).await,
+        Applied::Hit(expected.clone()),
+        "known to the writer, not to it"
+    );
     assert_eq!(pen.entry(relying(&pen, 1)).await, Applied::Yes);
     assert_eq!(pen.entry(samples::note()).await, Applied::Yes, "relies on nothing");
 
@@ -53,7 +53,12 @@ pub(crate) async fn newer_and_older(fixture: &Fixture) {
 
 pub(crate) async fn same_batch(fixture: &Fixture) {
     let mut pen = Pen::open(fixture).await;
-    let batch = [alone(relying(&pen, 0)), alone(add(RuleKind::Block)), alone(relying(&pen, 0)), alone(relying(&pen, 1))];
+    let batch = [
+        alone(relying(&pen, 0)),
+        alone(add(RuleKind::Block)),
+        alone(relying(&pen, 0)),
+        alone(relying(&pen, 1)),
+    ];
     let done = pen.commit(&batch).await.unwrap();
     assert_eq!(done.applied[0], [Applied::Yes], "before it");
     assert!(matches!(&done.applied[2][0], Applied::Hit(rule) if rule.epoch == 1), "after it");

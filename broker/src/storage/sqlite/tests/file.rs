@@ -7,6 +7,7 @@ use crate::{
         sqlite::{OpenError, SchemaError, SqliteStore, migrate_file},
     },
 };
+use sqlx::Row;
 use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt,
@@ -48,7 +49,7 @@ async fn one_process_serves_a_file_under_whatever_name() {
 #[tokio::test]
 async fn what_was_committed_is_there_after_reopening() {
     let (fixture, store) = open_fixture().await;
-    let path = fixture._home.path().join("broker.db");
+    let path = fixture.home.path().join("broker.db");
     let (connection, key, head) = {
         let mut pen = Pen::open(&fixture).await;
         let connection = samples::connection();
@@ -56,10 +57,10 @@ async fn what_was_committed_is_there_after_reopening() {
         assert_eq!(pen.entry(Entry { effect, ..samples::note() }).await, Applied::Yes);
         (connection, pen.seal.key.clone(), pen.head.clone())
     };
+    store.close().await.unwrap();
+    assert!(!fixture.home.path().join("broker.db-wal").exists(), "the log is folded in");
+    let home = fixture.into_home();
     drop(store);
-    let home = fixture._home;
-    drop((fixture.connections, fixture.approvals, fixture.consents, fixture.sessions, fixture.requests));
-    drop((fixture.wrapped_keys, fixture.ledger, fixture.audit_log, fixture.wakeups, fixture.sql));
     let store = SqliteStore::open(&path, samples::NOW).await.unwrap();
     let stored = Connections::by_id(&store, &samples::tenant(), &connection.id).await.unwrap().unwrap();
     assert_eq!(stored.row.check(&key).unwrap(), connection);
@@ -71,7 +72,7 @@ async fn what_was_committed_is_there_after_reopening() {
 async fn a_reader_reads_beside_the_server_and_writes_nothing() {
     let (fixture, store) = open_fixture().await;
     let mut pen = Pen::open(&fixture).await;
-    let path = fixture._home.path().join("broker.db");
+    let path = fixture.home.path().join("broker.db");
     let reader = SqliteStore::open_read_only(&path).await.unwrap();
     pen.entry(samples::note()).await;
     assert_eq!(reader.list(&AuditFilter::default(), None, 9).await.unwrap().len(), 1);
@@ -87,8 +88,11 @@ async fn a_reader_reads_beside_the_server_and_writes_nothing() {
         created_at: pen.now,
     };
     assert!(matches!(reader.insert(&key, true).await, Err(StoreError::Unavailable(_))));
-    let missing = SqliteStore::open_read_only(&fixture._home.path().join("other.db")).await;
-    assert!(matches!(missing, Err(OpenError::Store(StoreError::Unavailable(_)))), "a missing file is an error");
+    let missing = SqliteStore::open_read_only(&fixture.home.path().join("other.db")).await;
+    assert!(
+        matches!(missing, Err(OpenError::Store(StoreError::Unavailable(_)))),
+        "a missing file is an error"
+    );
 }
 
 #[tokio::test]
@@ -101,4 +105,17 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() {
     assert!(error.to_string().contains("not a database"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     assert!(!matches!(error, OpenError::Schema(SchemaError::Pending { .. })));
+}
+
+#[tokio::test]
+async fn commits_are_on_disk_before_they_are_told() {
+    let (_fixture, store) = open_fixture().await;
+    let mut held = store.writer.hold().await.unwrap();
+    for (pragma, expected) in
+        [("PRAGMA synchronous", "2"), ("PRAGMA journal_mode", "wal"), ("PRAGMA foreign_keys", "1")]
+    {
+        let row = sqlx::query(pragma).fetch_one(held.connection().unwrap()).await.unwrap();
+        let value = row.try_get_unchecked::<String, _>(0).unwrap();
+        assert_eq!(value, expected, "{pragma}");
+    }
 }

@@ -25,9 +25,8 @@ fn statements(sql: &str) -> Vec<String> {
     found
 }
 
-/// Proves: AV6
 #[tokio::test]
-async fn av6_a_migration_killed_at_any_statement_is_run_again() {
+async fn a_migration_killed_at_any_statement_is_run_again() {
     let all: Vec<(usize, Vec<String>)> = MIGRATIONS.iter().map(|m| statements(m.sql)).enumerate().collect();
     assert!(all.iter().map(|(_, s)| s.len()).sum::<usize>() > 25, "every statement is found");
     for (done, texts) in &all {
@@ -132,7 +131,8 @@ async fn every_table_is_strict_and_every_table_and_column_has_a_comment() {
             let before = sql.split(&format!("CREATE TABLE {name} (")).next().unwrap_or_default();
             before.lines().last().is_some_and(|line| line.starts_with("-- "))
         };
-        let commented = MIGRATIONS.iter().any(|m| m.sql.contains(&format!("CREATE TABLE {name} (")) && above(m.sql));
+        let commented =
+            MIGRATIONS.iter().any(|m| m.sql.contains(&format!("CREATE TABLE {name} (")) && above(m.sql));
         assert!(commented || name == "schema_migrations", "{name} has a comment above it");
     }
 }

@@ -1,8 +1,9 @@
 //! The conformance suite on SQLite, and what is SQLite's alone: the file, its lock, its migrations, a full disk.
 
 mod file;
-mod full_disk;
+
 mod migrations;
+mod unavailable;
 
 use super::SqliteStore;
 use crate::storage::conformance::{Fixture, Sql, conformance, samples};
@@ -30,7 +31,7 @@ async fn open_fixture() -> (Fixture, Arc<SqliteStore>) {
         audit_log: store.clone(),
         wakeups: store.clone(),
         sql: Arc::new(Shell(tokio::sync::Mutex::new(shell(&path).await))),
-        _home: home,
+        home,
     };
     (fixture, store)
 }
