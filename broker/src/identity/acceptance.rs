@@ -4,8 +4,13 @@ use super::{Acceptance, Claims, IssuerSpec, TokenError};
 use std::collections::BTreeSet;
 
 /// An assertion presented by a workload that accepts `wanted` from this issuer.
-pub(super) fn for_workload(claims: &Claims, spec: &IssuerSpec, wanted: &Acceptance) -> Result<(), TokenError> {
-    let named = |names: &BTreeSet<String>, who: &Option<String>| who.as_ref().is_some_and(|who| names.contains(who));
+pub(super) fn for_workload(
+    claims: &Claims,
+    spec: &IssuerSpec,
+    wanted: &Acceptance,
+) -> Result<(), TokenError> {
+    let named =
+        |names: &BTreeSet<String>, who: &Option<String>| who.as_ref().is_some_and(|who| names.contains(who));
     // The broker's own audience says nothing about which server it was minted for; the client or the actor must.
     let through_us = named(&wanted.client_ids, &claims.client_id) || named(&wanted.client_ids, &claims.actor);
     let mut accepted = false;
@@ -78,5 +83,9 @@ pub(super) fn only(claims: &Claims, spec: &IssuerSpec, audience: &str) -> Result
 }
 
 fn mismatch(claims: &Claims, fits: impl Fn(&str) -> bool) -> TokenError {
-    if claims.audiences.iter().any(|a| fits(a)) { TokenError::AudienceExtra } else { TokenError::AudienceNotAccepted }
+    if claims.audiences.iter().any(|a| fits(a)) {
+        TokenError::AudienceExtra
+    } else {
+        TokenError::AudienceNotAccepted
+    }
 }

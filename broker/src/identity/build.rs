@@ -113,12 +113,18 @@ fn keys(
         KeySource::Discovery => Origin::Issuer(spec.issuer.clone()),
         KeySource::JwksUri(url) => Origin::Jwks(url.clone()),
     };
-    let fetch = fetchers.get(&spec.name).ok_or_else(|| Bad::Issuer {
-        issuer: spec.name.clone(),
-        problem: "nothing can fetch its keys",
-    })?;
+    let fetch = fetchers
+        .get(&spec.name)
+        .ok_or_else(|| Bad::Issuer { issuer: spec.name.clone(), problem: "nothing can fetch its keys" })?;
     let algorithms = spec.algorithms.clone();
-    Ok(IssuerKeys::remote(&spec.name, origin, algorithms, spec.key_times, Arc::clone(fetch), Arc::clone(clock)))
+    Ok(IssuerKeys::remote(
+        &spec.name,
+        origin,
+        algorithms,
+        spec.key_times,
+        Arc::clone(fetch),
+        Arc::clone(clock),
+    ))
 }
 
 /// Refuses workloads that could be taken for one another, for the broker or for a person.
@@ -180,10 +186,10 @@ fn marks(workload: &WorkloadSpec) -> impl Iterator<Item = Mark<'_>> {
 
 fn own_problem(workload: &WorkloadSpec, issuers: &[Issuer]) -> Result<Option<&'static str>, Bad> {
     let find = |name: &str| {
-        issuers.iter().find(|issuer| issuer.spec.name == *name).ok_or_else(|| Bad::NoSuchIssuer {
-            workload: workload.id.clone(),
-            issuer: name.to_owned(),
-        })
+        issuers
+            .iter()
+            .find(|issuer| issuer.spec.name == *name)
+            .ok_or_else(|| Bad::NoSuchIssuer { workload: workload.id.clone(), issuer: name.to_owned() })
     };
     for credential in &workload.credentials {
         if let CredentialSpec::Jwt { issuer, .. } = credential {

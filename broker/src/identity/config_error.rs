@@ -26,7 +26,9 @@ pub enum IdentityConfigError {
         problem: KeySetError,
     },
     /// Two issuers have the same `iss` and neither tenant nor audience tells them apart (ID6).
-    #[error("issuers {0} and {1} have the same iss, and neither a tenant claim nor audiences tell them apart")]
+    #[error(
+        "issuers {0} and {1} have the same iss, and neither a tenant claim nor audiences tell them apart"
+    )]
     IssuersAlike(String, String),
     /// Two workloads have the same name.
     #[error("two workloads are named {0}")]

@@ -138,8 +138,9 @@ impl IdentityError {
             Self::CredentialMalformed | Self::CredentialUnknown | Self::CredentialExpired => {
                 Reason::WorkloadCredentialInvalid
             }
-            Self::Credential(TokenError::KeysUnavailable)
-            | Self::Assertion(TokenError::KeysUnavailable) => Reason::IssuerUnavailable,
+            Self::Credential(TokenError::KeysUnavailable) | Self::Assertion(TokenError::KeysUnavailable) => {
+                Reason::IssuerUnavailable
+            }
             Self::Credential(_) => Reason::WorkloadCredentialInvalid,
             Self::AssertionMissing => Reason::AssertionMissing,
             Self::Assertion(TokenError::Expired) => Reason::AssertionExpired,

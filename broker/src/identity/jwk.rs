@@ -72,7 +72,9 @@ fn read(jwk: &Object, algorithms: &[Algorithm]) -> Option<Key> {
         _ => return None,
     };
     let algorithm = match jwk.get("alg") {
-        Some(Json::String(alg)) => Algorithm::parse(alg).filter(|a| fitting.contains(a) && algorithms.contains(a))?,
+        Some(Json::String(alg)) => {
+            Algorithm::parse(alg).filter(|a| fitting.contains(a) && algorithms.contains(a))?
+        }
         Some(_) => return None,
         // The operator's order decides, not the token: an RSA key without `alg` gets the issuer's first RSA algorithm.
         None => *algorithms.iter().find(|a| fitting.contains(a))?,
@@ -103,7 +105,8 @@ fn rsa(jwk: &Object) -> Option<Public> {
     let (n, e) = (bytes(jwk, "n")?, bytes(jwk, "e")?);
     // RFC 7518 §6.3.1: no leading zero octets, so that the length is the size.
     let bits = n.len() * 8 - n.first()?.leading_zeros() as usize;
-    let exponent = e.iter().try_fold(0u64, |sum, byte| sum.checked_mul(256)?.checked_add(u64::from(*byte)))?;
+    let exponent =
+        e.iter().try_fold(0u64, |sum, byte| sum.checked_mul(256)?.checked_add(u64::from(*byte)))?;
     let usable = (2048..=8192).contains(&bits)
         && n[0] != 0
         && e.first().is_some_and(|byte| *byte != 0)

@@ -42,7 +42,10 @@ impl Algorithm {
 /// The public half of a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Public {
-    Rsa { n: Vec<u8>, e: Vec<u8> },
+    Rsa {
+        n: Vec<u8>,
+        e: Vec<u8>,
+    },
     /// An uncompressed point, or the 32 bytes of Ed25519.
     Bytes(Vec<u8>),
 }
@@ -95,7 +98,8 @@ impl KeySet {
             let first = fitting.next().ok_or(TokenError::UnknownKey)?;
             return if fitting.next().is_none() { Ok(first) } else { Err(TokenError::AmbiguousKey) };
         };
-        let named = self.0.iter().find(|key| key.kid.as_deref() == Some(kid)).ok_or(TokenError::UnknownKey)?;
+        let named =
+            self.0.iter().find(|key| key.kid.as_deref() == Some(kid)).ok_or(TokenError::UnknownKey)?;
         if named.algorithm == algorithm { Ok(named) } else { Err(TokenError::AlgorithmMismatch) }
     }
 }

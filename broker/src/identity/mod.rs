@@ -30,11 +30,12 @@ pub use compact::{MAX_TOKEN_BYTES, UnverifiedToken};
 pub use config_error::IdentityConfigError;
 pub use credential::{SECRET_PREFIX, StaticSecret};
 pub use error::{IdentityError, TokenError};
-pub use jwk::KeySetError;
 pub use fetch::{Fetch, FetchError};
+pub use jwk::KeySetError;
 pub use keys::Algorithm;
 pub use service::Identity;
 pub use spec::{
-    Acceptance, CredentialSpec, IssuerSpec, KeySource, KeyTimes, SubjectClaims, TenantRule, TypRule, WorkloadSpec,
+    Acceptance, CredentialSpec, IssuerSpec, KeySource, KeyTimes, SubjectClaims, TenantRule, TypRule,
+    WorkloadSpec,
 };
 pub use verified::{CredentialKind, VerifiedAssertion, VerifiedLogin, VerifiedWorkload};

@@ -2,8 +2,8 @@
 
 use super::{
     CredentialKind, CredentialSpec, Fetch, IdentityConfigError, IdentityError, IssuerSpec, MAX_TOKEN_BYTES,
-    SECRET_PREFIX, TokenError, UnverifiedToken, VerifiedAssertion, VerifiedLogin, VerifiedWorkload, WorkloadSpec,
-    acceptance, build,
+    SECRET_PREFIX, TokenError, UnverifiedToken, VerifiedAssertion, VerifiedLogin, VerifiedWorkload,
+    WorkloadSpec, acceptance, build,
     claims::Claims,
     credential::{equal, sha256},
     issuer::Issuer,
@@ -62,6 +62,15 @@ impl Identity {
         Ok(Self { issuers, by_iss, workloads, remembered, clock })
     }
 
+    /// Fetches every issuer's keys, so that the first caller does not wait for them. The names of the issuers whose
+    /// keys are not available; they are fetched again when they are needed.
+    pub async fn warm(&self) -> Vec<&str> {
+        let fetches = self.issuers.iter().map(|issuer| async move {
+            issuer.keys.current().await.err().map(|_| issuer.spec.name.as_str())
+        });
+        futures::future::join_all(fetches).await.into_iter().flatten().collect()
+    }
+
     /// The workload behind an `authorization` value: `Bearer` and a static secret or a signed token (RFC 6750 §2.1).
     ///
     /// # Errors
@@ -85,7 +94,8 @@ impl Identity {
         workload: &VerifiedWorkload,
     ) -> Result<VerifiedAssertion, IdentityError> {
         self.assert(token, |issuer, claims| {
-            let accepted = workload.spec.accepts.get(&issuer.spec.name).ok_or(TokenError::AudienceNotAccepted)?;
+            let accepted =
+                workload.spec.accepts.get(&issuer.spec.name).ok_or(TokenError::AudienceNotAccepted)?;
             acceptance::for_workload(claims, &issuer.spec, accepted)?;
             let served = workload.serves(&claims.subject.tenant);
             if served { Ok(()) } else { Err(TokenError::TenantNotServed) }
@@ -190,7 +200,8 @@ impl Identity {
         let token = UnverifiedToken::parse(token)?;
         let index = self.choose(&token, wanted)?;
         let (claims, generation) = self.issuers[index].verify(&token).await?;
-        let checked = Arc::new(Checked { issuer: index, generation, sha256, bytes, claims: Arc::new(claims) });
+        let checked =
+            Arc::new(Checked { issuer: index, generation, sha256, bytes, claims: Arc::new(claims) });
         self.remembered.insert(sha256, Arc::clone(&checked));
         Ok(checked)
     }

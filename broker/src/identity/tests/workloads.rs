@@ -6,8 +6,8 @@ use super::{
 };
 use crate::domain::{ExposeSecret, ManualClock, Reason, SystemRng, Timestamp};
 use crate::identity::{
-    Algorithm, CredentialKind, CredentialSpec, Identity, IdentityConfigError, IdentityError, IssuerSpec, KeySource,
-    SECRET_PREFIX, StaticSecret, TenantRule, TokenError, WorkloadSpec,
+    Algorithm, CredentialKind, CredentialSpec, Identity, IdentityConfigError, IdentityError, IssuerSpec,
+    KeySource, SECRET_PREFIX, StaticSecret, TenantRule, TokenError, WorkloadSpec,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -22,12 +22,24 @@ async fn id1_a_missing_malformed_or_unknown_credential_is_refused() {
     let refused = async |value: Option<&str>| world.identity.workload(value).await.err().unwrap();
     assert_eq!(refused(None).await, IdentityError::CredentialMissing);
     assert_eq!(refused(None).await.reason(), Reason::WorkloadCredentialMissing);
-    for bad in ["", "Bearer", "Bearer ", "Basic bm90ZXM6eA==", "bws_x", "Bearer  x", "Bearer a b", "Bearer a\n", "Bearer é"] {
+    for bad in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic bm90ZXM6eA==",
+        "bws_x",
+        "Bearer  x",
+        "Bearer a b",
+        "Bearer a\n",
+        "Bearer é",
+    ] {
         let error = refused(Some(bad)).await;
         assert_eq!(error, IdentityError::CredentialMalformed, "{bad:?}");
         assert_eq!(error.reason(), Reason::WorkloadCredentialInvalid);
     }
-    for unknown in ["Bearer bws_", "Bearer bws_notes", "Bearer bws_NOTES-notes-notes-notes-notes-notes-notes-n"] {
+    for unknown in
+        ["Bearer bws_", "Bearer bws_notes", "Bearer bws_NOTES-notes-notes-notes-notes-notes-notes-n"]
+    {
         assert_eq!(refused(Some(unknown)).await, IdentityError::CredentialUnknown);
     }
     let malformed = TokenError::Malformed("it does not have three parts");
