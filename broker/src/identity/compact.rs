@@ -13,7 +13,7 @@ const LIMITS: Limits = Limits { depth: 16, members: 64 };
 const MAX_KID_BYTES: usize = 256;
 
 /// A well-formed token. Nothing in it is to be believed.
-pub struct UnverifiedToken<'t> {
+pub(super) struct UnverifiedToken<'t> {
     pub(super) signing_input: &'t [u8],
     pub(super) signature: Vec<u8>,
     pub(super) header: Header,

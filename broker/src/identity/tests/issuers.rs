@@ -78,7 +78,31 @@ async fn id6_equal_issuers_are_chosen_by_audience_and_keep_their_own_keys() {
     let both = a.token(&with(json!({ "aud": [NOTES, MAIL] })));
     assert_eq!(identity.assertion(&both, &notes).await.err(), refused(IssuerAmbiguous));
     let none = a.token(&with(json!({ "aud": "x" })));
-    assert_eq!(identity.assertion(&none, &notes).await.err(), refused(IssuerAmbiguous));
+    assert_eq!(identity.assertion(&none, &notes).await.err(), refused(AudienceNotAccepted));
+}
+
+/// Proves: ID6
+#[tokio::test]
+async fn id6_equal_issuers_are_chosen_by_tenant() {
+    let (a, b) = (Signer::es256("k"), Signer::es256("k"));
+    let by_tenant = |name: &str, key: &Signer, value: &str| {
+        let mut spec = twin(name, key);
+        let tenants = BTreeMap::from([(value.to_owned(), tenant(value))]);
+        spec.tenant = TenantRule::Claim { name: "tid".to_owned(), tenants };
+        spec
+    };
+    let mut server = from("a", notes());
+    server.accepts.extend(from("b", notes()).accepts);
+    let identity = build(vec![by_tenant("a", &a, "one"), by_tenant("b", &b, "two")], vec![server]).unwrap();
+    let secret = "Bearer bws_notes-notes-notes-notes-notes-notes-notes-n";
+    let notes = identity.workload(Some(secret)).await.unwrap();
+    let seen = identity.assertion(&b.token(&with(json!({ "tid": "two" }))), &notes).await.unwrap();
+    assert_eq!((seen.issuer_name(), seen.subject().tenant.as_str()), ("b", "two"));
+    let refused = |error| Some(IdentityError::Assertion(error));
+    let forged = a.token(&with(json!({ "tid": "two" })));
+    assert_eq!(identity.assertion(&forged, &notes).await.err(), refused(BadSignature));
+    let nowhere = a.token(&with(json!({ "tid": "three" })));
+    assert_eq!(identity.assertion(&nowhere, &notes).await.err(), refused(TenantUnknown));
 }
 
 /// Proves: ID6

@@ -89,7 +89,8 @@ impl Net {
         }
     }
 
-    /// Waits until the background fetch that was begun is over: all permits are back and nobody asks.
+    /// Lets the background fetch that was begun come to its end: this runtime has one thread, and nothing the fetch
+    /// does from here on waits for anything but a turn.
     async fn settle(&self, fetches: usize) {
         while self.fetches() < fetches {
             tokio::task::yield_now().await;

@@ -2,7 +2,7 @@
 
 use super::{
     issuer::{Signer, jwks},
-    world::{NOW, World, claims, mail, notes, realm, set, tenant, with},
+    world::{BROKER, NOW, World, claims, mail, notes, realm, set, tenant, with},
 };
 use crate::domain::{ExposeSecret, ManualClock, Reason, SystemRng, Timestamp};
 use crate::identity::{
@@ -141,6 +141,43 @@ async fn id1_assertions_and_workload_tokens_are_not_interchangeable() {
     let named = cluster.user.token(&with(json!({ "sub": SUBJECT, "aud": "broker" })));
     let forged = cluster.identity.workload(Some(&format!("Bearer {named}"))).await;
     assert_eq!(forged.err(), Some(IdentityError::Credential(TokenError::WorkloadUnknown)));
+}
+
+/// Proves: ID1, ID15
+#[tokio::test]
+async fn id1_a_workloads_own_token_speaks_for_no_person() {
+    const BOT: &str = "service-account-notes";
+    let mut server = notes();
+    server.credentials.push(CredentialSpec::Jwt {
+        issuer: "sso".to_owned(),
+        audience: BROKER.to_owned(),
+        subject: BOT.to_owned(),
+    });
+    let world = World::build(|_| {}, vec![server]).unwrap();
+    let refused = Some(IdentityError::Assertion(TokenError::NotAPerson));
+    let named = world.es.token(&with(json!({ "sub": BOT, "aud": BROKER, "azp": "notes-client" })));
+    let workload = world.identity.workload(Some(&format!("Bearer {named}"))).await.unwrap();
+    assert_eq!(world.identity.assertion(&named, &workload).await.err(), refused);
+    let bare = world.es.token(&with(json!({ "sub": BOT, "aud": BROKER })));
+    assert_eq!(world.identity.person(&bare).await.err(), refused);
+    let login = world.es.token(&with(json!({ "sub": BOT, "aud": "pages", "nonce": "n" })));
+    assert_eq!(world.identity.login("sso", &login, "pages", "n").await.err(), refused);
+}
+
+/// Servers move these futures between threads.
+#[tokio::test]
+async fn verification_can_run_on_any_thread() {
+    fn movable<T: Send>(value: T) -> T {
+        value
+    }
+    let world = World::new();
+    let workload = movable(world.identity.workload(Some("x"))).await;
+    assert!(workload.is_err());
+    let notes = world.notes().await;
+    assert!(movable(world.identity.assertion("x", &notes)).await.is_err());
+    assert!(movable(world.identity.person("x")).await.is_err());
+    assert!(movable(world.identity.login("sso", "x", "c", "n")).await.is_err());
+    assert!(movable(world.identity.warm()).await.is_empty());
 }
 
 /// Proves: ID2
