@@ -26,6 +26,9 @@ mod tenants;
 mod workloads;
 
 
+#[cfg(test)]
+mod tests;
+
 pub use consent::ConsentSettings;
 pub use grants::GrantSettings;
 pub use issuers::{Issuer, IssuerKeys, Login, TenantRule};
