@@ -25,7 +25,6 @@ mod storage;
 mod tenants;
 mod workloads;
 
-
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +33,7 @@ pub use grants::GrantSettings;
 pub use issuers::{Issuer, IssuerKeys, Login, TenantRule};
 pub use keys::Keys;
 pub use limits::Limits;
-pub use listeners::{Listener, Listeners, ListenerTls};
+pub use listeners::{Listener, ListenerTls, Listeners};
 pub use load::{Config, Environment};
 pub use log::{Log, LogFormat, LogLevel};
 pub use operators::OperatorAccess;

@@ -18,6 +18,7 @@ mod generate {
         let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<RawConfig>();
         let mut schema = schema.to_value();
         refuse_null(&mut schema);
+        drop_raw(&mut schema);
         if let Value::Object(root) = &mut schema {
             root.insert("title".to_owned(), json!("Configuration of the token broker"));
         }
@@ -48,6 +49,27 @@ mod generate {
                     fields.remove("default");
                 }
                 fields.values_mut().for_each(refuse_null);
+            }
+            _ => {}
+        }
+    }
+
+    /// Editors show the names of definitions: `RawListener` becomes `Listener`.
+    fn drop_raw(schema: &mut Value) {
+        match schema {
+            Value::String(text) => {
+                if let Some(name) = text.strip_prefix("#/$defs/Raw") {
+                    *text = format!("#/$defs/{name}");
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(drop_raw),
+            Value::Object(fields) => {
+                if let Some(Value::Object(definitions)) = fields.get_mut("$defs") {
+                    let old = std::mem::take(definitions);
+                    let plain = |name: String| name.strip_prefix("Raw").map_or(name.clone(), str::to_owned);
+                    definitions.extend(old.into_iter().map(|(name, value)| (plain(name), value)));
+                }
+                fields.values_mut().for_each(drop_raw);
             }
             _ => {}
         }

@@ -1,8 +1,8 @@
-use super::{NOW, Scene, connection, policy, rule, scopes, secret, seconds};
+use super::{NOW, Scene, connection, policy, rule, scopes, seconds, secret};
 use crate::{
     domain::{
-        AccessToken, Connection, ConnectionState, Consent, ConsentId, ConsentReason, ConsentState, PkceVerifier,
-        ProviderId, Reason, RefreshToken, Sealed, SecretKind, SystemRng, WorkloadId,
+        AccessToken, Connection, ConnectionState, Consent, ConsentId, ConsentReason, ConsentState,
+        PkceVerifier, ProviderId, Reason, RefreshToken, Sealed, SecretKind, SystemRng, WorkloadId,
     },
     policy::Grounds,
 };

@@ -41,7 +41,10 @@ fn po1_a_rule_that_cannot_be_evaluated_denies() {
         let broken = rule(effect, "broken", "", &format!("context has requested_ttl && {overflow}"));
         let policy = policy(&(rule("permit", "all", "", "true") + &broken));
         let mut scene = Scene::asking(&["read"]);
-        assert!(scene.decide(&policy).denial().is_none(), "{effect}: without the attribute the rule is sound");
+        assert!(
+            scene.decide(&policy).denial().is_none(),
+            "{effect}: without the attribute the rule is sound"
+        );
         scene.requested_ttl = Some(seconds(60));
         let denial = scene.decide(&policy).denial().unwrap();
         assert_eq!(denial.reason, Reason::PolicyError, "{effect}");

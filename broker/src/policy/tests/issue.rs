@@ -1,8 +1,8 @@
 use super::{NOW, Scene, alice, approval, connection, policy, rule, scopes, seconds, secret};
 use crate::{
     domain::{
-        Approval, Connection, ConnectionState, ConsentReason, Owner, ProviderId, Reason, ScopeSet, SecretKind,
-        SecretRow, Timestamp, WorkloadId,
+        Approval, Connection, ConnectionState, ConsentReason, Owner, ProviderId, Reason, ScopeSet,
+        SecretKind, SecretRow, Timestamp, WorkloadId,
     },
     policy::{Denial, Issue, Permit, TtlLimits},
 };

@@ -70,7 +70,8 @@ fn the_version_changes_with_any_text_and_the_starter_loads() {
 #[test]
 fn files_that_cannot_be_read_are_problems_not_absences() {
     let dir = tempfile::tempdir().unwrap();
-    let (missing, huge, binary) = (dir.path().join("missing"), dir.path().join("huge"), dir.path().join("bin"));
+    let (missing, huge, binary) =
+        (dir.path().join("missing"), dir.path().join("huge"), dir.path().join("bin"));
     std::fs::write(&huge, vec![b' '; 1024 * 1024 + 1]).unwrap();
     std::fs::write(&binary, [0xff, 0xfe]).unwrap();
     let problems = PolicySet::load_files(&[missing, huge, binary]).unwrap_err().to_string();

@@ -10,11 +10,11 @@ mod people;
 use super::{Policy, PolicySet, Question, Settings, Source, Verdict};
 use crate::domain::{
     Account, Approval, ApprovalId, ApprovedBy, Connection, ConnectionId, ConnectionState, Owner, ProviderId,
-    ProviderSpec, RealmId, Scope, ScopeSet, SecretKind, SecretRow, SecretString, Subject, SystemRng, TenantId,
-    Timestamp, WorkloadId,
+    ProviderSpec, RealmId, Scope, ScopeSet, SecretKind, SecretRow, SecretString, Subject, SystemRng,
+    TenantId, Timestamp, WorkloadId,
     provider::{
-        AccountLookup, ClientAuth, Environment, Expiry, IssParameter, Narrowing, Pkce, ProviderClient, RevokeStyle,
-        Rotation, ScopeAccess, ScopeSpec,
+        AccountLookup, ClientAuth, Environment, Expiry, IssParameter, Narrowing, Pkce, ProviderClient,
+        RevokeStyle, Rotation, ScopeAccess, ScopeSpec,
     },
 };
 use std::{collections::BTreeSet, time::Duration};
