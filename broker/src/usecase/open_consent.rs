@@ -105,9 +105,9 @@ pub(super) async fn view(rooms: &Rooms, consent: Consent) -> Result<ConsentView,
     let spec = rooms.provider(&consent.provider)?;
     let rules = rooms.audit.rules();
     let provider = Some(&consent.provider);
-    let (own, _) =
-        own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
-    let accounts: Vec<(ConnectionId, Account)> = own.into_iter().map(|(c, _)| account_of(c)).collect();
+    let own = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
+    let accounts: Vec<(ConnectionId, Account)> =
+        own.connections.into_iter().map(|(c, _)| account_of(c)).collect();
     let account =
         accounts.iter().find(|(id, _)| Some(id) == consent.connection.as_ref()).map(|(_, a)| a.clone());
     let choices = if consent.reason == ConsentReason::ChooseAccount { accounts } else { Vec::new() };

@@ -15,7 +15,9 @@ use crate::{
 };
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::Arc, time::Duration};
+    sync::Arc,
+    time::Duration,
+};
 use url::Url;
 
 /// What the operator configured, as use cases need it.
