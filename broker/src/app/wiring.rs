@@ -92,6 +92,7 @@ pub(super) fn settings(config: &Config) -> Settings {
         public_url: config.public_url.clone(),
         consent_lifetime: config.consent.lifetime,
         max_open_consents: config.consent.max_open_per_subject,
+        limits: config.limits,
         tenants: config.tenants.iter().map(|tenant| tenant.id.clone()).collect(),
         workload_names: config.workloads.iter().map(|w| (w.id.clone(), w.display_name.clone())).collect(),
         workload_providers: config
