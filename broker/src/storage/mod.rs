@@ -1,6 +1,13 @@
 //! Small traits, one per table group, and the SQLite store behind them. Returns tagged rows: what they say counts
 //! only after [`crate::domain::Tagged::check`].
 
+pub mod sqlite;
+
+#[cfg(test)]
+mod conformance;
+
+pub use sqlite::SqliteStore;
+
 use crate::domain::{
     Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, Owner, Position, ProviderId,
     RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection, StreamId, Subject, Tagged,

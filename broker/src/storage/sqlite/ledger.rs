@@ -1,0 +1,94 @@
+//! The ledger on SQLite: commits, streams, rules.
+
+use super::{
+    SqliteStore, commit,
+    error::{is_duplicate, unavailable},
+    rows::Cells,
+    rules,
+};
+use crate::{
+    domain::{Group, Rule, StreamId, Tagged, Timestamp, ledger::Head},
+    storage::{Committed, Ledger, LockMode, Seal, StoreError, StreamRow},
+};
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+
+const OPEN_STREAM: &str = "\
+INSERT INTO audit_streams (stream, seq, hash, mac, open, opened_at, heartbeat_at)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM audit_streams WHERE stream = ?1)";
+
+const CLOSE_STREAM: &str = "\
+UPDATE audit_streams SET open = 0, mac = ? WHERE stream = ? AND seq = ? AND hash = ? AND open = 1";
+
+#[async_trait]
+impl Ledger for SqliteStore {
+    // BEGIN IMMEDIATE lets one writer in at a time, so both lock modes are the strongest one.
+    async fn commit(
+        &self,
+        head: &Head,
+        known_epoch: i64,
+        batch: &[Group],
+        _lock: LockMode,
+        now: Timestamp,
+        seal: &dyn Seal,
+    ) -> Result<Committed, StoreError> {
+        commit::commit(self, head, known_epoch, batch, now, seal).await
+    }
+
+    async fn open_stream(&self, stream: &StreamRow) -> Result<(), StoreError> {
+        let mut held = self.writer.hold().await?;
+        let done = sqlx::query(OPEN_STREAM)
+            .bind(stream.head.stream.as_str())
+            .bind(stream.head.seq)
+            .bind(&stream.head.hash[..])
+            .bind(&stream.mac[..])
+            .bind(stream.open)
+            .bind(stream.opened_at.micros())
+            .bind(stream.heartbeat_at.micros())
+            .execute(held.connection()?)
+            .await;
+        match done {
+            Ok(done) if done.rows_affected() == 1 => Ok(()),
+            Ok(_) => Err(StoreError::Exists),
+            Err(error) if is_duplicate(&error) => Err(StoreError::Exists),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    async fn close_stream(&self, head: &Head, mac: &[u8]) -> Result<bool, StoreError> {
+        let mut held = self.writer.hold().await?;
+        let done = sqlx::query(CLOSE_STREAM)
+            .bind(mac)
+            .bind(head.stream.as_str())
+            .bind(head.seq)
+            .bind(&head.hash[..])
+            .execute(held.connection()?)
+            .await
+            .map_err(unavailable)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn streams(&self) -> Result<Vec<StreamRow>, StoreError> {
+        let query = sqlx::query("SELECT * FROM audit_streams ORDER BY stream");
+        query.fetch_all(&self.readers).await.map_err(unavailable)?.iter().map(stream).collect()
+    }
+
+    async fn rules_since(&self, epoch: i64) -> Result<Vec<Tagged<Rule>>, StoreError> {
+        rules::since(&self.readers, epoch).await
+    }
+}
+
+fn stream(row: &SqliteRow) -> Result<StreamRow, StoreError> {
+    let cells = Cells::new(row, "audit_streams");
+    Ok(StreamRow {
+        head: Head {
+            stream: cells.id("stream", StreamId::parse)?,
+            seq: cells.number("seq")?,
+            hash: cells.hash("hash")?,
+        },
+        mac: cells.blob("mac")?,
+        open: cells.flag("open")?,
+        opened_at: cells.time("opened_at")?,
+        heartbeat_at: cells.time("heartbeat_at")?,
+    })
+}

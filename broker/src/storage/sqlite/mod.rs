@@ -1,0 +1,69 @@
+//! SQLite: the embedded default. One process, one file, WAL, every commit on disk.
+
+mod approvals;
+mod audit_log;
+mod audit_rows;
+mod commit;
+mod connections;
+mod consents;
+mod error;
+mod groups;
+mod ledger;
+pub mod migrate;
+mod open;
+mod requests;
+mod rows;
+mod rules;
+mod sessions;
+mod wrapped_keys;
+mod writer;
+mod writes;
+
+#[cfg(test)]
+mod tests;
+
+pub use migrate::{AppliedMigration, Migration, SchemaError};
+pub use open::{OpenError, migrate_file};
+
+use crate::{
+    domain::ConsentId,
+    storage::{StoreError, Wakeups},
+};
+use sqlx::SqlitePool;
+use std::fs::File;
+use tokio::sync::broadcast;
+use writer::Writer;
+
+/// Changed consents a slow waiter may fall behind by before it must read again.
+const WAKEUP_BACKLOG: usize = 1024;
+
+/// Every storage trait on one SQLite file.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: SqlitePool,
+    changed: broadcast::Sender<ConsentId>,
+    /// Held for as long as this process serves the file; the system releases it when the process ends, however it ends.
+    _lock: Option<File>,
+}
+
+impl SqliteStore {
+    fn assemble(writer: Writer, readers: SqlitePool, lock: Option<File>) -> Self {
+        Self { writer, readers, changed: broadcast::Sender::new(WAKEUP_BACKLOG), _lock: lock }
+    }
+
+    /// Closes every connection once what runs is done, and folds the write-ahead log into the file. Without it nothing is
+    /// lost: the next opening reads the log.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.readers.close().await;
+        self.writer.close().await
+    }
+}
+
+impl Wakeups for SqliteStore {
+    fn consents(&self) -> broadcast::Receiver<ConsentId> {
+        self.changed.subscribe()
+    }
+}

@@ -1,0 +1,75 @@
+//! Every [`Write`] as one conditional statement that says whether it applied.
+
+mod approvals;
+mod connections;
+mod consents;
+mod provider_revocations;
+mod refresh;
+mod secrets;
+mod sessions;
+
+use super::error::unavailable;
+use crate::{
+    domain::{Timestamp, Write},
+    storage::StoreError,
+};
+use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
+
+type Bound = Query<'static, Sqlite, SqliteArguments>;
+
+/// Applies one write; `false` = its condition did not hold and nothing changed.
+pub(super) async fn apply(
+    connection: &mut SqliteConnection,
+    write: &Write,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let Some(statement) = statement(write, now) else {
+        return Err(StoreError::Unavailable("a rule needs its epoch first".to_owned()));
+    };
+    let done = statement.query.execute(connection).await.map_err(unavailable)?;
+    Ok(done.rows_affected() > 0 || statement.always_applies)
+}
+
+struct Statement {
+    query: Bound,
+    /// The wanted end is reached even where no row was touched.
+    always_applies: bool,
+}
+
+fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
+    let query = match write {
+        Write::InsertConsent { row, handle_hash } => consents::insert(row, handle_hash, now),
+        Write::UpdateConsent { row, expected_version } => consents::update(row, *expected_version),
+        Write::InsertConnection(row) => connections::insert(row),
+        Write::UpdateConnection { row, expected_version } => connections::update(row, *expected_version),
+        Write::PutApproval { row, expected_version: None } => approvals::insert(row),
+        Write::PutApproval { row, expected_version: Some(version) } => approvals::replace(row, *version),
+        Write::PutSecret(row) => secrets::put(row),
+        Write::DeleteSecrets(connection) => {
+            return Some(Statement { query: secrets::delete(connection), always_applies: true });
+        }
+        Write::DeleteAccessTokens(connection) => {
+            return Some(Statement { query: secrets::delete_access(connection), always_applies: true });
+        }
+        Write::TakeLease { connection, owner, expected_epoch, until } => {
+            refresh::take_lease(connection, owner, *expected_epoch, *until, now)
+        }
+        Write::SettleLease { connection, epoch, cooldown_until, last_error } => {
+            refresh::settle_lease(connection, *epoch, *cooldown_until, last_error)
+        }
+        Write::QueueProviderRevocation { connection, due_at } => {
+            provider_revocations::queue(connection, *due_at)
+        }
+        Write::RescheduleProviderRevocation { connection, attempts, due_at: Some(due_at) } => {
+            provider_revocations::reschedule(connection, *attempts, *due_at)
+        }
+        Write::RescheduleProviderRevocation { connection, due_at: None, .. } => {
+            provider_revocations::finish(connection)
+        }
+        Write::InsertSession(row) => sessions::insert(row),
+        Write::UpdateSession { row, expected_version } => sessions::update(row, *expected_version),
+        // Not a plain statement: the commit gives it its epoch and its tag.
+        Write::AddRule { .. } => return None,
+    };
+    Some(Statement { query, always_applies: false })
+}
