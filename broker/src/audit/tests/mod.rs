@@ -1,6 +1,7 @@
 mod mutation;
 mod recording;
 mod refusals;
+mod sqlite;
 mod streams;
 mod vectors;
 mod writing;
