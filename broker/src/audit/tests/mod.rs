@@ -3,4 +3,5 @@ mod recording;
 mod refusals;
 mod streams;
 mod vectors;
+mod weather;
 mod writing;
