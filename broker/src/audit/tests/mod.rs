@@ -4,4 +4,5 @@ mod refusals;
 mod sqlite;
 mod streams;
 mod vectors;
+mod weather;
 mod writing;
