@@ -8,7 +8,7 @@ use crate::storage::{
     },
 };
 use sqlx::{AssertSqlSafe, Row};
-use std::path::Path;
+use std::{fs, path::Path};
 
 /// A migration's statements one by one: comments dropped, a trigger kept whole.
 fn statements(sql: &str) -> Vec<String> {
@@ -32,15 +32,17 @@ async fn a_migration_killed_at_any_statement_is_run_again() {
     for (done, texts) in &all {
         for killed_after in 0..=texts.len() {
             let home = tempfile::tempdir().unwrap();
-            let path = home.path().join("broker.db");
-            let mut connection = shell(&path).await;
+            let (running, path) = (home.path().join("running.db"), home.path().join("killed.db"));
+            let mut connection = shell(&running).await;
+            sqlx::query("PRAGMA journal_mode = wal").execute(&mut connection).await.unwrap();
             apply_first(&mut connection, *done).await;
             sqlx::query("BEGIN EXCLUSIVE").execute(&mut connection).await.unwrap();
             for text in &texts[..killed_after] {
                 sqlx::query(AssertSqlSafe(text.clone())).execute(&mut connection).await.unwrap();
             }
-            // Killed: the connection goes without a COMMIT.
-            drop(connection);
+            // What a kill leaves: the files as they are at this moment.
+            fs::copy(&running, &path).unwrap();
+            fs::copy(home.path().join("running.db-wal"), home.path().join("killed.db-wal")).unwrap();
             let applied = migrate_file(&path, samples::NOW).await.unwrap();
             assert_eq!(applied.len(), MIGRATIONS.len() - done, "after {killed_after} of {}", done + 1);
             assert_eq!(migrate_file(&path, samples::NOW).await.unwrap(), [], "and once is enough");
