@@ -198,6 +198,11 @@ impl Audit {
         }
     }
 
+    /// Whether the writer takes entries: false after [`Self::close`], or if it died. For readiness.
+    pub fn is_open(&self) -> bool {
+        !self.main.is_closed()
+    }
+
     async fn submit(&self, group: Group, deadline: Deadline) -> Result<Receipt, Refused> {
         let deadline = deadline.resolve(&*self.clock);
         let nobody = |e: &Entry| e.draft.subject.is_none() && e.draft.personal != Personal::default();

@@ -277,6 +277,10 @@ async fn au14_pseudonyms_and_subject_keys_belong_to_one_person() {
     }
     let distinct: std::collections::BTreeSet<_> = names.iter().collect();
     assert_eq!(distinct.len(), people.len());
+    let known = ring.subject_key_of(&people[1].tenant, &names[1]).await.unwrap().unwrap();
+    assert_eq!(known.id(), ring.subject_key(&people[1]).await.unwrap().id());
+    let nobody = ring.subject_key_of(&people[1].tenant, &"0".repeat(64)).await.unwrap();
+    assert!(nobody.is_none(), "and none is made");
     // Another person's key put under alice's name does not unwrap.
     clock.advance(Duration::from_secs(300));
     {

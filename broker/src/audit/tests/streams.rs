@@ -28,7 +28,9 @@ async fn au8_a_clean_end_needs_no_recovery() {
     let house = House::new().await;
     let audit = house.start().await.unwrap();
     audit.note(house.session(), Deadline::none()).await.unwrap();
+    assert!(audit.is_open());
     audit.close(Deadline::none()).await.unwrap();
+    assert!(!audit.is_open());
     assert_eq!(audit.note(house.session(), Deadline::none()).await, Err(Refused::Unavailable));
     house.start().await.unwrap();
     assert_eq!(states(&house), [StreamState::Closed, StreamState::Open]);
