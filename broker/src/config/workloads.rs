@@ -240,7 +240,7 @@ fn is_weak(hash: &[u8; 32]) -> bool {
     let known =
         ["", "\n", "secret", "password", "changeme", "change-me", "example", "test", "token", "broker"];
     let hashes = |text: &&str| ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref() == hash;
-    hash == &[0; 32] || known.iter().any(|text| hashes(&text))
+    hash == &[0; 32] || known.iter().any(hashes)
 }
 
 fn acceptances(

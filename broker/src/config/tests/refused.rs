@@ -257,3 +257,43 @@ fn id10_two_workloads_never_share_an_audience_or_client() {
     document["workloads"][1]["id"] = json!("notes-server");
     assert_eq!(load(&document).unwrap_err().problems[0].path, "workloads[1].id");
 }
+
+/// Puts `value` in the place of everything below `document`, one at a time.
+fn replaced(document: &Value, value: &Value) -> Vec<Value> {
+    let put = |edit: &dyn Fn(&mut Value, Value), inner: &Value| {
+        let each = std::iter::once(value.clone()).chain(replaced(inner, value));
+        each.map(|new| {
+            let mut copy = document.clone();
+            edit(&mut copy, new);
+            copy
+        })
+        .collect::<Vec<_>>()
+    };
+    match document {
+        Value::Object(fields) => {
+            fields.iter().flat_map(|(key, inner)| put(&|copy, new| copy[key] = new, inner)).collect()
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().flat_map(|(n, inner)| put(&|copy, new| copy[n] = new, inner)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Proves: VA10
+#[test]
+fn va10_whatever_stands_wherever_no_message_repeats_it() {
+    let values = [json!(CANARY), json!([CANARY]), json!({"k": CANARY}), json!(null), json!(-1), json!(1e300)];
+    let mut refused = 0;
+    for value in &values {
+        for document in replaced(&full(), value) {
+            if let Err(problems) = load(&document) {
+                refused += 1;
+                let said = format!("{problems} {problems:?}");
+                assert!(!said.contains(CANARY), "{said}");
+                assert!(!problems.problems.is_empty());
+            }
+        }
+    }
+    assert!(refused > 500, "only {refused} of the documents were refused");
+}

@@ -155,14 +155,17 @@ fn gr10_a_token_that_outlives_its_grant_needs_a_rule_that_allows_it() {
         assert_eq!(permit.facts().policy.as_ref().unwrap().inputs["token_outlives_bound"], true);
         assert_eq!(permit.facts().expires_at, Some(NOW.plus(seconds(900))));
     }
-    let partly = Case::refused(|c| {
-        c.rules = rule("permit", "long", "@long_lived(\"allow\")", "resource.name == \"read\"")
-            + &rule("permit", "short", "", "resource.name == \"write\"");
-        c.scene.scopes = scopes(&["read", "write"]);
-        c.secret.scopes = scopes(&["read", "write"]);
-        c.secret.expires_at = None;
-    });
-    assert_eq!(partly.reason, Reason::TokenOutlivesGrant);
+    for (long, short) in [("read", "write"), ("write", "read")] {
+        let partly = Case::refused(|c| {
+            let only = |scope: &str| format!("resource.name == \"{scope}\"");
+            c.rules = rule("permit", "long", "@long_lived(\"allow\")", &only(long))
+                + &rule("permit", "short", "", &only(short));
+            c.scene.scopes = scopes(&["read", "write"]);
+            c.secret.scopes = scopes(&["read", "write"]);
+            c.secret.expires_at = None;
+        });
+        assert_eq!(partly.reason, Reason::TokenOutlivesGrant, "every granted scope must be allowed it");
+    }
 }
 
 fn any_scopes() -> impl Strategy<Value = ScopeSet> {
