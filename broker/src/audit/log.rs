@@ -121,11 +121,6 @@ impl Audit {
         self.rules.load_full()
     }
 
-    /// Whether a writer is there to take entries.
-    pub fn is_writing(&self) -> bool {
-        !self.main.is_closed()
-    }
-
     /// Writes a permit down. The event's kind, outcome, scopes, end and policy trace come from the permit, whatever
     /// the draft says.
     ///
