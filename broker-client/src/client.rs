@@ -6,7 +6,8 @@ use crate::proto::connection_service_client::ConnectionServiceClient;
 use crate::proto::consent_service_client::ConsentServiceClient;
 use crate::proto::grant_service_client::GrantServiceClient;
 use crate::proto::{
-    Connection, Consent, GetConsentRequest, ListConnectionsRequest, WatchConsentRequest, WithdrawApprovalRequest,
+    Connection, Consent, GetConsentRequest, ListConnectionsRequest, WatchConsentRequest,
+    WithdrawApprovalRequest,
 };
 use crate::request_id::RequestIds;
 use crate::{Assertion, Clock, ConsentWatch, Error, GrantRequest, Outcome};
@@ -44,7 +45,8 @@ impl Client {
             Some(id) => id.clone(),
             None => self.request_ids.next()?,
         };
-        let send = |channel, request| async move { GrantServiceClient::new(channel).issue_grant(request).await };
+        let send =
+            |channel, request| async move { GrantServiceClient::new(channel).issue_grant(request).await };
         Outcome::try_from(self.caller.unary(request.to_message(&id)?, Repeat::Safe, send).await?)
     }
 
@@ -52,9 +54,14 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] with `NOT_FOUND` for a consent that this workload did not cause; others as [`Error`] says.
-    pub async fn get_consent(&self, consent_id: &str, assertion: Option<&Assertion>) -> Result<Consent, Error> {
+    pub async fn get_consent(
+        &self,
+        consent_id: &str,
+        assertion: Option<&Assertion>,
+    ) -> Result<Consent, Error> {
         let message = GetConsentRequest { consent_id: consent_id.to_owned(), assertion: exposed(assertion) };
-        let send = |channel, request| async move { ConsentServiceClient::new(channel).get_consent(request).await };
+        let send =
+            |channel, request| async move { ConsentServiceClient::new(channel).get_consent(request).await };
         let response = self.caller.unary(message, Repeat::Safe, send).await?;
         response.consent.ok_or_else(|| Error::protocol("an answer without a consent"))
     }
@@ -71,14 +78,14 @@ impl Client {
     ) -> Result<ConsentWatch, Error> {
         let caller = &self.caller;
         let until = caller.clock.monotonic().saturating_add(timeout);
-        let message = WatchConsentRequest { consent_id: consent_id.to_owned(), assertion: exposed(assertion) };
+        let message =
+            WatchConsentRequest { consent_id: consent_id.to_owned(), assertion: exposed(assertion) };
         let open = async {
             let request = caller.request(message, timeout).await?;
             let channel = caller.link.channel(caller.clock.as_ref()).await;
             Ok(ConsentServiceClient::new(channel).watch_consent(request).await?.into_inner())
         };
-        let stream =
-            tokio::time::timeout(timeout, open).await.unwrap_or_else(|_| Err(Error::deadline()))?;
+        let stream = tokio::time::timeout(timeout, open).await.unwrap_or_else(|_| Err(Error::deadline()))?;
         Ok(ConsentWatch { stream, clock: Arc::clone(&caller.clock), until, ended: false })
     }
 
@@ -92,10 +99,14 @@ impl Client {
         let mut connections = Vec::new();
         let mut page_token = String::new();
         for _ in 0..MOST_PAGES {
-            let message =
-                ListConnectionsRequest { assertion: exposed(Some(assertion)), page_token, ..Default::default() };
-            let send =
-                |channel, request| async move { ConnectionServiceClient::new(channel).list_connections(request).await };
+            let message = ListConnectionsRequest {
+                assertion: exposed(Some(assertion)),
+                page_token,
+                ..Default::default()
+            };
+            let send = |channel, request| async move {
+                ConnectionServiceClient::new(channel).list_connections(request).await
+            };
             let page = self.caller.unary(message, Repeat::Safe, send).await?;
             connections.extend(page.connections);
             if page.next_page_token.is_empty() {
@@ -116,8 +127,9 @@ impl Client {
             connection_id: connection_id.to_owned(),
             assertion: exposed(Some(assertion)),
         };
-        let send =
-            |channel, request| async move { ConnectionServiceClient::new(channel).withdraw_approval(request).await };
+        let send = |channel, request| async move {
+            ConnectionServiceClient::new(channel).withdraw_approval(request).await
+        };
         Ok(self.caller.unary(message, Repeat::Never, send).await?.revocation_epoch)
     }
 

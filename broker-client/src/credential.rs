@@ -79,13 +79,16 @@ impl Bearer {
     async fn read(path: &std::path::Path) -> Result<Self, Error> {
         let bytes = read_bounded(path, LIMIT).await?;
         let name = path.display().to_string();
-        let text = std::str::from_utf8(&bytes).map_err(|_| Error::configuration(format!("{name}: is not text")))?;
+        let text =
+            std::str::from_utf8(&bytes).map_err(|_| Error::configuration(format!("{name}: is not text")))?;
         Self::new(text.trim_ascii(), &name)
     }
 
     fn new(secret: &str, name: &str) -> Result<Self, Error> {
         if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::configuration(format!("{name}: a credential is visible ASCII without spaces")));
+            return Err(Error::configuration(format!(
+                "{name}: a credential is visible ASCII without spaces"
+            )));
         }
         let header = Zeroizing::new(format!("Bearer {secret}"));
         let mut value = MetadataValue::try_from(header.as_str())

@@ -65,8 +65,12 @@ impl Error {
     /// One sentence on what to do.
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::WorkloadCredential(_) => "Get a fresh workload credential, or ask the operator to declare this workload.",
-            Self::Assertion(_) => "Have the user sign in again and send the token that was issued for this server.",
+            Self::WorkloadCredential(_) => {
+                "Get a fresh workload credential, or ask the operator to declare this workload."
+            }
+            Self::Assertion(_) => {
+                "Have the user sign in again and send the token that was issued for this server."
+            }
             Self::Denied(_) => "Tell the user that it is not allowed; the operator decides.",
             Self::InvalidRequest(_) => "Correct the request; the same one will be refused again.",
             Self::Unavailable(_) => "Try again later.",
@@ -131,7 +135,8 @@ impl Failure {
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
-        let reason = details.error_info().filter(|info| info.domain == DOMAIN).map(|info| info.reason.clone());
+        let reason =
+            details.error_info().filter(|info| info.domain == DOMAIN).map(|info| info.reason.clone());
         let retry_after = details.retry_info().and_then(|info| info.retry_delay);
         let local = std::error::Error::source(&status).is_some();
         let code = status.code();
@@ -139,7 +144,8 @@ impl From<Status> for Error {
             message: status.message().chars().take(MESSAGE_LIMIT).collect(),
             retry_after,
             // RESOURCE_EXHAUSTED without a delay may be a limit that time does not lift, such as the size of a message.
-            retryable: code == Code::Unavailable || (code == Code::ResourceExhausted && retry_after.is_some()),
+            retryable: code == Code::Unavailable
+                || (code == Code::ResourceExhausted && retry_after.is_some()),
             reason: String::new(),
         };
         match reason {
@@ -156,9 +162,8 @@ impl From<Status> for Error {
 fn by_reason(reason: &str, code: Code) -> fn(Failure) -> Error {
     match reason {
         "WORKLOAD_CREDENTIAL_MISSING" | "WORKLOAD_CREDENTIAL_INVALID" => Error::WorkloadCredential,
-        "ASSERTION_MISSING" | "ASSERTION_INVALID" | "ASSERTION_EXPIRED" | "ASSERTION_AUDIENCE" | "ISSUER_UNKNOWN" => {
-            Error::Assertion
-        }
+        "ASSERTION_MISSING" | "ASSERTION_INVALID" | "ASSERTION_EXPIRED" | "ASSERTION_AUDIENCE"
+        | "ISSUER_UNKNOWN" => Error::Assertion,
         "BLOCKED" | "REVOKED" | "POLICY_DENIED" | "ROLE_MISSING" | "TOKEN_OUTLIVES_GRANT" => Error::Denied,
         "POLICY_ERROR" | "RECORD_QUARANTINED" | "PROVIDER_CLIENT_REJECTED" | "INTERNAL" => Error::Operator,
         "REQUEST_ID_STALE" => Error::InvalidRequest,
@@ -170,7 +175,9 @@ fn by_code(code: Code) -> fn(Failure) -> Error {
     match code {
         Code::Unauthenticated => Error::WorkloadCredential,
         Code::PermissionDenied => Error::Denied,
-        Code::InvalidArgument | Code::NotFound | Code::OutOfRange | Code::AlreadyExists => Error::InvalidRequest,
+        Code::InvalidArgument | Code::NotFound | Code::OutOfRange | Code::AlreadyExists => {
+            Error::InvalidRequest
+        }
         Code::FailedPrecondition => Error::Denied,
         Code::Unavailable | Code::ResourceExhausted | Code::Aborted | Code::Cancelled => Error::Unavailable,
         Code::DeadlineExceeded => Error::DeadlineExceeded,

@@ -35,7 +35,9 @@ impl Link {
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE);
         match (endpoint.uri().scheme_str(), tls) {
-            (Some("http"), None) if is_loopback(endpoint.uri().host()) => Ok(Self::Plain(endpoint.connect_lazy())),
+            (Some("http"), None) if is_loopback(endpoint.uri().host()) => {
+                Ok(Self::Plain(endpoint.connect_lazy()))
+            }
             (Some("http"), None) => Err(refuse("without TLS only a loopback address is allowed")),
             (Some("https"), Some(tls)) => {
                 let files = tls.read().await?;
@@ -78,7 +80,9 @@ async fn reload(endpoint: &Endpoint, tls: &Tls, current: &mut Current) -> Result
 
 fn dial(endpoint: &Endpoint, tls: &Tls, files: &Files) -> Result<Channel, Error> {
     let configured = endpoint.clone().tls_config(tls.config(files));
-    Ok(configured.map_err(|_| Error::configuration("the TLS files do not hold what is needed"))?.connect_lazy())
+    Ok(configured
+        .map_err(|_| Error::configuration("the TLS files do not hold what is needed"))?
+        .connect_lazy())
 }
 
 fn is_loopback(host: Option<&str>) -> bool {

@@ -110,7 +110,8 @@ impl TryFrom<v1::Grant> for Grant {
 
     fn try_from(grant: v1::Grant) -> Result<Self, Error> {
         let access_token = AccessToken::new(grant.access_token);
-        let position = grant.audit_position.ok_or_else(|| Error::protocol("a grant without an audit position"))?;
+        let position =
+            grant.audit_position.ok_or_else(|| Error::protocol("a grant without an audit position"))?;
         if grant.id.is_empty() || access_token.expose().is_empty() || grant.header_name.is_empty() {
             return Err(Error::protocol("a grant without an id, a token or a header"));
         }

@@ -9,7 +9,10 @@ use std::fmt::Write as _;
 pub(crate) struct RequestIds(SystemRandom);
 
 impl Default for RequestIds {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the client takes randomness from the system")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the client takes randomness from the system"
+    )]
     fn default() -> Self {
         Self(SystemRandom::new())
     }

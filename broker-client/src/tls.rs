@@ -1,7 +1,7 @@
 //! TLS files and their reloading.
 
-use crate::watched::read_bounded;
 use crate::Error;
+use crate::watched::read_bounded;
 use std::path::PathBuf;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use zeroize::Zeroizing;

@@ -26,7 +26,8 @@ impl ConsentWatch {
             return Ok(None);
         }
         let left = self.until.saturating_sub(self.clock.monotonic());
-        let message = tokio::time::timeout(left, self.stream.message()).await.map_err(|_| Error::deadline())??;
+        let message =
+            tokio::time::timeout(left, self.stream.message()).await.map_err(|_| Error::deadline())??;
         let Some(message) = message else { return Err(Error::stream_ended()) };
         let consent = message.consent.ok_or_else(|| Error::protocol("a change without a consent"))?;
         self.ended = is_terminal(consent.state());
@@ -50,7 +51,9 @@ impl ConsentWatch {
 
 fn is_terminal(state: ConsentState) -> bool {
     match state {
-        ConsentState::Completed | ConsentState::Declined | ConsentState::Expired | ConsentState::Failed => true,
+        ConsentState::Completed | ConsentState::Declined | ConsentState::Expired | ConsentState::Failed => {
+            true
+        }
         ConsentState::Unspecified
         | ConsentState::Pending
         | ConsentState::Approved

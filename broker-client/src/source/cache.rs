@@ -27,7 +27,13 @@ pub(super) struct Hit {
 
 impl Cache {
     /// The grant for `key`, unless it is too old, too near its end, or nothing is known.
-    pub(super) fn get(&mut self, key: &Key, settings: &Settings, now: SystemTime, at: Duration) -> Option<Hit> {
+    pub(super) fn get(
+        &mut self,
+        key: &Key,
+        settings: &Settings,
+        now: SystemTime,
+        at: Duration,
+    ) -> Option<Hit> {
         let entry = self.entries.get(key)?;
         if at >= entry.stale_at || left(&entry.grant, settings, now).is_zero() {
             self.entries.remove(key);
@@ -61,8 +67,10 @@ impl Cache {
 
     /// Forgets every entry that holds this grant or its token; says which.
     pub(super) fn reject(&mut self, grant: &Grant) -> Vec<Key> {
-        let held = |entry: &Entry| entry.grant.id == grant.id || entry.grant.access_token == grant.access_token;
-        let keys: Vec<Key> = self.entries.iter().filter(|(_, entry)| held(entry)).map(|(key, _)| *key).collect();
+        let held =
+            |entry: &Entry| entry.grant.id == grant.id || entry.grant.access_token == grant.access_token;
+        let keys: Vec<Key> =
+            self.entries.iter().filter(|(_, entry)| held(entry)).map(|(key, _)| *key).collect();
         keys.iter().for_each(|key| self.remove(key));
         keys
     }

@@ -79,7 +79,9 @@ impl TokenSource {
                     }
                     return Ok(Outcome::Grant(hit.grant));
                 }
-                None => state.flights.get(&key).unwrap_or_else(|| self.inner.launch(&mut state, key, request)),
+                None => {
+                    state.flights.get(&key).unwrap_or_else(|| self.inner.launch(&mut state, key, request))
+                }
             }
         };
         flights::wait(landing).await

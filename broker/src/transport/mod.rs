@@ -4,3 +4,4 @@ pub mod bucket;
 pub mod grpc;
 pub mod listener;
 pub mod ops;
+pub mod web;
