@@ -3,6 +3,7 @@
 //! - [`sso::Sso`]: an OpenID Connect provider with two users; also issues the workload tokens a cluster would.
 //! - [`notes::Notes`]: a notes API behind its own OAuth 2.0 server, with a log of what truly happened and faults on order.
 //! - [`browser::Browser`]: walks pages as Chromium would: cookies, redirects, forms, Fetch Metadata.
+//! - [`world::World`]: both and a real broker between them; [`walk`]: what people do on its pages.
 //!
 //! None of this is part of the broker and none of it is meant for production: both servers keep everything in
 //! memory and listen on plain HTTP on the loopback interface. The integration tests use the same parts.
@@ -17,3 +18,5 @@ mod random;
 mod server;
 mod sessions;
 pub mod sso;
+pub mod walk;
+pub mod world;

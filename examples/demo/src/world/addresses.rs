@@ -1,0 +1,51 @@
+//! Where the broker listens.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use broker::app::Sockets;
+use broker::domain::Rng;
+
+/// The broker's three listeners, all on loopback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// gRPC.
+    pub grpc: SocketAddr,
+    /// Pages.
+    pub web: SocketAddr,
+    /// Operations.
+    pub ops: SocketAddr,
+}
+
+/// Below the range from which Linux hands out ports by itself, so that nobody else is given one of ours while the
+/// broker is down.
+const FIRST: u16 = 20_000;
+const COUNT: u16 = 10_000;
+
+/// Binds three free ports.
+pub(super) fn bind() -> io::Result<(Sockets, Addresses)> {
+    let bind = || TcpListener::bind(("127.0.0.1", 0));
+    let sockets = Sockets { grpc: bind()?, web: bind()?, ops: bind()? };
+    let addresses = Addresses {
+        grpc: sockets.grpc.local_addr()?,
+        web: sockets.web.local_addr()?,
+        ops: sockets.ops.local_addr()?,
+    };
+    Ok((sockets, addresses))
+}
+
+/// Finds three free ports that stay free while nobody listens on them.
+pub(super) fn reserve(rng: &dyn Rng) -> io::Result<Addresses> {
+    let mut held = Vec::new();
+    while held.len() < 3 {
+        let mut bytes = [0; 2];
+        rng.fill(&mut bytes);
+        let port = FIRST + u16::from_be_bytes(bytes) % COUNT;
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(listener) => held.push(listener),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Addresses { grpc: held[0].local_addr()?, web: held[1].local_addr()?, ops: held[2].local_addr()? })
+}

@@ -1,0 +1,42 @@
+//! The world stands: the broker starts, is ready, knows its callers, and starts again on the same files.
+
+use broker_client::{GrantRequest, Outcome, proto::ConsentReason};
+
+use super::{ALICE, Options, PROVIDER, Workload, World};
+
+#[tokio::test]
+async fn a_world_starts_asks_for_consent_and_starts_again_on_the_same_files() {
+    let world = World::start(Options::default()).await.expect("starts");
+    let ready = crate::http::client(b"").expect("client");
+    let ready = ready.get(format!("{}/readyz", world.ops_url())).send().await.expect("answers");
+    assert_eq!(ready.status().as_u16(), 200);
+    let first = ask(&world).await;
+
+    let site = world.stop().await;
+    let world = World::run(site).await.expect("starts again");
+    assert_eq!(ask(&world).await, first, "the same open need gets the same link");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_prepared_site_runs_on_the_ports_that_its_files_name() {
+    let site = World::prepare(Options::default()).await.expect("prepared");
+    let addresses = site.addresses();
+    let world = World::run(site).await.expect("starts");
+    assert_eq!(world.addresses(), addresses);
+    ask(&world).await;
+    world.stop().await;
+}
+
+async fn ask(world: &World) -> String {
+    let client = world.client(Workload::TicketHelper).await.expect("client");
+    let assertion = world.assertion(&ALICE, Workload::TicketHelper);
+    let request = GrantRequest::new(assertion, PROVIDER, ["notes.read"]).tool("list_notes");
+    match client.issue_grant(&request).await.expect("an outcome") {
+        Outcome::ConsentRequired(consent) => {
+            assert_eq!(consent.reason, ConsentReason::NotConnected);
+            consent.url.expose().to_owned()
+        }
+        Outcome::Grant(_) => panic!("nobody connected anything yet"),
+    }
+}
