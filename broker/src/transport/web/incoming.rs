@@ -12,6 +12,7 @@ use super::{
 use crate::{
     audit::Deadline,
     domain::{Reason, Refusal, WebSession},
+    transport::listener::Peer,
     usecase::{Call, Visitor, session::find_session},
 };
 use axum::{
@@ -20,7 +21,7 @@ use axum::{
     http::{Method, StatusCode, header},
 };
 use ring::digest;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// A form that takes longer to arrive is given up.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
@@ -45,7 +46,7 @@ impl FromRequest<Arc<Web>> for Incoming {
         let path = request.extract_parts::<RawPathParams>().await.map_err(|_| Failure::not_found())?;
         let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let address =
-            request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
+            request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0.address.ip().to_string());
         let trace_id = request.extensions().get::<TraceId>().map(|trace| trace.0.clone());
         let call = Call { client_address: address, trace_id, deadline: Deadline::none() };
         let query = Params::parse(request.uri().query().unwrap_or_default().as_bytes())?;
