@@ -6,7 +6,8 @@ use crate::{
     consent,
     domain::{
         Account, Connection, ConnectionId, Consent, ConsentReason, ConsentState, Entry, EventKind, Outcome,
-        ProviderSpec, Reason, Refusal, ScopeSet, Write, provider::ScopeSpec,
+        ProviderSpec, Reason, Refusal, Scope, ScopeSet, Write,
+        provider::{ScopeAccess, ScopeSpec},
     },
 };
 
@@ -24,7 +25,9 @@ pub struct ConsentView {
     pub provider: String,
     /// What the server asks for, in words.
     pub scopes: Vec<ScopeSpec>,
-    /// The account of the connection it is about, if there is one.
+    /// What the provider granted beyond what it was asked for, in words (CO10); empty while nothing was obtained.
+    pub wider: Vec<ScopeSpec>,
+    /// The account of the connection it is about, or that came of it, if there is one.
     pub account: Option<Account>,
     /// Accounts to choose from, for [`ConsentReason::ChooseAccount`].
     pub choices: Vec<(ConnectionId, Account)>,
@@ -108,13 +111,20 @@ pub(super) async fn view(rooms: &Rooms, consent: Consent) -> Result<ConsentView,
     let (own, _) =
         own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
     let accounts: Vec<(ConnectionId, Account)> = own.into_iter().map(|(c, _)| account_of(c)).collect();
-    let account =
-        accounts.iter().find(|(id, _)| Some(id) == consent.connection.as_ref()).map(|(_, a)| a.clone());
+    let (about, wider) = match &consent.state {
+        ConsentState::Completed { connection, .. } => (Some(connection), ScopeSet::default()),
+        ConsentState::AwaitingConfirmation { obtained, .. } => {
+            (consent.connection.as_ref(), obtained.scopes.minus(&consent.provider_scopes))
+        }
+        _ => (consent.connection.as_ref(), ScopeSet::default()),
+    };
+    let account = accounts.iter().find(|(id, _)| Some(id) == about).map(|(_, a)| a.clone());
     let choices = if consent.reason == ConsentReason::ChooseAccount { accounts } else { Vec::new() };
     Ok(ConsentView {
         server: rooms.workload_name(&consent.workload),
         provider: spec.display_name.clone(),
         scopes: in_words(spec, &consent.scopes),
+        wider: in_words(spec, &wider),
         account,
         choices,
         consent,
@@ -125,8 +135,15 @@ fn account_of(connection: Connection) -> (ConnectionId, Account) {
     (connection.id, connection.account)
 }
 
+/// Every scope: one that the configuration does not describe (any more) by its own name, as if it could change things,
+/// because nobody may agree to what they are not shown.
 fn in_words(spec: &ProviderSpec, scopes: &ScopeSet) -> Vec<ScopeSpec> {
-    scopes.iter().filter_map(|scope| spec.scope(scope)).cloned().collect()
+    let undescribed = |scope: &Scope| ScopeSpec {
+        scope: scope.clone(),
+        description: scope.as_str().to_owned(),
+        access: ScopeAccess::Write,
+    };
+    scopes.iter().map(|scope| spec.scope(scope).cloned().unwrap_or_else(|| undescribed(scope))).collect()
 }
 
 impl ConsentView {

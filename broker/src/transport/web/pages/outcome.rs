@@ -1,0 +1,65 @@
+//! How a consent ended (CO12).
+
+use super::{
+    super::texts,
+    consent::names,
+    fill::{foreign, sentence},
+    layout::Frame,
+};
+use crate::{domain::Reason, usecase::ConsentView};
+use maud::{Markup, html};
+
+pub(super) fn done(frame: &Frame, view: &ConsentView) -> Markup {
+    let text = if view.account.is_some() { texts::DONE_AS } else { texts::DONE };
+    let content = html! { p.lead { (sentence(text, &names(view))) } p { (texts::CLOSE) } };
+    end(frame, texts::DONE_TITLE, content)
+}
+
+pub(super) fn declined(frame: &Frame, view: &ConsentView, note: Option<&str>) -> Markup {
+    let content = html! {
+        p.lead { (sentence(texts::DECLINED, &names(view))) }
+        (said(view, note))
+        p { (texts::ASK_AGAIN) }
+    };
+    end(frame, texts::DECLINED_TITLE, content)
+}
+
+pub(super) fn expired(frame: &Frame) -> Markup {
+    let content = html! { p.lead { (texts::EXPIRED) } p { (texts::ASK_AGAIN) } };
+    end(frame, texts::EXPIRED_TITLE, content)
+}
+
+pub(super) fn failed(frame: &Frame, view: &ConsentView, reason: Reason, note: Option<&str>) -> Markup {
+    let why = texts::explain(reason);
+    let content = html! {
+        p.lead { (sentence(texts::FAILED, &names(view))) }
+        p { b { (why.title) "." } " " (why.what) }
+        (said(view, note))
+        p { (why.next) }
+        p { (texts::ASK_AGAIN) }
+    };
+    end(frame, texts::FAILED_TITLE, content)
+}
+
+/// The provider's words, as text.
+fn said(view: &ConsentView, note: Option<&str>) -> Markup {
+    html! {
+        @if let Some(note) = note {
+            section.says {
+                h2 { (sentence(texts::PROVIDER_SAID, &names(view))) }
+                blockquote { p { "“" (foreign(note)) "”" } }
+            }
+        }
+    }
+}
+
+fn end(frame: &Frame, title: &str, content: Markup) -> Markup {
+    frame.page(
+        title,
+        html! {
+            h1 { (title) }
+            (content)
+            p.actions { a.button href="/connections" { (texts::SEE_CONNECTIONS) } }
+        },
+    )
+}

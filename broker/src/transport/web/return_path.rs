@@ -1,0 +1,31 @@
+//! Where a sign-in leads back to: a closed list, so that it is no open redirect (CO16).
+
+use super::cookies::is_token;
+
+/// A page a sign-in may return to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum ReturnPath {
+    /// A consent, by its handle.
+    Consent(String),
+    /// The person's own connections.
+    Connections,
+}
+
+impl ReturnPath {
+    /// Reads exactly what [`Self::path`] writes.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if text == "/connections" {
+            return Some(Self::Connections);
+        }
+        let handle = text.strip_prefix("/consent/")?;
+        is_token(handle).then(|| Self::Consent(handle.to_owned()))
+    }
+
+    /// The path on this host.
+    pub(super) fn path(&self) -> String {
+        match self {
+            Self::Consent(handle) => format!("/consent/{handle}"),
+            Self::Connections => "/connections".to_owned(),
+        }
+    }
+}
