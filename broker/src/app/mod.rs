@@ -97,9 +97,8 @@ impl Sockets {
     /// # Errors
     /// [`StartError::Listen`].
     pub fn bind(config: &Config) -> Result<Self, StartError> {
-        let bind = |address| {
-            TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })
-        };
+        let bind =
+            |address| TcpListener::bind(address).map_err(|source| StartError::Listen { address, source });
         Ok(Self {
             grpc: bind(config.listeners.grpc.address)?,
             web: bind(config.listeners.web.address)?,
@@ -162,12 +161,16 @@ pub async fn start(
 
     let (services, health) = grpc::services(&rooms);
     let server = grpc::server().layer(GateLayer::new(Arc::clone(&rooms))).add_routes(services);
-    tasks.spawn(serve_grpc(server.serve_with_incoming_shutdown(grpc.into_stream(), stop.clone().cancelled_owned())));
+    tasks.spawn(serve_grpc(
+        server.serve_with_incoming_shutdown(grpc.into_stream(), stop.clone().cancelled_owned()),
+    ));
     drop(health);
     let pages = web::router(Arc::clone(&rooms), logins).into_make_service_with_connect_info::<Peer>();
     tasks.spawn(serve_http(axum::serve(web, pages).with_graceful_shutdown(stop.clone().cancelled_owned())));
     let operations = ops::router(Arc::clone(&rooms));
-    tasks.spawn(serve_http(axum::serve(ops, operations).with_graceful_shutdown(stop.clone().cancelled_owned())));
+    tasks.spawn(serve_http(
+        axum::serve(ops, operations).with_graceful_shutdown(stop.clone().cancelled_owned()),
+    ));
     tasks.spawn(worker::run(Arc::clone(&rooms), stop.clone()));
     Ok(Running { rooms, stop, tasks })
 }
@@ -259,7 +262,8 @@ async fn rooms(
         },
     ));
     let ledger = Arc::clone(&store.ledger);
-    let audit = Audit::start(ledger, keys.clone(), clock.clone(), rng.clone(), AuditConfig::default()).await?;
+    let audit =
+        Audit::start(ledger, keys.clone(), clock.clone(), rng.clone(), AuditConfig::default()).await?;
     let audit = Arc::new(audit);
     let vault = Arc::new(Vault::new(keys.clone(), clock.clone(), rng.clone()));
     let engine = Arc::new(Engine::new(Arc::clone(outbound), Arc::clone(&clock)));
@@ -274,7 +278,8 @@ async fn rooms(
         rng: rng.clone(),
         replica: StreamId::opened_at(clock.now(), &*rng).to_string(),
     }));
-    let providers: HashMap<_, _> = config.providers.iter().map(|spec| (spec.id.clone(), spec.clone())).collect();
+    let providers: HashMap<_, _> =
+        config.providers.iter().map(|spec| (spec.id.clone(), spec.clone())).collect();
     Ok(Rooms {
         settings: wiring::settings(config),
         providers: Arc::new(providers),

@@ -4,7 +4,8 @@ use super::StartError;
 use crate::{
     config::{self, Config},
     identity::{
-        Acceptance, Algorithm, CredentialSpec, IssuerSpec, KeySource, SubjectClaims, TenantRule, TypRule, WorkloadSpec,
+        Acceptance, Algorithm, CredentialSpec, IssuerSpec, KeySource, SubjectClaims, TenantRule, TypRule,
+        WorkloadSpec,
     },
     net::{Cidr, Destination},
     usecase::Settings,
@@ -12,7 +13,10 @@ use crate::{
 use std::{path::PathBuf, str::FromStr};
 use url::Url;
 
-pub(super) fn issuer(issuer: &config::Issuer, operators: &[config::OperatorAccess]) -> Result<IssuerSpec, StartError> {
+pub(super) fn issuer(
+    issuer: &config::Issuer,
+    operators: &[config::OperatorAccess],
+) -> Result<IssuerSpec, StartError> {
     let tenant = match &issuer.tenant {
         config::TenantRule::Fixed(tenant) => TenantRule::Fixed(tenant.clone()),
         config::TenantRule::Claim { name, tenants } => {
@@ -76,7 +80,8 @@ pub(super) fn destination(
     let networks = networks.iter().map(|text| Cidr::from_str(text)).collect::<Result<Vec<_>, _>>();
     Ok(Destination {
         name: name.to_owned(),
-        allowed_networks: networks.map_err(|_| StartError::Config(format!("{name}: a malformed address range")))?,
+        allowed_networks: networks
+            .map_err(|_| StartError::Config(format!("{name}: a malformed address range")))?,
         ca_file: ca_file.cloned(),
         loopback_http: url.scheme() == "http",
     })
@@ -87,6 +92,7 @@ pub(super) fn settings(config: &Config) -> Settings {
         public_url: config.public_url.clone(),
         consent_lifetime: config.consent.lifetime,
         max_open_consents: config.consent.max_open_per_subject,
+        limits: config.limits,
         tenants: config.tenants.iter().map(|tenant| tenant.id.clone()).collect(),
         workload_names: config.workloads.iter().map(|w| (w.id.clone(), w.display_name.clone())).collect(),
         workload_providers: config

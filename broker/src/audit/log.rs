@@ -121,11 +121,6 @@ impl Audit {
         self.rules.load_full()
     }
 
-    /// Whether a writer is there to take entries.
-    pub fn is_writing(&self) -> bool {
-        !self.main.is_closed()
-    }
-
     /// Writes a permit down. The event's kind, outcome, scopes, end and policy trace come from the permit, whatever
     /// the draft says.
     ///
@@ -198,6 +193,11 @@ impl Audit {
         }
     }
 
+    /// Whether the writer takes entries: false after [`Self::close`], or if it died. For readiness.
+    pub fn is_open(&self) -> bool {
+        !self.main.is_closed()
+    }
+
     async fn submit(&self, group: Group, deadline: Deadline) -> Result<Receipt, Refused> {
         let deadline = deadline.resolve(&*self.clock);
         let nobody = |e: &Entry| e.draft.subject.is_none() && e.draft.personal != Personal::default();
@@ -237,6 +237,13 @@ impl Audit {
             mpsc::error::TrySendError::Full(_) => Refused::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Refused::Unavailable,
         })
+    }
+
+    /// How many requests wait in the queue and in the reserve.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        let queued = |sender: &mpsc::Sender<Request>| sender.max_capacity() - sender.capacity();
+        (queued(&self.main), queued(&self.reserved))
     }
 
     fn remaining(&self, deadline: Duration) -> Duration {

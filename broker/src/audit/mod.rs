@@ -8,18 +8,18 @@ pub mod body;
 pub mod chain;
 pub mod deadline;
 pub mod log;
-pub mod recorded;
-pub mod refusals;
 mod prepare;
 mod queue;
+pub mod recorded;
+pub mod refusals;
 mod seal;
 mod stream;
-mod writer;
-#[cfg(test)]
-mod tests;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod verify;
+mod writer;
 
 pub mod refused;
 

@@ -139,10 +139,8 @@ impl Recorded {
     /// The personal fields, readable with the subject's key; `None` when there are none or the key is another.
     pub fn open_personal(&self, key: &SubjectKey) -> Option<serde_json::Value> {
         let personal = self.personal.as_ref().filter(|p| p.key == key.id())?;
-        let sealed = SealedPersonal {
-            key: personal.key.clone(),
-            sealed: STANDARD.decode(&personal.sealed).ok()?,
-        };
+        let sealed =
+            SealedPersonal { key: personal.key.clone(), sealed: STANDARD.decode(&personal.sealed).ok()? };
         let tenant = TenantId::parse(&self.tenant).ok()?;
         let event = EventId::parse(&self.id).ok()?;
         let plain = key.open(&personal_aad(&tenant, &self.subject, &event), &sealed.sealed)?;

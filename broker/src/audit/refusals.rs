@@ -8,7 +8,6 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 /// Most different (listener, reason, prefix, minute) held; further ones are counted under the prefix `other`.
@@ -133,7 +132,7 @@ impl Refusals {
 }
 
 fn minute(at: Timestamp) -> i64 {
-    at.unix_seconds().div_euclid(Duration::from_secs(60).as_secs().cast_signed())
+    at.unix_seconds().div_euclid(60)
 }
 
 /// The /24 of an IPv4 address, the /48 of an IPv6 one: enough to see where a flood comes from.

@@ -248,12 +248,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn check_row(
-    keys: &AuditKeys,
-    stream: &StreamId,
-    place: &Place,
-    row: &AuditRow,
-) -> Result<Recorded, Fault> {
+fn check_row(keys: &AuditKeys, stream: &StreamId, place: &Place, row: &AuditRow) -> Result<Recorded, Fault> {
     if row.seq != place.seq + 1 || row.stream != *stream {
         return Err(Fault::Gap);
     }

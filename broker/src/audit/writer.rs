@@ -96,8 +96,10 @@ impl Writer {
             let first = tokio::select! {
                 biased;
                 asked = &mut close => {
-                    if let Ok(answer) = asked {
-                        let _ = answer.send(self.close().await);
+                    match asked {
+                        Ok(answer) => drop(answer.send(self.close().await)),
+                        // Every handle is gone without a word, as in a crash; what was handed over is still written.
+                        Err(_) => self.drain().await,
                     }
                     return;
                 }
@@ -344,8 +346,8 @@ impl Writer {
         }
     }
 
-    /// Writes what still waits, says that the stream ends, and ends it.
-    async fn close(&mut self) -> Result<(), Refused> {
+    /// Takes nothing new, and writes what waits.
+    async fn drain(&mut self) {
         self.main.close();
         self.reserved.close();
         while let Some(first) = self.reserved.recv().await {
@@ -354,6 +356,11 @@ impl Writer {
         while let Some(first) = self.main.recv().await {
             self.write_with(first).await;
         }
+    }
+
+    /// Writes what still waits, says that the stream ends, and ends it.
+    async fn close(&mut self) -> Result<(), Refused> {
+        self.drain().await;
         let last = [Group { entries: vec![Entry::note(self.context.own_event(EventKind::StreamClosed))] }];
         let prepared = [vec![Prepared::default()]];
         let Attempt::Committed(_, head) = self.attempt(&last, &prepared, LockMode::Shared).await else {

@@ -98,7 +98,10 @@ async fn run_list(list: &List) -> Outcome {
         }
     }
     if !list.json {
-        output::table(&["TIME", "KIND", "OUTCOME", "REASON", "WORKLOAD", "PROVIDER", "SUBJECT", "RULES"], &rows)?;
+        output::table(
+            &["TIME", "KIND", "OUTCOME", "REASON", "WORKLOAD", "PROVIDER", "SUBJECT", "RULES"],
+            &rows,
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -181,5 +184,7 @@ fn report(json: bool, verified: &Verified) -> std::io::Result<()> {
         });
         return output::line(&json.to_string());
     }
-    output::line(&format!("verified: {events} events in {streams} streams ({open} open, {recovered} recovered)"))
+    output::line(&format!(
+        "verified: {events} events in {streams} streams ({open} open, {recovered} recovered)"
+    ))
 }

@@ -66,7 +66,8 @@ fn run_check(check: &Check) -> Outcome {
 }
 
 fn policy_problems(config: &Config) -> Vec<Problem> {
-    let problem = |found: PolicyProblem| Problem { path: "policy.files".to_owned(), message: found.to_string() };
+    let problem =
+        |found: PolicyProblem| Problem { path: "policy.files".to_owned(), message: found.to_string() };
     match PolicySet::load_files(&config.policy.files) {
         Ok(_) => Vec::new(),
         Err(found) => found.0.into_iter().map(problem).collect(),

@@ -58,7 +58,8 @@ pub(super) fn migrate(file: &ConfigFile) -> Outcome {
 
 /// One subscriber for the process. Statement texts of the database driver stay out whatever the level.
 fn log_to_stderr(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
-    let filter = format!("{},sqlx=warn,hyper=warn,h2=warn,rustls=warn,reqwest=warn", config.log.level.as_str());
+    let filter =
+        format!("{},sqlx=warn,hyper=warn,h2=warn,rustls=warn,reqwest=warn", config.log.level.as_str());
     let filter = EnvFilter::try_new(filter)?;
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.log.format {

@@ -100,18 +100,17 @@ impl<'e> Check<'e> {
     }
 
     /// A name, id or scope.
-    pub(super) fn parse<T, E: std::fmt::Display>(
-        &mut self,
-        path: &str,
-        parsed: Result<T, E>,
-    ) -> Option<T> {
+    pub(super) fn parse<T, E: std::fmt::Display>(&mut self, path: &str, parsed: Result<T, E>) -> Option<T> {
         // The errors of the domain's readers name the kind of text they expected and never the text itself.
         parsed.map_err(|error| self.problem(path, format!("{error}"))).ok()
     }
 
     /// Words people read: 1 to 100 characters of one line, no control or bidirectional characters.
     pub(super) fn words(&mut self, path: &str, text: &str) -> String {
-        let odd = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let odd = |c: char| {
+            c.is_control()
+                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
         let length = text.chars().count();
         if !(1..=100).contains(&length) || text.trim().is_empty() || text.chars().any(odd) {
             self.problem(path, "is not one line of 1 to 100 characters without control characters");
@@ -173,7 +172,8 @@ impl<'e> Check<'e> {
     }
 }
 
-pub(super) const NOT_A_DURATION: &str = "is not a duration: write a whole number and a unit, such as 90s, 10m, 1h or 30d";
+pub(super) const NOT_A_DURATION: &str =
+    "is not a duration: write a whole number and a unit, such as 90s, 10m, 1h or 30d";
 pub(super) const LITERAL_SECRET: &str =
     "is a secret written out: put it into a file and write ${file:/path/to/it}, or ${env:NAME}";
 

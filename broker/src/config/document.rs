@@ -66,7 +66,9 @@ fn yaml_problem(error: &serde_saphyr::Error) -> Problems {
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
-        | Error::AliasReplayCounterOverflow { .. } => "is nested too deeply, too long, or has too many aliases",
+        | Error::AliasReplayCounterOverflow { .. } => {
+            "is nested too deeply, too long, or has too many aliases"
+        }
         Error::Eof { .. } => "ends in the middle",
         _ => "is not valid YAML",
     };
@@ -111,7 +113,9 @@ fn sentence(kind: &Kind) -> String {
             let words: Vec<_> = each
                 .flat_map(|kind| match kind {
                     Kind::Constant { expected_value } => vec![expected_value.to_string()],
-                    Kind::Enum { options } => options.as_array().into_iter().flatten().map(Value::to_string).collect(),
+                    Kind::Enum { options } => {
+                        options.as_array().into_iter().flatten().map(Value::to_string).collect()
+                    }
                     _ => Vec::new(),
                 })
                 .collect();
@@ -164,7 +168,8 @@ fn path_of(pointer: &str) -> String {
 
 /// Keys come from the file: one that does not look like a key is not repeated.
 fn join(path: &str, key: &str) -> String {
-    let plain = key.len() <= 40 && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    let plain =
+        key.len() <= 40 && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     let key = if plain { key } else { "(some key)" };
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }

@@ -29,7 +29,6 @@ pub(super) fn check(raw: &RawGrants, check: &mut Check<'_>) -> GrantSettings {
     let path = "grants.default_max_ttl";
     let default_max_ttl = check.duration(path, raw.default_max_ttl.as_ref(), hour);
     let default_max_ttl = check.at_most(path, default_max_ttl, day);
-    let max_token_outlive =
-        check.duration("grants.max_token_outlive", raw.max_token_outlive.as_ref(), day);
+    let max_token_outlive = check.duration("grants.max_token_outlive", raw.max_token_outlive.as_ref(), day);
     GrantSettings { default_max_ttl, max_token_outlive }
 }

@@ -171,7 +171,8 @@ pub(super) fn check(
             check.problem(&format!("{path}.name"), "is used twice");
         }
         if !values.insert(&entry.issuer) {
-            check.problem(&format!("{path}.issuer"), "is used twice: its tokens could belong to either entry");
+            check
+                .problem(&format!("{path}.issuer"), "is used twice: its tokens could belong to either entry");
         }
         issuers.extend(issuer(&path, entry, tenants, check));
     }
@@ -185,7 +186,10 @@ fn issuer(
     check: &mut Check<'_>,
 ) -> Option<Issuer> {
     // A realm's name has the form wanted of an issuer's name too.
-    check.parse(&format!("{path}.name"), RealmId::parse(&raw.name).map_err(|_| "is not a name of a-z, 0-9, '-', '_' and '.'"));
+    check.parse(
+        &format!("{path}.name"),
+        RealmId::parse(&raw.name).map_err(|_| "is not a name of a-z, 0-9, '-', '_' and '.'"),
+    );
     issuer_url(&format!("{path}.issuer"), &raw.issuer, check);
     let realm = check.parse(&format!("{path}.realm"), RealmId::parse(&raw.realm));
     let tenant = tenant(path, raw, tenants, check);
@@ -203,7 +207,13 @@ fn issuer(
         algorithms: algorithms(path, raw, check),
         subject_claims: subject_claims(path, raw, check),
         roles_claim: raw.roles_claim.as_ref().map(|c| check.text(&format!("{path}.roles_claim"), c, 256)),
-        label_claims: list(path, "label_claims", raw.label_claims.as_ref(), &["name", "preferred_username"], check),
+        label_claims: list(
+            path,
+            "label_claims",
+            raw.label_claims.as_ref(),
+            &["name", "preferred_username"],
+            check,
+        ),
         types: list(path, "types", raw.types.as_ref(), &["JWT", "at+jwt"], check),
         type_may_be_absent: raw.type_may_be_absent.unwrap_or(true),
         keys: keys.map_or(IssuerKeys::Discovery, IssuerKeys::JwksUri),
@@ -268,7 +278,10 @@ fn algorithms(path: &str, raw: &RawIssuer, check: &mut Check<'_>) -> Vec<String>
     }
     for (n, algorithm) in raw.algorithms.iter().enumerate() {
         if !ALGORITHMS.contains(&algorithm.as_str()) {
-            let message = format!("is not one of: {} (symmetric ones and none are never accepted)", ALGORITHMS.join(", "));
+            let message = format!(
+                "is not one of: {} (symmetric ones and none are never accepted)",
+                ALGORITHMS.join(", ")
+            );
             check.problem(&format!("{path}[{n}]"), message);
         }
     }

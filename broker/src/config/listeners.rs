@@ -99,7 +99,8 @@ fn listener(path: &str, raw: &RawListener, check: &mut Check<'_>) -> Option<List
         check.problem(&format!("{path}.terminated_by_mesh"), "contradicts tls: set one of them");
     }
     if !address.ip().is_loopback() && raw.tls.is_none() && !raw.terminated_by_mesh {
-        let message = "is not loopback and has no TLS: set tls, or terminated_by_mesh: true if a mesh accepts it";
+        let message =
+            "is not loopback and has no TLS: set tls, or terminated_by_mesh: true if a mesh accepts it";
         check.problem(&format!("{path}.address"), message);
     }
     let tls = raw.tls.as_ref().map(|tls| ListenerTls {

@@ -39,7 +39,7 @@ pub type Environment = dyn Fn(&str) -> Option<String>;
 pub(super) struct RawConfig {
     /// Where the broker listens.
     listeners: RawListeners,
-    /// Where people's browsers reach the `web` listener, such as <https://broker.example.com>. Must be https, except on
+    /// Where people's browsers reach the `web` listener, such as `https://broker.example.com`. Must be https, except on
     /// loopback.
     public_url: String,
     /// Where the broker keeps its rows.
@@ -176,7 +176,8 @@ fn config(sections: &mut Sections<'_>, check: &mut Check<'_>) -> Option<Config> 
     let parties = parties(sections, check);
     let policy = sections.read_or_default::<RawPolicy>("policy", check).map(|raw| policy::check(&raw, check));
     let grants = sections.read_or_default::<RawGrants>("grants", check).map(|raw| grants::check(&raw, check));
-    let consent = sections.read_or_default::<RawConsent>("consent", check).map(|raw| consent::check(&raw, check));
+    let consent =
+        sections.read_or_default::<RawConsent>("consent", check).map(|raw| consent::check(&raw, check));
     let limits = sections.read_or_default::<RawLimits>("limits", check).map(|raw| limits::check(&raw, check));
     let log = sections.read_or_default::<RawLog>("log", check).map(|raw| log::check(&raw));
     let parties = parties?;
@@ -217,8 +218,11 @@ fn parties(sections: &Sections<'_>, check: &mut Check<'_>) -> Option<Parties> {
     let tenant_ids = raw_tenants.as_ref().map(|raw| raw.iter().map(|t| t.id.clone()).collect());
     let issuer_names = raw_issuers.as_ref().map(|raw| raw.iter().map(|i| i.name.clone()).collect());
     let provider_ids = raw_providers.as_ref().map(|raw| raw.iter().map(|p| p.id.clone()).collect());
-    let known =
-        Known { issuers: issuer_names.as_ref(), tenants: tenant_ids.as_ref(), providers: provider_ids.as_ref() };
+    let known = Known {
+        issuers: issuer_names.as_ref(),
+        tenants: tenant_ids.as_ref(),
+        providers: provider_ids.as_ref(),
+    };
     let tenants = raw_tenants.as_ref().map(|raw| tenants::check(raw, check));
     let issuers = raw_issuers.as_ref().map(|raw| issuers::check(raw, known.tenants, check));
     let workloads = raw_workloads.as_ref().map(|raw| workloads::check(raw, &known, check));

@@ -25,13 +25,15 @@ mod storage;
 mod tenants;
 mod workloads;
 
+#[cfg(test)]
+mod tests;
 
 pub use consent::ConsentSettings;
 pub use grants::GrantSettings;
 pub use issuers::{Issuer, IssuerKeys, Login, TenantRule};
 pub use keys::Keys;
 pub use limits::Limits;
-pub use listeners::{Listener, Listeners, ListenerTls};
+pub use listeners::{Listener, ListenerTls, Listeners};
 pub use load::{Config, Environment};
 pub use log::{Log, LogFormat, LogLevel};
 pub use operators::OperatorAccess;

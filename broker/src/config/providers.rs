@@ -3,15 +3,15 @@
 use super::{
     check::Check,
     provider_raw::{
-        RawAccess, RawClient, RawClientAuth, RawEnvironment, RawIssParameter, RawNarrowing, RawPkce, RawProvider,
-        RawRotation, RawScope,
+        RawAccess, RawClient, RawClientAuth, RawEnvironment, RawIssParameter, RawNarrowing, RawPkce,
+        RawProvider, RawRotation, RawScope,
     },
 };
 use crate::domain::{
     ProviderId, ProviderSpec, Scope, ScopeSet,
     provider::{
-        AccountLookup, ClientAuth, Environment, Expiry, IssParameter, Narrowing, Pkce, ProviderClient, RevokeStyle,
-        Rotation, ScopeAccess, ScopeSpec,
+        AccountLookup, ClientAuth, Environment, Expiry, IssParameter, Narrowing, Pkce, ProviderClient,
+        RevokeStyle, Rotation, ScopeAccess, ScopeSpec,
     },
 };
 use http::{HeaderName, HeaderValue};
@@ -94,8 +94,7 @@ fn provider(path: &str, raw: &RawProvider, check: &mut Check<'_>) -> Option<Prov
 
 fn account(path: &str, raw: &RawProvider, check: &mut Check<'_>) -> Option<AccountLookup> {
     let url = check.url(&format!("{path}.account.url"), &raw.account.url);
-    let pointers =
-        [("id_pointer", &raw.account.id_pointer), ("label_pointer", &raw.account.label_pointer)];
+    let pointers = [("id_pointer", &raw.account.id_pointer), ("label_pointer", &raw.account.label_pointer)];
     for (key, pointer) in pointers {
         if !pointer.starts_with('/') {
             check.problem(&format!("{path}.account.{key}"), "is not a JSON pointer such as /id (RFC 6901)");
@@ -178,7 +177,8 @@ fn iss(path: &str, raw: &RawProvider, check: &mut Check<'_>) -> IssParameter {
 
 fn pkce(path: &str, raw: &RawProvider, check: &mut Check<'_>) -> Pkce {
     if raw.pkce == Some(RawPkce::Off) {
-        let message = "is off: a stolen authorization code can be redeemed; only for a provider that breaks on PKCE";
+        let message =
+            "is off: a stolen authorization code can be redeemed; only for a provider that breaks on PKCE";
         check.warning(&format!("{path}.pkce"), message);
         return Pkce::Off;
     }

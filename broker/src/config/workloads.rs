@@ -169,8 +169,9 @@ fn workload(path: &str, raw: &RawWorkload, known: &Known<'_>, check: &mut Check<
         check.problem(&format!("{path}.credentials"), "is empty: this workload could never call");
     }
     let each = raw.credentials.iter().enumerate();
-    let credentials =
-        each.filter_map(|(n, raw)| credential(&format!("{path}.credentials[{n}]"), raw, known, check)).collect();
+    let credentials = each
+        .filter_map(|(n, raw)| credential(&format!("{path}.credentials[{n}]"), raw, known, check))
+        .collect();
     let accepts = acceptances(path, raw, known, check);
     let roles = texts(&format!("{path}.roles"), &raw.roles, check);
     let tenants = raw.tenants.as_ref().map(|list| {
@@ -195,7 +196,10 @@ fn credential(
                 None => None,
                 Some(text) => {
                     let bad = "is not a time such as 2027-01-31T00:00:00Z";
-                    Some(check.parse(&format!("{path}.not_after"), Timestamp::parse_rfc3339(text).ok_or(bad))?)
+                    Some(
+                        check
+                            .parse(&format!("{path}.not_after"), Timestamp::parse_rfc3339(text).ok_or(bad))?,
+                    )
                 }
             };
             Some(Credential::StaticSecret { sha256: sha256?, not_after })
@@ -233,9 +237,10 @@ fn hash_of(path: &str, text: &str, check: &mut Check<'_>) -> Option<[u8; 32]> {
 
 /// VA7: hashes of secrets nobody should begin with.
 fn is_weak(hash: &[u8; 32]) -> bool {
-    let known = ["", "\n", "secret", "password", "changeme", "change-me", "example", "test", "token", "broker"];
+    let known =
+        ["", "\n", "secret", "password", "changeme", "change-me", "example", "test", "token", "broker"];
     let hashes = |text: &&str| ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref() == hash;
-    hash == &[0; 32] || known.iter().any(|text| hashes(&text))
+    hash == &[0; 32] || known.iter().any(hashes)
 }
 
 fn acceptances(
@@ -250,7 +255,10 @@ fn acceptances(
         let issuer_path = format!("{path}.issuer");
         refer(&issuer_path, &raw.issuer, known.issuers, "issuers", check);
         if raw.audiences.is_empty() && raw.client_ids.is_empty() {
-            check.problem(&path, "needs audiences or client_ids: without them no assertion is this workload's");
+            check.problem(
+                &path,
+                "needs audiences or client_ids: without them no assertion is this workload's",
+            );
         }
         let acceptance = Acceptance {
             audiences: texts(&format!("{path}.audiences"), &raw.audiences, check),

@@ -7,5 +7,5 @@ mod refusals;
 mod resolve;
 mod tokens;
 
-pub use resolve::{Need, Resolved, Usable, Wanted, own_approval, own_connections, resolve};
+pub use resolve::{Need, Own, Resolved, Usable, Wanted, own_approval, own_connections, resolve};
 pub use tokens::{Access, Parts, Tokens, Wanting};

@@ -71,7 +71,16 @@ pub struct Wanted<'a> {
     pub connection: Option<&'a ConnectionId>,
 }
 
-/// The subject's own connections at the provider that are not over, and whether a row failed its check.
+/// A subject's own connections that are not over.
+#[derive(Debug, Default)]
+pub struct Own {
+    /// Checked.
+    pub connections: Vec<(Connection, RefreshState)>,
+    /// Rows that failed their check (VA9): never used, only retired when the owner connects again.
+    pub unverified: Vec<Connection>,
+}
+
+/// The subject's own connections, at one provider or all.
 ///
 /// # Errors
 /// The store's.
@@ -81,23 +90,25 @@ pub async fn own_connections(
     rules: &Rules,
     subject: &Subject,
     provider: Option<&ProviderId>,
-) -> Result<(Vec<(Connection, RefreshState)>, bool), Refusal> {
-    let mut quarantined = false;
-    let mut own = Vec::new();
+) -> Result<Own, Refusal> {
+    let mut own = Own::default();
     for stored in store.connections.of_owner(&Owner::Subject(subject.clone()), provider).await? {
-        let refresh = stored.refresh.clone();
+        let unverified = stored.row.clone().unverified();
         match stored.row.check(key) {
             Ok(connection) if is_over(&connection, rules) => {}
             // The query asked for this owner and provider; the checked row must say the same.
             Ok(connection)
                 if connection.owner.is(subject) && provider.is_none_or(|p| *p == connection.provider) =>
             {
-                own.push((connection, refresh));
+                own.connections.push((connection, stored.refresh));
             }
-            _ => quarantined = true,
+            _ => {
+                tracing::error!(connection = %unverified.id, "a connection row failed its integrity check");
+                own.unverified.push(unverified);
+            }
         }
     }
-    Ok((own, quarantined))
+    Ok(own)
 }
 
 fn is_over(connection: &Connection, rules: &Rules) -> bool {
@@ -115,9 +126,9 @@ pub async fn resolve(
     rules: &Rules,
     wanted: &Wanted<'_>,
 ) -> Result<Resolved, Refusal> {
-    let (own, quarantined) =
-        own_connections(store, key, rules, wanted.subject, Some(wanted.provider)).await?;
-    let (connection, refresh) = match choose(store, key, own, wanted).await? {
+    let own = own_connections(store, key, rules, wanted.subject, Some(wanted.provider)).await?;
+    let quarantined = !own.unverified.is_empty();
+    let (connection, refresh) = match choose(store, key, own.connections, wanted).await? {
         Chosen::One(connection, refresh) => (connection, refresh),
         Chosen::None => {
             let reason =

@@ -1,6 +1,6 @@
 //! For whom a token was minted, and through which client (ID4, ID10, ID17). Checked at every use, cached or not.
 
-use super::{Acceptance, Claims, IssuerSpec, TokenError};
+use super::{Acceptance, IssuerSpec, TokenError, claims::Claims};
 use std::collections::BTreeSet;
 
 /// An assertion presented by a workload that accepts `wanted` from this issuer.

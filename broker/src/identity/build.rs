@@ -54,6 +54,7 @@ fn issuer(
         keys,
         audiences: spec.broker_audience.iter().cloned().collect(),
         workload_clients: Default::default(),
+        workload_subjects: Default::default(),
         spec,
     };
     for workload in workloads {
@@ -63,8 +64,9 @@ fn issuer(
         }
         for credential in &workload.credentials {
             match credential {
-                CredentialSpec::Jwt { issuer: name, audience, .. } if *name == issuer.spec.name => {
+                CredentialSpec::Jwt { issuer: name, audience, subject } if *name == issuer.spec.name => {
                     issuer.audiences.insert(audience.clone());
+                    issuer.workload_subjects.insert(subject.clone());
                 }
                 _ => {}
             }

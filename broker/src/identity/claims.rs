@@ -14,7 +14,7 @@ const LAST_SECOND: i64 = 253_402_300_799;
 
 /// When a token is good. Seconds or fractions of one, UTC, without skew.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TokenTimes {
+pub(super) struct TokenTimes {
     /// `iat`.
     pub issued_at: Timestamp,
     /// `exp`.
@@ -25,7 +25,7 @@ pub struct TokenTimes {
 
 /// Verified claims: types and bounds checked, signature right. Time and audience are checked at every use.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Claims {
+pub(super) struct Claims {
     /// The person or service named, by the issuer's mapping.
     pub subject: Subject,
     /// `aud`, as a list.

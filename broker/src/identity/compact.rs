@@ -13,14 +13,19 @@ const LIMITS: Limits = Limits { depth: 16, members: 64 };
 const MAX_KID_BYTES: usize = 256;
 
 /// A well-formed token. Nothing in it is to be believed.
-pub struct UnverifiedToken<'t> {
+pub(super) struct UnverifiedToken<'t> {
     pub(super) signing_input: &'t [u8],
     pub(super) signature: Vec<u8>,
     pub(super) header: Header,
     pub(super) claims: Object,
 }
 
-/// The header parameters that are looked at. Keys in the token (`jwk`, `jku`, `x5u`, `x5c`) are not read at all.
+/// Registered header parameters that are strings (RFC 7515 §4.1, RFC 7516 §4.1). Those of no use here must still be
+/// well-formed: a header that another reader would refuse is not accepted.
+const TEXTS: [&str; 11] = ["alg", "kid", "typ", "cty", "jku", "x5u", "x5t", "x5t#S256", "enc", "zip", "url"];
+const NOT_TEXT: TokenError = TokenError::Malformed("a header parameter is not a string");
+
+/// The header parameters that are used. Keys that come with the token (`jwk`, `jku`, `x5u`, `x5c`) never are.
 pub(super) struct Header {
     pub alg: String,
     pub kid: Option<String>,
@@ -59,20 +64,27 @@ impl Header {
         if object.contains_key("crit") {
             return Err(TokenError::CriticalHeader);
         }
-        let alg = text(object, "alg")?.ok_or(TokenError::Malformed("the header names no algorithm"))?;
-        let kid = text(object, "kid")?;
+        if TEXTS.iter().any(|name| !matches!(object.get(*name), None | Some(Json::String(_)))) {
+            return Err(NOT_TEXT);
+        }
+        let certificates = match object.get("x5c") {
+            None => true,
+            Some(Json::Array(items)) => items.iter().all(|item| matches!(item, Json::String(_))),
+            Some(_) => false,
+        };
+        if !certificates || !matches!(object.get("jwk"), None | Some(Json::Object(_))) {
+            return Err(TokenError::Malformed("a header parameter has the wrong type"));
+        }
+        let text = |name: &str| match object.get(name) {
+            Some(Json::String(value)) => Some(value.clone()),
+            _ => None,
+        };
+        let alg = text("alg").ok_or(TokenError::Malformed("the header names no algorithm"))?;
+        let kid = text("kid");
         if kid.as_ref().is_some_and(|kid| kid.is_empty() || kid.len() > MAX_KID_BYTES) {
             return Err(TokenError::Malformed("the header's key id is empty or too long"));
         }
-        Ok(Self { alg, kid, typ: text(object, "typ")? })
-    }
-}
-
-fn text(object: &Object, name: &str) -> Result<Option<String>, TokenError> {
-    match object.get(name) {
-        None => Ok(None),
-        Some(Json::String(value)) => Ok(Some(value.clone())),
-        Some(_) => Err(TokenError::Malformed("a header parameter is not a string")),
+        Ok(Self { alg, kid, typ: text("typ") })
     }
 }
 

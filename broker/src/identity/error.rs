@@ -86,6 +86,9 @@ pub enum TokenError {
     /// The workload does not serve this tenant.
     #[error("the token's tenant is not served by this workload")]
     TenantNotServed,
+    /// The token is a declared workload's own: it speaks for no person.
+    #[error("the token is a workload's own and speaks for no person")]
+    NotAPerson,
     /// No workload is declared with this issuer, audience and subject.
     #[error("no workload is declared for this token")]
     WorkloadUnknown,

@@ -1,8 +1,9 @@
 //! An issuer at work: its contract, its keys, and what tells it apart from another with the same `iss`.
 
 use super::{
-    Claims, IssuerSpec, TenantRule, TokenError, TypRule, UnverifiedToken,
-    claims::{audiences, tenant},
+    IssuerSpec, TenantRule, TokenError, TypRule,
+    claims::{Claims, audiences, tenant},
+    compact::UnverifiedToken,
     json::Object,
     jwks::IssuerKeys,
     keys::Algorithm,
@@ -19,6 +20,8 @@ pub(super) struct Issuer {
     pub audiences: BTreeSet<String>,
     /// The client ids of every workload at this issuer.
     pub workload_clients: BTreeSet<String>,
+    /// The subjects that are workloads: their tokens speak for no person.
+    pub workload_subjects: BTreeSet<String>,
 }
 
 impl Issuer {
@@ -36,10 +39,15 @@ impl Issuer {
         Ok((Claims::read(&token.claims, &self.spec)?, generation))
     }
 
+    /// Whether unverified claims name a tenant of this one.
+    pub fn has_tenant_of(&self, claims: &Object) -> bool {
+        tenant(claims, &self.spec.tenant).is_ok()
+    }
+
     /// Whether unverified claims point at this one rather than at another with the same `iss`.
     pub fn is_meant_by(&self, claims: &Object) -> bool {
         let for_us = || audiences(claims).is_ok_and(|list| list.iter().any(|a| self.audiences.contains(a)));
-        tenant(claims, &self.spec.tenant).is_ok() && (self.audiences.is_empty() || for_us())
+        self.has_tenant_of(claims) && (self.audiences.is_empty() || for_us())
     }
 
     /// Whether a token can be meant for this one and for `other` too.

@@ -37,13 +37,9 @@ pub(super) struct Loaded {
 
 /// An issuer's keys.
 pub(super) struct IssuerKeys {
-    source: Source,
+    /// Where they are fetched from; `None` when they are fixed.
+    remote: Option<Remote>,
     state: ArcSwapOption<Loaded>,
-}
-
-enum Source {
-    Static,
-    Remote(Remote),
 }
 
 struct Remote {
@@ -68,7 +64,7 @@ struct Flight {
 impl IssuerKeys {
     pub fn fixed(keys: KeySet) -> Arc<Self> {
         let loaded = Loaded { keys, generation: 1, at: Duration::ZERO };
-        Arc::new(Self { source: Source::Static, state: ArcSwapOption::from_pointee(loaded) })
+        Arc::new(Self { remote: None, state: ArcSwapOption::from_pointee(loaded) })
     }
 
     pub fn remote(
@@ -81,12 +77,12 @@ impl IssuerKeys {
     ) -> Arc<Self> {
         let flight = Mutex::default();
         let remote = Remote { name: name.to_owned(), origin, algorithms, times, fetch, clock, flight };
-        Arc::new(Self { source: Source::Remote(remote), state: ArcSwapOption::empty() })
+        Arc::new(Self { remote: Some(remote), state: ArcSwapOption::empty() })
     }
 
     /// Keys young enough to be believed, fetched first if there are none.
     pub async fn current(self: &Arc<Self>) -> Result<Arc<Loaded>, TokenError> {
-        let Source::Remote(remote) = &self.source else {
+        let Some(remote) = &self.remote else {
             return self.state.load_full().ok_or(TokenError::KeysUnavailable);
         };
         if let Some(loaded) = self.believable(remote) {
@@ -108,7 +104,7 @@ impl IssuerKeys {
     ) -> Result<(Key, u64), TokenError> {
         let loaded = self.current().await?;
         match loaded.keys.choose(kid, algorithm) {
-            Err(TokenError::UnknownKey) if matches!(self.source, Source::Remote(_)) => {
+            Err(TokenError::UnknownKey) if self.remote.is_some() => {
                 self.refreshed().await;
                 // Whoever fetched, and even if nobody did: another caller's fetch may have just ended.
                 let loaded = self.current().await?;
@@ -121,7 +117,7 @@ impl IssuerKeys {
     }
 
     fn is_failing(&self) -> bool {
-        matches!(&self.source, Source::Remote(remote) if remote.flight().failed)
+        self.remote.as_ref().is_some_and(|remote| remote.flight().failed)
     }
 
     fn believable(&self, remote: &Remote) -> Option<Arc<Loaded>> {
@@ -137,7 +133,7 @@ impl IssuerKeys {
 
     /// Joins the running fetch, or starts one if the interval allows.
     fn refresh(self: &Arc<Self>) -> Option<watch::Receiver<()>> {
-        let Source::Remote(remote) = &self.source else { return None };
+        let Some(remote) = &self.remote else { return None };
         let mut flight = remote.flight();
         if let Some(running) = flight.running.as_ref().filter(|running| running.has_changed().is_ok()) {
             return Some(running.clone());
@@ -159,7 +155,7 @@ impl IssuerKeys {
     }
 
     async fn load(&self) {
-        let Source::Remote(remote) = &self.source else { return };
+        let Some(remote) = &self.remote else { return };
         match remote.fetch_keys().await {
             Ok(keys) => {
                 let before = self.state.load_full();

@@ -1,6 +1,6 @@
 //! Who is calling and for whom: the one strict verifier of tokens.
 //!
-//! A token is parsed within bounds ([`UnverifiedToken`]), its issuer is chosen among those configured, the key by
+//! A token is parsed within bounds (an `UnverifiedToken`), its issuer is chosen among those configured, the key by
 //! configuration, the signature checked with ring, the claims against the passed clock. Every failure is a
 //! [`TokenError`]; nothing is ever treated as absent because it was bad.
 
@@ -25,8 +25,7 @@ mod verified;
 #[cfg(test)]
 mod tests;
 
-pub use claims::{Claims, TokenTimes};
-pub use compact::{MAX_TOKEN_BYTES, UnverifiedToken};
+pub use compact::MAX_TOKEN_BYTES;
 pub use config_error::IdentityConfigError;
 pub use credential::{SECRET_PREFIX, StaticSecret};
 pub use error::{IdentityError, TokenError};

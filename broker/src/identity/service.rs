@@ -2,9 +2,10 @@
 
 use super::{
     CredentialKind, CredentialSpec, Fetch, IdentityConfigError, IdentityError, IssuerSpec, MAX_TOKEN_BYTES,
-    SECRET_PREFIX, TokenError, UnverifiedToken, VerifiedAssertion, VerifiedLogin, VerifiedWorkload,
-    WorkloadSpec, acceptance, build,
+    SECRET_PREFIX, TokenError, VerifiedAssertion, VerifiedLogin, VerifiedWorkload, WorkloadSpec, acceptance,
+    build,
     claims::Claims,
+    compact::UnverifiedToken,
     credential::{equal, sha256},
     issuer::Issuer,
 };
@@ -60,6 +61,15 @@ impl Identity {
             .build();
         let workloads = workloads.into_iter().map(Arc::new).collect();
         Ok(Self { issuers, by_iss, workloads, remembered, clock })
+    }
+
+    /// Fetches every issuer's keys, so that the first caller does not wait for them. The names of the issuers whose
+    /// keys are not available; they are fetched again when they are needed.
+    pub async fn warm(&self) -> Vec<&str> {
+        let fetches = self.issuers.iter().map(|issuer| async move {
+            issuer.keys.current().await.err().map(|_| issuer.spec.name.as_str())
+        });
+        futures::future::join_all(fetches).await.into_iter().flatten().collect()
     }
 
     /// The workload behind an `authorization` value: `Bearer` and a static secret or a signed token (RFC 6750 §2.1).
@@ -123,7 +133,9 @@ impl Identity {
             acceptance::for_login(&checked.claims, client_id)?;
             let same = |given: &str| equal(&sha256(given.as_bytes()), &sha256(nonce.as_bytes()));
             match &checked.claims.nonce {
-                Some(given) if !nonce.is_empty() && same(given) => Ok(VerifiedLogin(self.verified(&checked))),
+                Some(given) if !nonce.is_empty() && same(given) => {
+                    self.person_in(&checked).map(VerifiedLogin)
+                }
                 _ => Err(TokenError::NonceMismatch),
             }
         };
@@ -138,19 +150,25 @@ impl Identity {
         if token.is_empty() {
             return Err(IdentityError::AssertionMissing);
         }
-        let checked = self.checked(token, None).await.map_err(IdentityError::Assertion)?;
-        accept(&self.issuers[checked.issuer], &checked.claims).map_err(IdentityError::Assertion)?;
-        Ok(self.verified(&checked))
+        let verified = async {
+            let checked = self.checked(token, None).await?;
+            accept(&self.issuers[checked.issuer], &checked.claims)?;
+            self.person_in(&checked)
+        };
+        verified.await.map_err(IdentityError::Assertion)
     }
 
-    fn verified(&self, checked: &Checked) -> VerifiedAssertion {
+    fn person_in(&self, checked: &Checked) -> Result<VerifiedAssertion, TokenError> {
         let issuer = &self.issuers[checked.issuer];
-        VerifiedAssertion {
+        if issuer.workload_subjects.contains(&checked.claims.subject.id) {
+            return Err(TokenError::NotAPerson);
+        }
+        Ok(VerifiedAssertion {
             claims: Arc::clone(&checked.claims),
             issuer: Arc::clone(&issuer.iss),
             issuer_name: Arc::clone(&issuer.name),
             sha256: checked.sha256,
-        }
+        })
     }
 
     /// A token whose signature, contract and times are right now. `wanted` fixes the issuer.
@@ -209,7 +227,11 @@ impl Identity {
         let mut meant = named.iter().filter(|index| self.issuers[**index].is_meant_by(&token.claims));
         match (meant.next(), meant.next()) {
             (Some(index), None) => Ok(*index),
-            _ => Err(TokenError::IssuerAmbiguous),
+            (Some(_), Some(_)) => Err(TokenError::IssuerAmbiguous),
+            (None, _) => {
+                let tenant = named.iter().any(|index| self.issuers[*index].has_tenant_of(&token.claims));
+                Err(if tenant { TokenError::AudienceNotAccepted } else { TokenError::TenantUnknown })
+            }
         }
     }
 

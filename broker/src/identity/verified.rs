@@ -1,6 +1,6 @@
 //! What verification yields. Only this room can make these values.
 
-use super::{Claims, WorkloadSpec};
+use super::{WorkloadSpec, claims::Claims};
 use crate::domain::{Subject, TenantId, Timestamp, WorkloadId};
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -184,13 +184,27 @@ impl KeyRing {
         Ok(value)
     }
 
+    /// The key of a person known by pseudonym only, for showing an event's personal fields to an auditor; `None` when
+    /// there is none, or it was destroyed. Never makes one.
+    ///
+    /// # Errors
+    /// See [`Self::tenant_key`].
+    pub async fn subject_key_of(
+        &self,
+        tenant: &TenantId,
+        pseudonym: &str,
+    ) -> Result<Option<SubjectKey>, KeyError> {
+        let keys = self.tenant_key(tenant).await?;
+        self.stored_subject_key(tenant, pseudonym, &keys).await
+    }
+
     async fn load_or_create_subject_key(
         &self,
         subject: &Subject,
         tenant: &TenantKeys,
     ) -> Result<SubjectKey, KeyError> {
         let pseudonym = tenant.pseudonym(subject);
-        if let Some(key) = self.stored_subject_key(subject, &pseudonym, tenant).await? {
+        if let Some(key) = self.stored_subject_key(&subject.tenant, &pseudonym, tenant).await? {
             return Ok(key);
         }
         let key = SubjectKey { id: random_key_id(&*self.rng), key: SecretKey::random(&*self.rng) };
@@ -206,7 +220,7 @@ impl KeyRing {
         match self.store.insert(&row, false).await {
             Ok(()) => Ok(key),
             Err(StoreError::Exists) => self
-                .stored_subject_key(subject, &pseudonym, tenant)
+                .stored_subject_key(&subject.tenant, &pseudonym, tenant)
                 .await?
                 .ok_or(KeyError::Unknown { key: row.id }),
             Err(error) => Err(KeyError::Unavailable(error)),
@@ -215,15 +229,15 @@ impl KeyRing {
 
     async fn stored_subject_key(
         &self,
-        subject: &Subject,
+        tenant: &TenantId,
         pseudonym: &str,
-        tenant: &TenantKeys,
+        keys: &TenantKeys,
     ) -> Result<Option<SubjectKey>, KeyError> {
-        let stored = self.store.subject_key(subject.tenant.as_str(), pseudonym).await;
+        let stored = self.store.subject_key(tenant.as_str(), pseudonym).await;
         match stored.map_err(KeyError::Unavailable)? {
             // The row must be the one asked for: its own columns are bound when it is unwrapped.
-            Some(row) if row.subject == pseudonym && row.tenant == subject.tenant.as_str() => {
-                tenant.unwrap_subject_key(&row).map(Some)
+            Some(row) if row.subject == pseudonym && row.tenant == tenant.as_str() => {
+                keys.unwrap_subject_key(&row).map(Some)
             }
             Some(row) => Err(KeyError::Tampered { key: row.id }),
             None => Ok(None),

@@ -56,7 +56,11 @@ fn ask(
     Ok(Asked { request, entities })
 }
 
-fn person(subject: &Subject, issuer: &str, roles: &BTreeSet<String>) -> Result<(EntityUid, Entity), Unaskable> {
+fn person(
+    subject: &Subject,
+    issuer: &str,
+    roles: &BTreeSet<String>,
+) -> Result<(EntityUid, Entity), Unaskable> {
     // Tenant and realm are names without '/', so the id is unambiguous.
     let id = uid("Subject", &format!("{}/{}/{}", subject.tenant, subject.realm, subject.id))?;
     let attributes = [

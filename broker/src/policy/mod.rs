@@ -20,6 +20,9 @@ mod rule;
 mod set;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 pub use access::{Caller, RpcAction};
 pub use background::Grounds;
 pub use denial::{DEFAULT_DENY, Denial};

@@ -11,7 +11,7 @@ pub fn router(rooms: Arc<Rooms>) -> Router {
 
 /// Ready means: the audit writer takes entries. Nothing is issued otherwise.
 async fn ready(State(rooms): State<Arc<Rooms>>) -> (StatusCode, &'static str) {
-    if rooms.audit.is_writing() {
+    if rooms.audit.is_open() {
         (StatusCode::OK, "ok\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the audit log cannot be written\n")

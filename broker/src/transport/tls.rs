@@ -64,7 +64,9 @@ pub fn source(files: TlsFiles) -> Result<TlsSource, TlsError> {
         if *seen != now {
             match load(&files) {
                 Ok(config) => current.store(config),
-                Err(error) => tracing::error!(%error, "a changed certificate cannot be used; the old one stays"),
+                Err(error) => {
+                    tracing::error!(%error, "a changed certificate cannot be used; the old one stays")
+                }
             }
             *seen = now;
         }

@@ -66,10 +66,14 @@ pub async fn authorize(
     };
     let allowed = rooms.not_blocked(&actor.names()).and_then(|_| {
         let caller = match &actor {
-            Actor::Workload(caller) => policy::Caller::Workload { id: caller.id(), roles: caller.workload.roles() },
-            Actor::Person(person, _) => {
-                policy::Caller::Person { subject: person.subject(), issuer: person.issuer(), roles: person.roles() }
+            Actor::Workload(caller) => {
+                policy::Caller::Workload { id: caller.id(), roles: caller.workload.roles() }
             }
+            Actor::Person(person, _) => policy::Caller::Person {
+                subject: person.subject(),
+                issuer: person.issuer(),
+                roles: person.roles(),
+            },
         };
         Ok(rooms.policy.allows(&caller, action)?)
     });

@@ -99,9 +99,12 @@ async fn target(
     };
     let rules = rooms.audit.rules();
     let provider = Some(&consent.provider);
-    let (own, _) =
-        own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
-    let found = own.into_iter().map(|(connection, _)| connection).find(|connection| connection.id == wanted);
+    let own = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
+    let found = own
+        .connections
+        .into_iter()
+        .map(|(connection, _)| connection)
+        .find(|connection| connection.id == wanted);
     found.filter(|c| c.state == ConnectionState::Active).ok_or_else(|| Refusal::new(Reason::Conflict))
 }
 
@@ -150,8 +153,8 @@ async fn no_longer_default(
     let key = rooms.row_key();
     let rules = rooms.audit.rules();
     let provider = Some(&consent.provider);
-    let (own, _) = own_connections(&rooms.store, &key, &rules, &consent.subject, provider).await?;
-    for (other, _) in own.iter().filter(|(other, _)| other.id != chosen.id) {
+    let own = own_connections(&rooms.store, &key, &rules, &consent.subject, provider).await?;
+    for (other, _) in own.connections.iter().filter(|(other, _)| other.id != chosen.id) {
         let found = rooms.store.approvals.find(other.owner.tenant(), &other.id, &consent.workload).await?;
         let Some(approval) = found.and_then(|tagged| tagged.check(&key).ok()) else { continue };
         if approval.is_active() && approval.default_account {

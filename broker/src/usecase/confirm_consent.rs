@@ -56,8 +56,14 @@ async fn put_connection(
     let key = rooms.row_key();
     let rules = rooms.audit.rules();
     let provider = Some(&consent.provider);
-    let (own, _) = own_connections(&rooms.store, &key, &rules, &consent.subject, provider).await?;
-    let same = own.into_iter().map(|(c, _)| c).find(|c| c.account.id == obtained.account.id);
+    let own = own_connections(&rooms.store, &key, &rules, &consent.subject, provider).await?;
+    let same = own.connections.into_iter().map(|(c, _)| c).find(|c| c.account.id == obtained.account.id);
+    // A row of this account that failed its check is replaced: it would stand in the new one's way (VA9).
+    for unverified in own.unverified {
+        if unverified.account.id == obtained.account.id && unverified.state != ConnectionState::Revoked {
+            retire(unverified, &key, effect);
+        }
+    }
     let mut generation = 0;
     let connection = match same {
         Some(earlier) => match highest_generation(rooms, &key, &earlier).await? {
@@ -108,7 +114,8 @@ fn renew(earlier: Connection, obtained: &Obtained, key: &RowKey, effect: &mut Ve
 
 fn retire(earlier: Connection, key: &RowKey, effect: &mut Vec<Write>) {
     let expected_version = earlier.version;
-    let row = Connection { state: ConnectionState::Revoked, version: expected_version + 1, ..earlier };
+    let version = expected_version.wrapping_add(1);
+    let row = Connection { state: ConnectionState::Revoked, version, ..earlier };
     effect.push(Write::UpdateConnection { row: key.tag(row), expected_version });
 }
 

@@ -4,12 +4,12 @@ use super::{Caller, Rooms, begin_consent, redeliver, request::GrantRequest};
 use crate::{
     connection::{Access, Need, Resolved, Usable, Wanted, Wanting, resolve},
     domain::{
-        AccessToken, Connection, ConnectionState, Consent, Entry, EventDraft, EventId, EventKind,
-        ExposeSecret, Names, Outcome, ProviderSpec, Reason, Refusal, RequestClaim, Sealed, SecretRow,
+        AccessToken, Connection, ConnectionState, Consent, ConsentReason, Entry, EventDraft, EventId, EventKind,
+        ExposeSecret, Names, Outcome, ProviderSpec, Reason, Refusal, RequestClaim, ScopeSet, Sealed, SecretRow,
         Timestamp, Write,
     },
     identity::VerifiedAssertion,
-    policy::{Question, TtlLimits, Verdict},
+    policy::{Denial, Question, TtlLimits, Verdict},
     vault::{Grant, VaultError},
 };
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub struct Issued {
     /// The grant.
     pub grant: Grant,
     /// What its token can really do (GR1).
-    pub token_scopes: crate::domain::ScopeSet,
+    pub token_scopes: ScopeSet,
     /// When the provider stops honouring the token; `None` = never, or it does not say (GR10).
     pub token_expires_at: Option<Timestamp>,
     /// The connection it stands on.
@@ -49,7 +49,7 @@ pub struct ConsentLink {
     /// The link for the user.
     pub url: String,
     /// Scopes the approval lacks.
-    pub missing: crate::domain::ScopeSet,
+    pub missing: ScopeSet,
     /// One sentence for the user.
     pub sentence: String,
 }
@@ -227,7 +227,11 @@ impl Ask<'_> {
         about: &EventDraft,
     ) -> Result<GrantOutcome, Failed> {
         let subject = self.assertion.subject();
-        let permit = verdict.issue(subject, &usable.connection, &usable.approval, &secret, self.limits())?;
+        let asked = verdict.allowed().clone();
+        let permit = match verdict.issue(subject, &usable.connection, &usable.approval, &secret, self.limits()) {
+            Ok(permit) => permit,
+            Err(denial) => return self.denied(denial, usable, &secret, &asked, about).await,
+        };
         let expires_at = permit.facts().expires_at;
         let mut draft = about.clone();
         draft.outcome = Outcome::Allowed;
@@ -251,6 +255,20 @@ impl Ask<'_> {
         let proof = proof.map_err(|refused| Failed::Recorded(refused.into()))?;
         let id = proof.event().clone();
         self.open(id, proof, &usable.connection, &secret).await
+    }
+
+    /// A denial that the user can mend is answered with a consent.
+    async fn denied(
+        &self,
+        denial: Denial,
+        usable: Usable,
+        secret: &SecretRow,
+        asked: &ScopeSet,
+        about: &EventDraft,
+    ) -> Result<GrantOutcome, Failed> {
+        let Some(reason) = denial.consent else { return Err(denial.into()) };
+        let scopes = if reason == ConsentReason::WiderThanApproved { &secret.scopes } else { asked };
+        begin_consent::begin_consent(self, Need::of(reason, scopes).about(usable.connection), about).await
     }
 
     /// The door. A value that does not open is quarantined: the owner is asked to connect again (VA9).

@@ -34,9 +34,9 @@ pub async fn of_workload(
     rooms.not_blocked(&caller.names(&assertion))?;
     let key = rooms.row_key();
     let rules = rooms.audit.rules();
-    let (own, _) = own_connections(&rooms.store, &key, &rules, assertion.subject(), provider).await?;
+    let own = own_connections(&rooms.store, &key, &rules, assertion.subject(), provider).await?;
     let mut listed = Vec::new();
-    for (connection, _) in own {
+    for (connection, _) in own.connections {
         if let Some(approval) = own_approval(&rooms.store, &key, &rules, &connection, caller.id()).await? {
             listed.push(Listed { connection, last_used_at: None, approvals: vec![approval] });
         }

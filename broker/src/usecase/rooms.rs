@@ -2,6 +2,7 @@
 
 use crate::{
     audit::{Audit, Refusals},
+    config::Limits,
     connection::Tokens,
     domain::{
         Clock, ConsentId, Names, ProviderId, ProviderSpec, Reason, Refusal, Rng, RowKey, TenantId, WorkloadId,
@@ -15,7 +16,9 @@ use crate::{
 };
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::Arc, time::Duration};
+    sync::Arc,
+    time::Duration,
+};
 use url::Url;
 
 /// What the operator configured, as use cases need it.
@@ -27,6 +30,8 @@ pub struct Settings {
     pub consent_lifetime: Duration,
     /// Most open consents of one person.
     pub max_open_consents: u32,
+    /// How much is taken on at once.
+    pub limits: Limits,
     /// Every configured tenant.
     pub tenants: Vec<TenantId>,
     /// What people call the workloads (ID16).

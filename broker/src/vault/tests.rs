@@ -2,8 +2,9 @@ use super::{Vault, VaultError, envelope::FORMAT, sealing};
 use crate::{
     audit::Audited,
     domain::{
-        AccessToken, Clock, EventId, ExposeSecret, Kind, ManualClock, Owner, PkceVerifier, Position, ProviderId,
-        RealmId, RecordKey, RefreshToken, Sealed, SecretString, StreamId, Subject, SystemRng, TenantId,
+        AccessToken, Clock, EventId, ExposeSecret, Kind, ManualClock, Owner, PkceVerifier, Position,
+        ProviderId, RealmId, RecordKey, RefreshToken, Sealed, SecretString, StreamId, Subject, SystemRng,
+        TenantId,
     },
     keys::{
         KeyRing, TenantKeys,

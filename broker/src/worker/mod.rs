@@ -1,6 +1,10 @@
 //! Driven by the clock: expire consents, retry revocations at providers, write refusal summaries, forget what is over.
 
-use crate::{audit::Deadline, domain::{Entry, Refusal}, usecase};
+use crate::{
+    audit::Deadline,
+    domain::{Entry, Refusal},
+    usecase,
+};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use usecase::Rooms;
@@ -47,6 +51,10 @@ async fn write(rooms: &Rooms, entries: Vec<Entry>) -> Result<(), Refusal> {
 
 fn report(what: &'static str, result: Result<(), Refusal>) {
     if let Err(refusal) = result {
-        tracing::warn!(work = what, reason = refusal.reason.as_str(), "background work failed; it is tried again");
+        tracing::warn!(
+            work = what,
+            reason = refusal.reason.as_str(),
+            "background work failed; it is tried again"
+        );
     }
 }

@@ -34,7 +34,10 @@ async fn id4_a_right_assertion_yields_what_it_says() {
         assert_eq!((seen.subject().tenant.as_str(), seen.subject().realm.as_str()), ("acme", "people"));
         assert_eq!((seen.issuer(), seen.issuer_name()), (ISS, "sso"));
         assert_eq!(seen.roles(), &super::world::set(&["editor", "auditor"]));
-        assert_eq!((seen.client_id(), seen.acr(), seen.sid()), (Some("notes-client"), Some("gold"), Some("s1")));
+        assert_eq!(
+            (seen.client_id(), seen.acr(), seen.sid()),
+            (Some("notes-client"), Some("gold"), Some("s1"))
+        );
         assert_eq!((seen.jti(), seen.label(), seen.actor()), (Some("j1"), "Alice A.", None));
         assert_eq!(seen.auth_time(), Some(Timestamp::from_unix_seconds(NOW - 60)));
         assert_eq!(seen.issued_at(), Timestamp::from_micros(NOW * 1_000_000 - 9_500_000));
@@ -55,8 +58,21 @@ async fn id4_every_required_claim_must_be_there() {
 #[tokio::test]
 async fn id4_null_is_a_wrong_type_not_an_absent_claim() {
     for name in [
-        "iss", "sub", "aud", "exp", "iat", "nbf", "azp", "client_id", "act", "acr", "auth_time", "sid", "jti",
-        "nonce", "name",
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "iat",
+        "nbf",
+        "azp",
+        "client_id",
+        "act",
+        "acr",
+        "auth_time",
+        "sid",
+        "jti",
+        "nonce",
+        "name",
     ] {
         let world = World::new();
         let mut claims = with(json!({}));
@@ -68,7 +84,9 @@ async fn id4_null_is_a_wrong_type_not_an_absent_claim() {
 /// Proves: ID4
 #[tokio::test]
 async fn id4_the_issuer_is_compared_byte_for_byte() {
-    for iss in ["https://sso.example.com/", "https://SSO.example.com", "http://sso.example.com", "sso.example.com"] {
+    for iss in
+        ["https://sso.example.com/", "https://SSO.example.com", "http://sso.example.com", "sso.example.com"]
+    {
         refuses(json!({ "iss": iss }), IssuerUnknown).await;
     }
     refuses(json!({ "iss": [ISS] }), invalid("iss")).await;
@@ -89,7 +107,9 @@ async fn id6_subjects_are_never_folded_or_trimmed() {
 /// Proves: ID4, ID5
 #[tokio::test]
 async fn id4_a_bad_subject_is_refused() {
-    for bad in [json!(""), json!("x".repeat(256)), json!(7), json!(["alice"]), json!({}), json!("a\0b"), json!(true)] {
+    for bad in
+        [json!(""), json!("x".repeat(256)), json!(7), json!(["alice"]), json!({}), json!("a\0b"), json!(true)]
+    {
         refuses(json!({ "sub": bad }), invalid("sub")).await;
     }
     assert!(World::new().claimed(with(json!({ "sub": "x".repeat(255) }))).await.is_ok());
@@ -103,7 +123,13 @@ async fn id6_joined_subject_claims_are_unambiguous() {
     };
     let world = World::build(joined, vec![notes()]).unwrap();
     let id = async |tid: &str, oid: &str| {
-        world.claimed(with(json!({ "tid": tid, "oid": oid, "sub": null }))).await.unwrap().subject().id.clone()
+        world
+            .claimed(with(json!({ "tid": tid, "oid": oid, "sub": null })))
+            .await
+            .unwrap()
+            .subject()
+            .id
+            .clone()
     };
     assert_eq!(id("t1", "o1").await, "t1:o1");
     assert_eq!(id("a:b", "c").await, "a%3Ab:c");
@@ -144,7 +170,9 @@ async fn id6_a_workload_serves_its_own_tenants_only() {
 #[tokio::test]
 async fn id4_times_are_numbers_and_nothing_else() {
     for name in ["exp", "iat", "nbf", "auth_time"] {
-        for bad in [json!("1800000300"), json!([NOW]), json!({}), json!(true), json!(""), json!(-1), json!(-0.5)] {
+        for bad in
+            [json!("1800000300"), json!([NOW]), json!({}), json!(true), json!(""), json!(-1), json!(-0.5)]
+        {
             refuses(json!({ name: bad }), invalid(name)).await;
         }
         for bad in ["1e18", "1e300", "18446744073709551615", "253402300800", "99999999999999999999999999"] {

@@ -9,6 +9,7 @@ use crate::identity::{
     TokenError::{self, *},
     jwk,
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::hmac;
 use serde_json::{Value, json};
 
@@ -112,6 +113,10 @@ async fn id3_injected_kids_find_no_key() {
     let bad = Malformed("the header's key id is empty or too long");
     refuses(json!({ "kid": "" }), bad.clone()).await;
     refuses(json!({ "kid": "k".repeat(257) }), bad).await;
+    for changes in [json!({ "jwk": "k" }), json!({ "x5c": [1] }), json!({ "x5c": "c" })] {
+        refuses(changes, Malformed("a header parameter has the wrong type")).await;
+    }
+    refuses(json!({ "jku": 1 }), Malformed("a header parameter is not a string")).await;
     refuses(json!({ "kid": ["es"] }), Malformed("a header parameter is not a string")).await;
 }
 
@@ -134,9 +139,39 @@ async fn id3_an_empty_short_or_foreign_signature_is_refused() {
     let token = world.es.token(&claims());
     let input = &token[..token.rfind('.').unwrap()];
     let right = world.es.signature(input.as_bytes());
-    for bad in [&[][..], &right[..63], &[&right[..], &[0]].concat(), &[0; 64], &world.ed.signature(input.as_bytes())] {
+    for bad in
+        [&[][..], &right[..63], &[&right[..], &[0]].concat(), &[0; 64], &world.ed.signature(input.as_bytes())]
+    {
         world.refuses(&format!("{input}.{}", encode(bad)), BadSignature).await;
     }
+}
+
+/// The order of P-256 (SEC 2 §2.4.2).
+const ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+
+/// Every ECDSA signature (r, s) has a twin (r, n − s) that anyone can compute, and JOSE allows both: the twin is the
+/// same assertion under another hash, and no more than that.
+///
+/// Proves: ID3, ID10
+#[tokio::test]
+async fn id3_the_twin_of_an_ecdsa_signature_gains_nothing() {
+    let world = World::new();
+    let token = world.es.token(&claims());
+    let input = &token[..token.rfind('.').unwrap()];
+    let mut twin = URL_SAFE_NO_PAD.decode(&token[input.len() + 1..]).unwrap();
+    let order = data_encoding::HEXLOWER.decode(ORDER.as_bytes()).unwrap();
+    let mut borrow = 0i16;
+    for (digit, from) in twin[32..].iter_mut().zip(order).rev() {
+        let difference = i16::from(from) - i16::from(*digit) - borrow;
+        borrow = i16::from(difference < 0);
+        *digit = u8::try_from(difference.rem_euclid(256)).unwrap();
+    }
+    let twin = format!("{input}.{}", encode(twin));
+    let (seen, again) = (world.assertion(&token).await.unwrap(), world.assertion(&twin).await.unwrap());
+    assert_ne!(seen.sha256(), again.sha256());
+    assert_eq!((seen.subject(), seen.expires_at()), (again.subject(), again.expires_at()));
+    let elsewhere = world.identity.assertion(&twin, &world.mail().await).await;
+    assert_eq!(elsewhere.err(), Some(crate::identity::IdentityError::Assertion(AudienceNotAccepted)));
 }
 
 /// Proves: ID3
@@ -241,7 +276,8 @@ fn id7_ambiguous_or_malformed_sets_are_refused_whole() {
     assert_eq!(jwk_set(&[one.jwk(), two.jwk()], &Algorithm::ALL), Err(KeySetError::DuplicateKid));
     assert_eq!(jwk_set(&vec![json!({}); 101], &Algorithm::ALL), Err(KeySetError::TooLarge));
     assert_eq!(jwk_set(&[json!(1)], &Algorithm::ALL), Err(KeySetError::Malformed));
-    let parse = |bytes: &[u8]| crate::identity::keys::KeySet::parse(bytes, &Algorithm::ALL).map(|set| set.0.len());
+    let parse =
+        |bytes: &[u8]| crate::identity::keys::KeySet::parse(bytes, &Algorithm::ALL).map(|set| set.0.len());
     for bad in [&b"<html>"[..], b"", b"[]", b"{}", br#"{"keys":{}}"#, br#"{"keys":[],"keys":[]}"#] {
         assert_eq!(parse(bad), Err(KeySetError::Malformed));
     }

@@ -27,7 +27,12 @@ async fn id10_an_assertion_for_another_server_is_refused_cached_or_not() {
 /// Proves: ID4
 #[tokio::test]
 async fn id4_parts_and_relatives_of_the_audience_are_not_the_audience() {
-    for aud in ["https://notes.example.com", "https://notes.example.com/mcp/", "https://notes.example.com/mcp2", "mcp"] {
+    for aud in [
+        "https://notes.example.com",
+        "https://notes.example.com/mcp/",
+        "https://notes.example.com/mcp2",
+        "mcp",
+    ] {
         refuses(json!({ "aud": aud }), AudienceNotAccepted).await;
     }
     refuses(json!({ "aud": NOTES.to_uppercase() }), AudienceNotAccepted).await;
@@ -48,7 +53,15 @@ async fn id4_further_audiences_are_refused_unless_listed() {
 /// Proves: ID4
 #[tokio::test]
 async fn id4_an_audience_of_the_wrong_type_is_refused() {
-    for bad in [json!([]), json!(""), json!([""]), json!([NOTES, 1]), json!(1), json!({ NOTES: true }), json!([[NOTES]])] {
+    for bad in [
+        json!([]),
+        json!(""),
+        json!([""]),
+        json!([NOTES, 1]),
+        json!(1),
+        json!({ NOTES: true }),
+        json!([[NOTES]]),
+    ] {
         refuses(json!({ "aud": bad }), invalid("aud")).await;
     }
 }
@@ -92,9 +105,11 @@ async fn id4_the_brokers_own_audience_needs_the_workloads_client() {
     refuses(json!({ "aud": BROKER, "act": "notes-client" }), invalid("act")).await;
     refuses(json!({ "aud": BROKER, "act": { "sub": 1 } }), invalid("act")).await;
     let world = World::new();
-    for named in [json!({ "azp": "notes-client" }), json!({ "client_id": "notes-client" }),
-        json!({ "act": { "sub": "notes-client" } })]
-    {
+    for named in [
+        json!({ "azp": "notes-client" }),
+        json!({ "client_id": "notes-client" }),
+        json!({ "act": { "sub": "notes-client" } }),
+    ] {
         let mut claims = with(named);
         claims["aud"] = BROKER.into();
         let token = world.es.token(&claims);
@@ -181,8 +196,14 @@ fn id10_workloads_cannot_share_an_audience_or_a_client_or_take_the_brokers() {
     assert_eq!(problem(&|_| {}), None);
     assert_eq!(problem(&|a| a.audiences = set(&[NOTES])), shared("an audience"));
     assert_eq!(problem(&|a| a.client_ids = set(&["notes-client"])), shared("a client id"));
-    assert_eq!(problem(&|a| a.audiences = set(&[BROKER])), own("the broker's own audience is not a workload's"));
-    assert_eq!(problem(&|a| a.client_ids = set(&["broker-cli"])), own("a client id is also a person's client"));
+    assert_eq!(
+        problem(&|a| a.audiences = set(&[BROKER])),
+        own("the broker's own audience is not a workload's")
+    );
+    assert_eq!(
+        problem(&|a| a.client_ids = set(&["broker-cli"])),
+        own("a client id is also a person's client")
+    );
     assert_eq!(
         problem(&|a| a.audiences = set(&["account"])),
         own("an audience is also among the issuer's further audiences")

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::domain::{ManualClock, Timestamp};
 use crate::identity::{
-    Identity, IdentityConfigError, IdentityError, IssuerSpec, KeySource, TenantRule, TokenError::*, WorkloadSpec,
+    Identity, IdentityConfigError, IdentityError, IssuerSpec, KeySource, TenantRule, TokenError::*,
+    WorkloadSpec,
 };
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -61,11 +62,11 @@ async fn id6_equal_issuers_are_chosen_by_audience_and_keep_their_own_keys() {
     let (a, b) = (Signer::es256("k"), Signer::es256("k"));
     let mut second = twin("b", &b);
     second.tenant = TenantRule::Fixed(tenant("other"));
-    let identity =
-        build(vec![twin("a", &a), second], vec![from("a", notes()), from("b", mail())]).unwrap();
+    let identity = build(vec![twin("a", &a), second], vec![from("a", notes()), from("b", mail())]).unwrap();
     let secret = "Bearer bws_notes-notes-notes-notes-notes-notes-notes-n";
     let notes = identity.workload(Some(secret)).await.unwrap();
-    let mail = identity.workload(Some("Bearer bws_mail-mail-mail-mail-mail-mail-mail-mail-mai")).await.unwrap();
+    let mail =
+        identity.workload(Some("Bearer bws_mail-mail-mail-mail-mail-mail-mail-mail-mai")).await.unwrap();
     let (for_notes, for_mail) = (with(json!({})), with(json!({ "aud": MAIL })));
     let seen = identity.assertion(&a.token(&for_notes), &notes).await.unwrap();
     assert_eq!((seen.issuer_name(), seen.subject().tenant.as_str()), ("a", "acme"));
@@ -77,7 +78,31 @@ async fn id6_equal_issuers_are_chosen_by_audience_and_keep_their_own_keys() {
     let both = a.token(&with(json!({ "aud": [NOTES, MAIL] })));
     assert_eq!(identity.assertion(&both, &notes).await.err(), refused(IssuerAmbiguous));
     let none = a.token(&with(json!({ "aud": "x" })));
-    assert_eq!(identity.assertion(&none, &notes).await.err(), refused(IssuerAmbiguous));
+    assert_eq!(identity.assertion(&none, &notes).await.err(), refused(AudienceNotAccepted));
+}
+
+/// Proves: ID6
+#[tokio::test]
+async fn id6_equal_issuers_are_chosen_by_tenant() {
+    let (a, b) = (Signer::es256("k"), Signer::es256("k"));
+    let by_tenant = |name: &str, key: &Signer, value: &str| {
+        let mut spec = twin(name, key);
+        let tenants = BTreeMap::from([(value.to_owned(), tenant(value))]);
+        spec.tenant = TenantRule::Claim { name: "tid".to_owned(), tenants };
+        spec
+    };
+    let mut server = from("a", notes());
+    server.accepts.extend(from("b", notes()).accepts);
+    let identity = build(vec![by_tenant("a", &a, "one"), by_tenant("b", &b, "two")], vec![server]).unwrap();
+    let secret = "Bearer bws_notes-notes-notes-notes-notes-notes-notes-n";
+    let notes = identity.workload(Some(secret)).await.unwrap();
+    let seen = identity.assertion(&b.token(&with(json!({ "tid": "two" }))), &notes).await.unwrap();
+    assert_eq!((seen.issuer_name(), seen.subject().tenant.as_str()), ("b", "two"));
+    let refused = |error| Some(IdentityError::Assertion(error));
+    let forged = a.token(&with(json!({ "tid": "two" })));
+    assert_eq!(identity.assertion(&forged, &notes).await.err(), refused(BadSignature));
+    let nowhere = a.token(&with(json!({ "tid": "three" })));
+    assert_eq!(identity.assertion(&nowhere, &notes).await.err(), refused(TenantUnknown));
 }
 
 /// Proves: ID6
@@ -122,7 +147,9 @@ fn id5_contracts_out_of_bounds_are_refused() {
     assert_eq!(problem(&|s| s.key_times.max_age = Duration::from_secs(1)), "refresh_after is above max_age");
     assert_eq!(problem(&|s| s.key_times.min_interval = Duration::ZERO), "a fetch interval is zero");
     assert_eq!(problem(&|s| s.keys = KeySource::Discovery), "nothing can fetch its keys");
-    for bad in ["http://sso.example.com", "urn:sso", "https://u:p@sso.example.com", "https://sso.example.com?x=1"] {
+    for bad in
+        ["http://sso.example.com", "urn:sso", "https://u:p@sso.example.com", "https://sso.example.com?x=1"]
+    {
         let discovered = problem(&|s| {
             s.issuer = bad.to_owned();
             s.keys = KeySource::Discovery;

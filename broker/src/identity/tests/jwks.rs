@@ -6,7 +6,8 @@ use super::{
 };
 use crate::domain::{ManualClock, Timestamp};
 use crate::identity::{
-    Fetch, FetchError, Identity, IdentityError, IssuerSpec, KeySource, TokenError, TokenError::*, VerifiedWorkload,
+    Fetch, FetchError, Identity, IdentityError, IssuerSpec, KeySource, TokenError, TokenError::*,
+    VerifiedWorkload,
 };
 use async_trait::async_trait;
 use serde_json::json;
@@ -47,7 +48,8 @@ struct Net {
 
 impl Net {
     async fn new(change: impl FnOnce(&mut IssuerSpec)) -> Self {
-        let web = Arc::new(Web { pages: Mutex::default(), asked: Mutex::default(), gate: Semaphore::new(100) });
+        let web =
+            Arc::new(Web { pages: Mutex::default(), asked: Mutex::default(), gate: Semaphore::new(100) });
         let clock = Arc::new(ManualClock::at(Timestamp::from_unix_seconds(NOW)));
         let mut spec = sso(&[]);
         spec.keys = KeySource::Discovery;
@@ -87,7 +89,8 @@ impl Net {
         }
     }
 
-    /// Waits until the background fetch that was begun is over: all permits are back and nobody asks.
+    /// Lets the background fetch that was begun come to its end: this runtime has one thread, and nothing the fetch
+    /// does from here on waits for anything but a turn.
     async fn settle(&self, fetches: usize) {
         while self.fetches() < fetches {
             tokio::task::yield_now().await;
@@ -113,6 +116,19 @@ async fn id7_keys_are_discovered_once_and_kept() {
         assert_eq!(net.check(&key.token(&with(json!({ "sub": sub })))).await, Ok(()));
     }
     assert_eq!(*net.web.asked.lock().unwrap(), [METADATA, JWKS]);
+}
+
+/// Proves: ID7
+#[tokio::test]
+async fn id7_warming_fetches_and_names_who_is_unavailable() {
+    let (net, key) = (Net::new(|_| {}).await, Signer::es256("k"));
+    assert_eq!(net.identity.warm().await, ["sso"]);
+    net.publish(&[&key]);
+    net.clock.advance(SECONDS(5));
+    assert!(net.identity.warm().await.is_empty());
+    let asked = net.web.asked.lock().unwrap().len();
+    assert_eq!(net.check(&key.token(&claims())).await, Ok(()));
+    assert_eq!(net.web.asked.lock().unwrap().len(), asked);
 }
 
 /// Proves: ID7
@@ -197,7 +213,9 @@ async fn id7_a_storm_of_unknown_kids_causes_one_fetch_per_interval() {
     let (net, key) = (Net::new(|_| {}).await, Signer::es256("k"));
     net.publish(&[&key]);
     assert_eq!(net.check(&key.token(&claims())).await, Ok(()));
-    let token = |i: usize| key.raw(&json!({ "alg": "ES256", "kid": format!("x{i}") }).to_string(), &claims().to_string());
+    let token = |i: usize| {
+        key.raw(&json!({ "alg": "ES256", "kid": format!("x{i}") }).to_string(), &claims().to_string())
+    };
     let storm = async |tokens: std::ops::Range<usize>| {
         let tokens: Vec<String> = tokens.map(token).collect();
         for result in futures::future::join_all(tokens.iter().map(|token| net.check(token))).await {

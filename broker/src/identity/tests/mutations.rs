@@ -1,9 +1,10 @@
 //! Random changes to right tokens: none is accepted.
 
 use super::{
-    issuer::encode,
+    issuer::{Signer, encode, jwks},
     world::{World, claims, with},
 };
+use crate::identity::{Algorithm, keys::KeySet};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::json;
@@ -95,6 +96,17 @@ proptest! {
                 assert_eq!(accepted, changed == token, "{changed}");
             }
         });
+    }
+
+    /// Proves: ID7
+    #[test]
+    fn id7_a_changed_jwk_set_is_read_without_a_panic(changes in prop::collection::vec(change(), 1..6)) {
+        let signers = [Signer::es256("a"), Signer::ed25519("b"), Signer::rs256("c")];
+        let set = jwks(&signers.map(|signer| signer.jwk()));
+        let Ok(read) = KeySet::parse(&apply(set, &changes), &Algorithm::ALL) else { return Ok(()) };
+        let mut kids: Vec<_> = read.0.iter().filter_map(|key| key.kid.as_deref()).collect();
+        kids.sort_unstable();
+        prop_assert!(kids.windows(2).all(|pair| pair[0] != pair[1]));
     }
 
     /// Proves: ID5

@@ -2,12 +2,12 @@
 
 use super::{
     issuer::{Signer, jwks},
-    world::{NOW, World, claims, mail, notes, realm, set, tenant, with},
+    world::{BROKER, NOW, World, claims, mail, notes, realm, set, tenant, with},
 };
 use crate::domain::{ExposeSecret, ManualClock, Reason, SystemRng, Timestamp};
 use crate::identity::{
-    Algorithm, CredentialKind, CredentialSpec, Identity, IdentityConfigError, IdentityError, IssuerSpec, KeySource,
-    SECRET_PREFIX, StaticSecret, TenantRule, TokenError, WorkloadSpec,
+    Algorithm, CredentialKind, CredentialSpec, Identity, IdentityConfigError, IdentityError, IssuerSpec,
+    KeySource, SECRET_PREFIX, StaticSecret, TenantRule, TokenError, WorkloadSpec,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -22,12 +22,24 @@ async fn id1_a_missing_malformed_or_unknown_credential_is_refused() {
     let refused = async |value: Option<&str>| world.identity.workload(value).await.err().unwrap();
     assert_eq!(refused(None).await, IdentityError::CredentialMissing);
     assert_eq!(refused(None).await.reason(), Reason::WorkloadCredentialMissing);
-    for bad in ["", "Bearer", "Bearer ", "Basic bm90ZXM6eA==", "bws_x", "Bearer  x", "Bearer a b", "Bearer a\n", "Bearer é"] {
+    for bad in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic bm90ZXM6eA==",
+        "bws_x",
+        "Bearer  x",
+        "Bearer a b",
+        "Bearer a\n",
+        "Bearer é",
+    ] {
         let error = refused(Some(bad)).await;
         assert_eq!(error, IdentityError::CredentialMalformed, "{bad:?}");
         assert_eq!(error.reason(), Reason::WorkloadCredentialInvalid);
     }
-    for unknown in ["Bearer bws_", "Bearer bws_notes", "Bearer bws_NOTES-notes-notes-notes-notes-notes-notes-n"] {
+    for unknown in
+        ["Bearer bws_", "Bearer bws_notes", "Bearer bws_NOTES-notes-notes-notes-notes-notes-notes-n"]
+    {
         assert_eq!(refused(Some(unknown)).await, IdentityError::CredentialUnknown);
     }
     let malformed = TokenError::Malformed("it does not have three parts");
@@ -129,6 +141,43 @@ async fn id1_assertions_and_workload_tokens_are_not_interchangeable() {
     let named = cluster.user.token(&with(json!({ "sub": SUBJECT, "aud": "broker" })));
     let forged = cluster.identity.workload(Some(&format!("Bearer {named}"))).await;
     assert_eq!(forged.err(), Some(IdentityError::Credential(TokenError::WorkloadUnknown)));
+}
+
+/// Proves: ID1, ID15
+#[tokio::test]
+async fn id1_a_workloads_own_token_speaks_for_no_person() {
+    const BOT: &str = "service-account-notes";
+    let mut server = notes();
+    server.credentials.push(CredentialSpec::Jwt {
+        issuer: "sso".to_owned(),
+        audience: BROKER.to_owned(),
+        subject: BOT.to_owned(),
+    });
+    let world = World::build(|_| {}, vec![server]).unwrap();
+    let refused = Some(IdentityError::Assertion(TokenError::NotAPerson));
+    let named = world.es.token(&with(json!({ "sub": BOT, "aud": BROKER, "azp": "notes-client" })));
+    let workload = world.identity.workload(Some(&format!("Bearer {named}"))).await.unwrap();
+    assert_eq!(world.identity.assertion(&named, &workload).await.err(), refused);
+    let bare = world.es.token(&with(json!({ "sub": BOT, "aud": BROKER })));
+    assert_eq!(world.identity.person(&bare).await.err(), refused);
+    let login = world.es.token(&with(json!({ "sub": BOT, "aud": "pages", "nonce": "n" })));
+    assert_eq!(world.identity.login("sso", &login, "pages", "n").await.err(), refused);
+}
+
+/// Servers move these futures between threads.
+#[tokio::test]
+async fn verification_can_run_on_any_thread() {
+    fn movable<T: Send>(value: T) -> T {
+        value
+    }
+    let world = World::new();
+    let workload = movable(world.identity.workload(Some("x"))).await;
+    assert!(workload.is_err());
+    let notes = world.notes().await;
+    assert!(movable(world.identity.assertion("x", &notes)).await.is_err());
+    assert!(movable(world.identity.person("x")).await.is_err());
+    assert!(movable(world.identity.login("sso", "x", "c", "n")).await.is_err());
+    assert!(movable(world.identity.warm()).await.is_empty());
 }
 
 /// Proves: ID2

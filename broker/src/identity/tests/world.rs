@@ -3,8 +3,8 @@
 use super::issuer::{Signer, jwks};
 use crate::domain::{Clock, ManualClock, RealmId, TenantId, Timestamp, WorkloadId};
 use crate::identity::{
-    Acceptance, Algorithm, CredentialSpec, Identity, IdentityConfigError, IdentityError, IssuerSpec, KeySource,
-    StaticSecret, TenantRule, TokenError, VerifiedAssertion, VerifiedWorkload, WorkloadSpec,
+    Acceptance, Algorithm, CredentialSpec, Identity, IdentityConfigError, IdentityError, IssuerSpec,
+    KeySource, StaticSecret, TenantRule, TokenError, VerifiedAssertion, VerifiedWorkload, WorkloadSpec,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
@@ -50,7 +50,10 @@ pub fn server(name: &str, secret: &str, audience: &str) -> WorkloadSpec {
     WorkloadSpec {
         id: WorkloadId::parse(name).unwrap(),
         display_name: format!("The {name} server"),
-        credentials: vec![CredentialSpec::StaticSecret { sha256: StaticSecret::hash(secret), not_after: None }],
+        credentials: vec![CredentialSpec::StaticSecret {
+            sha256: StaticSecret::hash(secret),
+            not_after: None,
+        }],
         accepts: BTreeMap::from([("sso".to_owned(), accepted)]),
         roles: Default::default(),
         tenants: None,

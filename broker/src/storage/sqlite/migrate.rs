@@ -18,7 +18,7 @@ pub struct Migration {
 }
 
 impl Migration {
-    fn sha256(&self) -> Vec<u8> {
+    pub(super) fn sha256(&self) -> Vec<u8> {
         digest::digest(&digest::SHA256, self.sql.as_bytes()).as_ref().to_vec()
     }
 }

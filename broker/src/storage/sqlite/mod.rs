@@ -25,7 +25,10 @@ mod tests;
 pub use migrate::{AppliedMigration, Migration, SchemaError};
 pub use open::{OpenError, migrate_file};
 
-use crate::{domain::ConsentId, storage::Wakeups};
+use crate::{
+    domain::ConsentId,
+    storage::{StoreError, Wakeups},
+};
 use sqlx::SqlitePool;
 use std::fs::File;
 use tokio::sync::broadcast;
@@ -46,6 +49,16 @@ pub struct SqliteStore {
 impl SqliteStore {
     fn assemble(writer: Writer, readers: SqlitePool, lock: Option<File>) -> Self {
         Self { writer, readers, changed: broadcast::Sender::new(WAKEUP_BACKLOG), _lock: lock }
+    }
+
+    /// Closes every connection once what runs is done, and folds the write-ahead log into the file. Without it nothing is
+    /// lost: the next opening reads the log.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.readers.close().await;
+        self.writer.close().await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::error::unavailable;
 use crate::storage::StoreError;
-use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -35,6 +35,14 @@ impl Writer {
             *slot = Some(options.connect().await.map_err(unavailable)?);
         }
         Ok(Held(slot))
+    }
+
+    /// Closes the connection; a later holder would open it again.
+    pub(super) async fn close(&self) -> Result<(), StoreError> {
+        match self.slot.lock().await.take() {
+            Some(connection) => connection.close().await.map_err(unavailable),
+            None => Ok(()),
+        }
     }
 
     /// Begins a transaction that holds the write lock from the start.
@@ -97,9 +105,11 @@ impl WriteTransaction {
         }
     }
 
+    /// Rolls back and waits for it; goes on by itself when the caller no longer waits.
     pub(super) async fn rollback(mut self) {
         if let Some(held) = self.held.take() {
-            held.clear().await;
+            // A task that failed has dropped the connection's guard; the next holder is told by its own statement.
+            tokio::spawn(held.clear()).await.ok();
         }
     }
 }

@@ -25,10 +25,6 @@ use tokio::sync::Semaphore;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
-/// Credentials being verified at once; more are shed before any signature work.
-const VERIFICATIONS: usize = 64;
-/// A call without a deadline of its own gets this one.
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What the gate established. Handlers take it from the request's extensions.
 #[derive(Clone)]
@@ -65,6 +61,9 @@ pub struct GateLayer(Arc<Gate>);
 struct Gate {
     rooms: Arc<Rooms>,
     buckets: Buckets,
+    /// Calls served at once; more are shed (AV1).
+    calls: Arc<Semaphore>,
+    /// Credentials being verified at once; more are shed before any signature work.
     verifications: Semaphore,
 }
 
@@ -72,7 +71,10 @@ impl GateLayer {
     /// The gate of one listener.
     pub fn new(rooms: Arc<Rooms>) -> Self {
         let buckets = Buckets::new(Arc::clone(&rooms.clock), 100_000);
-        Self(Arc::new(Gate { rooms, buckets, verifications: Semaphore::new(VERIFICATIONS) }))
+        let limits = rooms.settings.limits;
+        let calls = Arc::new(Semaphore::new(limits.max_concurrent_requests as usize));
+        let verifications = Semaphore::new(limits.max_concurrent_verifications as usize);
+        Self(Arc::new(Gate { rooms, buckets, calls, verifications }))
     }
 }
 
@@ -111,6 +113,13 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
+            // Health stays answerable however busy the rest is.
+            let anyone = table::find(parts.uri.path()).is_some_and(|row| row.who == Who::Anyone);
+            let _turn = match Arc::clone(&gate.calls).try_acquire_owned() {
+                Ok(turn) => Some(turn),
+                Err(_) if anyone => None,
+                Err(_) => return Ok(to_status(&overloaded()).into_http()),
+            };
             match gate.admit(&parts).await {
                 Ok(Some(principal)) => {
                     parts.extensions.insert(principal);
@@ -144,21 +153,19 @@ impl Gate {
             Some(Err(_)) => return Err(Refusal::new(Reason::WorkloadCredentialInvalid)),
         };
         self.limit(row, credential, peer)?;
+        let longest = self.rooms.settings.limits.request_timeout;
         let call = Call {
             client_address: peer.map(|ip| ip.to_string()),
             trace_id: trace_id(request),
             deadline: Deadline::after(
                 &*self.rooms.clock,
-                timeout(request).unwrap_or(DEFAULT_DEADLINE).min(DEFAULT_DEADLINE),
+                timeout(request).unwrap_or(longest).min(longest),
             ),
         };
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
             return Ok(Some(Principal { workload: None, call }));
         }
-        let _turn = self
-            .verifications
-            .try_acquire()
-            .map_err(|_| Refusal::new(Reason::Overloaded).retry_after(Duration::from_millis(100)))?;
+        let _turn = self.verifications.try_acquire().map_err(|_| overloaded())?;
         let workload = self.rooms.identity.workload(credential).await?;
         Ok(Some(Principal { workload: Some(workload), call }))
     }
@@ -178,6 +185,10 @@ impl Gate {
         key.copy_from_slice(context.finish().as_ref());
         self.buckets.take(key, rate).map_err(|wait| Refusal::new(Reason::RateLimited).retry_after(wait))
     }
+}
+
+fn overloaded() -> Refusal {
+    Refusal::new(Reason::Overloaded).retry_after(Duration::from_millis(100))
 }
 
 /// The trace id of a W3C `traceparent` header.

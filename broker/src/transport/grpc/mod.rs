@@ -10,6 +10,8 @@ mod grants;
 mod paging;
 mod status;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use gate::{GateLayer, Principal};
 pub use status::to_status;
@@ -24,9 +26,6 @@ use broker_proto::v1::{
 use std::{sync::Arc, time::Duration};
 use tonic::service::Routes;
 
-/// Largest request message, in bytes: an assertion of 16 KiB and what goes with it.
-const MAX_MESSAGE: usize = 64 * 1024;
-
 /// Every service behind the gate, with health and reflection.
 pub fn services(rooms: &Arc<Rooms>) -> (Routes, tonic_health::server::HealthReporter) {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -35,25 +34,26 @@ pub fn services(rooms: &Arc<Rooms>) -> (Routes, tonic_health::server::HealthRepo
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .expect("the compiled contract is a valid descriptor set");
+    let largest = rooms.settings.limits.max_request_bytes as usize;
     let service = |rooms: &Arc<Rooms>| Arc::clone(rooms);
     let routes = Routes::new(health)
         .add_service(reflection)
         .add_service(
-            GrantServiceServer::new(grants::Grants(service(rooms))).max_decoding_message_size(MAX_MESSAGE),
+            GrantServiceServer::new(grants::Grants(service(rooms))).max_decoding_message_size(largest),
         )
         .add_service(
             ConsentServiceServer::new(consents::Consents(service(rooms)))
-                .max_decoding_message_size(MAX_MESSAGE),
+                .max_decoding_message_size(largest),
         )
         .add_service(
             ConnectionServiceServer::new(connections::Connections(service(rooms)))
-                .max_decoding_message_size(MAX_MESSAGE),
+                .max_decoding_message_size(largest),
         )
         .add_service(
-            AuditServiceServer::new(audit::Audit(service(rooms))).max_decoding_message_size(MAX_MESSAGE),
+            AuditServiceServer::new(audit::Audit(service(rooms))).max_decoding_message_size(largest),
         )
         .add_service(
-            AdminServiceServer::new(admin::Admin(service(rooms))).max_decoding_message_size(MAX_MESSAGE),
+            AdminServiceServer::new(admin::Admin(service(rooms))).max_decoding_message_size(largest),
         );
     (routes, reporter)
 }

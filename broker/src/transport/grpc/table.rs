@@ -58,7 +58,6 @@ pub const GATE: &[GateRow] = &[
     row("/broker.v1.AdminService/Unblock", "admin.unblock", Who::WorkloadOrPerson, CHANGES),
     row("/grpc.health.v1.Health/Check", "health.check", Who::Anyone, Limit::None),
     row("/grpc.health.v1.Health/Watch", "health.watch", Who::Anyone, Limit::None),
-    row("/grpc.health.v1.Health/List", "health.list", Who::Anyone, Limit::None),
     row(
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         "reflection.info",

@@ -1,0 +1,152 @@
+use super::{Fixture, pen::Pen, samples};
+use crate::{
+    domain::{Entry, Owner, RuleKind, SecretKind, Target, Write},
+    storage::StoreError,
+};
+use std::fmt::Debug;
+
+/// (what somebody did by SQL, what undoes it, the table and column the error names)
+type Edit = (&'static str, &'static str, &'static str, &'static str);
+
+const EDITS: [Edit; 16] = [
+    (
+        "UPDATE connections SET state = 'fine'",
+        "UPDATE connections SET state = 'active'",
+        "connections",
+        "state",
+    ),
+    ("UPDATE connections SET scopes = 'b a'", "UPDATE connections SET scopes = 'a'", "connections", "scopes"),
+    (
+        "UPDATE connections SET provider = 'No Such'",
+        "UPDATE connections SET provider = 'notes'",
+        "connections",
+        "provider",
+    ),
+    (
+        "UPDATE connections SET owner_kind = 'all'",
+        "UPDATE connections SET owner_kind = 'subject'",
+        "connections",
+        "owner_kind",
+    ),
+    (
+        "UPDATE connection_secrets SET scopes = 'z'",
+        "UPDATE connection_secrets SET scopes = 'notes:read'",
+        "connection_secrets",
+        "scope_key",
+    ),
+    (
+        "UPDATE approvals SET default_account = 2",
+        "UPDATE approvals SET default_account = 1",
+        "approvals",
+        "default_account",
+    ),
+    (
+        "UPDATE approvals SET approved_by = ''",
+        "UPDATE approvals SET approved_by = 'user'",
+        "approvals",
+        "approved_by",
+    ),
+    ("UPDATE consents SET state = 'approved'", "UPDATE consents SET state = 'pending'", "consents", "state"),
+    (
+        "UPDATE consents SET browser_hash = x'00'",
+        "UPDATE consents SET browser_hash = NULL",
+        "consents",
+        "browser_hash",
+    ),
+    (
+        "UPDATE consents SET pkce_verifier = x'00'",
+        "UPDATE consents SET pkce_verifier = NULL",
+        "consents",
+        "state",
+    ),
+    (
+        "UPDATE consents SET obtained_access = x'00'",
+        "UPDATE consents SET obtained_access = NULL",
+        "consents",
+        "obtained_access",
+    ),
+    ("UPDATE consents SET failure = 'NO_SUCH'", "UPDATE consents SET failure = ''", "consents", "failure"),
+    (
+        "UPDATE web_sessions SET subject = ''",
+        "UPDATE web_sessions SET subject = 'alice'",
+        "web_sessions",
+        "subject",
+    ),
+    (
+        "UPDATE requests SET fingerprint = x''",
+        "UPDATE requests SET fingerprint = zeroblob(32)",
+        "requests",
+        "fingerprint",
+    ),
+    (
+        "UPDATE requests SET grant_id = 'evt_1'",
+        "UPDATE requests SET grant_id = 'evt_00000000000000000000000000'",
+        "requests",
+        "grant_id",
+    ),
+    (
+        "UPDATE provider_revocations SET tenant = 'A'",
+        "UPDATE provider_revocations SET tenant = 'acme'",
+        "provider_revocations",
+        "tenant",
+    ),
+];
+
+pub(crate) async fn every_table(fixture: &Fixture) {
+    let mut pen = Pen::open(fixture).await;
+    let connection = samples::connection();
+    let (id, consent) = (connection.id.clone(), samples::consent());
+    let effect = vec![
+        Write::InsertConnection(pen.tag(connection)),
+        Write::PutApproval { row: pen.tag(samples::approval(&id)), expected_version: None },
+        Write::PutSecret(pen.tag(samples::secret(&id, SecretKind::Access, 1))),
+        Write::QueueProviderRevocation { connection: id.clone(), due_at: pen.now },
+        Write::InsertConsent { row: pen.tag(consent.clone()), handle_hash: [1; 32] },
+        Write::InsertSession(pen.tag(samples::session(1))),
+    ];
+    pen.entry(Entry { effect, claim: Some(samples::claim(1)), ..samples::note() }).await;
+    for (edit, undo, table, column) in EDITS {
+        let touched = fixture.sql.run(edit).await.unwrap_or_else(|error| panic!("{edit}: {error}"));
+        assert_eq!(touched, 1, "{edit}");
+        let (tenant, now) = (samples::tenant(), pen.now);
+        match table {
+            "connections" => {
+                refused(fixture.connections.by_id(&tenant, &id).await, table, column);
+                refused(fixture.connections.page(&tenant, None, 9).await, table, column);
+                if column != "owner_kind" {
+                    let owner = Owner::Subject(samples::alice());
+                    refused(fixture.connections.of_owner(&owner, None).await, table, column);
+                }
+            }
+            "connection_secrets" => refused(fixture.connections.secrets(&id).await, table, column),
+            "approvals" => refused(fixture.approvals.of_connection(&tenant, &id).await, table, column),
+            "consents" => refused(fixture.consents.by_id(&consent.id).await, table, column),
+            "web_sessions" => refused(fixture.sessions.by_id(&[1; 32]).await, table, column),
+            "requests" => refused(fixture.requests.by_key(&[1; 32], now).await, table, column),
+            _ => refused(fixture.connections.due_revocations(now, 9).await, table, column),
+        }
+        fixture.sql.run(undo).await.unwrap();
+    }
+    fixture.consents.by_id(&consent.id).await.expect("all edits are undone");
+    rules_and_log(fixture, &mut pen).await;
+}
+
+/// The insert-only tables, once their triggers are gone.
+async fn rules_and_log(fixture: &Fixture, pen: &mut Pen<'_>) {
+    pen.write(vec![Write::AddRule { kind: RuleKind::Block, target: Target::Tenant(samples::tenant()) }])
+        .await;
+    for trigger in ["DROP TRIGGER revocations_no_update", "DROP TRIGGER audit_events_no_update"] {
+        fixture.sql.run(trigger).await.unwrap();
+    }
+    fixture.sql.run("UPDATE revocations SET kind = 'forget'").await.unwrap();
+    refused(fixture.ledger.rules_since(0).await, "revocations", "kind");
+    fixture.sql.run("UPDATE audit_events SET hash = x'01' WHERE seq = 1").await.unwrap();
+    refused(fixture.audit_log.scan(&pen.head.stream, 0, 9).await, "audit_events", "hash");
+}
+
+fn refused<T: Debug>(answer: Result<T, StoreError>, table: &str, column: &str) {
+    match answer {
+        Err(StoreError::Malformed { table: t, column: c }) => assert_eq!((t, c), (table, column)),
+        other => panic!("{table}.{column}: {other:?}"),
+    }
+}

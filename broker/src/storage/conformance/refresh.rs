@@ -1,0 +1,69 @@
+use super::{Fixture, pen::Pen, samples};
+use crate::domain::{Applied, ConnectionId, Write};
+
+async fn connected(pen: &mut Pen<'_>) -> ConnectionId {
+    let connection = samples::connection();
+    let id = connection.id.clone();
+    let row = pen.tag(connection);
+    assert_eq!(pen.write(vec![Write::InsertConnection(row)]).await, Applied::Yes);
+    id
+}
+
+pub(crate) async fn lease(fixture: &Fixture) {
+    let mut pen = Pen::open(fixture).await;
+    let id = connected(&mut pen).await;
+    let take = |owner: &str, expected_epoch, until| {
+        let (connection, owner, until) = (id.clone(), owner.to_owned(), samples::later(until));
+        vec![Write::TakeLease { connection, owner, expected_epoch, until }]
+    };
+    let settle = |epoch, last_error: &str| {
+        let (connection, last_error) = (id.clone(), last_error.to_owned());
+        vec![Write::SettleLease { connection, epoch, cooldown_until: Some(samples::later(5)), last_error }]
+    };
+    let state =
+        || async { fixture.connections.by_id(&samples::tenant(), &id).await.unwrap().unwrap().refresh };
+    assert_eq!(pen.write(take("a", 1, 30)).await, Applied::NotApplied(0), "another epoch");
+    assert_eq!(pen.write(take("a", 0, 30)).await, Applied::Yes);
+    assert_eq!((state().await.lease_owner.as_str(), state().await.lease_epoch), ("a", 1));
+    assert_eq!(pen.write(take("b", 1, 60)).await, Applied::NotApplied(0), "it is held");
+    pen.now = samples::later(30);
+    assert_eq!(pen.write(take("b", 1, 60)).await, Applied::Yes, "it ran out");
+    assert_eq!(pen.write(settle(1, "")).await, Applied::NotApplied(0), "the fenced one comes too late");
+    assert_eq!(pen.write(settle(2, "PROVIDER_UNAVAILABLE")).await, Applied::Yes);
+    let settled = state().await;
+    assert_eq!((settled.lease_owner.as_str(), settled.lease_epoch, settled.lease_until), ("", 2, None));
+    assert_eq!(settled.cooldown_until, Some(samples::later(5)));
+    assert_eq!(settled.last_error, "PROVIDER_UNAVAILABLE");
+    assert_eq!(pen.write(take("a", 2, 90)).await, Applied::Yes);
+}
+
+pub(crate) async fn provider_queue(fixture: &Fixture) {
+    let mut pen = Pen::open(fixture).await;
+    let (first, second) = (connected(&mut pen).await, connected(&mut pen).await);
+    let queue = |id: &ConnectionId, at| {
+        vec![Write::QueueProviderRevocation { connection: id.clone(), due_at: samples::later(at) }]
+    };
+    let reschedule = |attempts, at: Option<u64>| {
+        let due_at = at.map(samples::later);
+        vec![Write::RescheduleProviderRevocation { connection: first.clone(), attempts, due_at }]
+    };
+    let nowhere = ConnectionId::random(&samples::rng());
+    assert_eq!(pen.write(queue(&nowhere, 0)).await, Applied::NotApplied(0));
+    assert_eq!(pen.write(reschedule(1, Some(9))).await, Applied::NotApplied(0), "not queued yet");
+    assert_eq!(pen.write(queue(&first, 2)).await, Applied::Yes);
+    assert_eq!(pen.write(queue(&first, 9)).await, Applied::NotApplied(0), "queued already");
+    assert_eq!(pen.write(queue(&second, 1)).await, Applied::Yes);
+
+    let due = |at| fixture.connections.due_revocations(samples::later(at), 10);
+    assert!(due(0).await.unwrap().is_empty());
+    let found = due(2).await.unwrap();
+    assert_eq!([&found[0].connection, &found[1].connection], [&second, &first], "oldest first");
+    assert_eq!(found[0].tenant, samples::tenant());
+    assert_eq!(pen.write(reschedule(2, Some(50))).await, Applied::Yes);
+    assert_eq!(pen.write(reschedule(1, Some(3))).await, Applied::NotApplied(0), "attempts do not go back");
+    assert_eq!(due(49).await.unwrap().len(), 1);
+    assert_eq!(due(50).await.unwrap()[1].attempts, 2);
+    assert_eq!(pen.write(reschedule(3, None)).await, Applied::Yes);
+    assert_eq!(pen.write(reschedule(3, None)).await, Applied::NotApplied(0), "it has left the queue");
+    assert_eq!(due(99).await.unwrap().len(), 1);
+}

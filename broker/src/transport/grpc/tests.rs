@@ -1,0 +1,77 @@
+//! The gate table against the contract, and refusals against the documented list.
+
+use super::{GATE, Limit, Who, status::code, to_status};
+use crate::domain::{Reason, Refusal};
+use prost::Message;
+use prost_types::FileDescriptorSet;
+use std::{collections::BTreeSet, time::Duration};
+use tonic::Code;
+use tonic_types::StatusExt;
+
+fn methods(descriptors: &[u8]) -> BTreeSet<String> {
+    let set = FileDescriptorSet::decode(descriptors).unwrap();
+    let mut methods = BTreeSet::new();
+    for file in &set.file {
+        for service in &file.service {
+            for method in &service.method {
+                methods.insert(format!("/{}.{}/{}", file.package(), service.name(), method.name()));
+            }
+        }
+    }
+    methods
+}
+
+/// Proves: PO7
+#[test]
+fn po7_the_gate_table_has_exactly_one_row_for_each_rpc_that_is_served() {
+    let mut served = methods(broker_proto::FILE_DESCRIPTOR_SET);
+    served.extend(methods(tonic_health::pb::FILE_DESCRIPTOR_SET));
+    served.extend(methods(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET));
+    let rows: BTreeSet<String> = GATE.iter().map(|row| row.method.to_owned()).collect();
+    assert_eq!(rows.len(), GATE.len(), "a method has two rows");
+    assert_eq!(rows, served);
+    let actions: BTreeSet<&str> = GATE.iter().map(|row| row.action).collect();
+    assert_eq!(actions.len(), GATE.len(), "an action has two rows");
+}
+
+/// Proves: ID1
+#[test]
+fn id1_only_health_and_reflection_are_open_to_anyone() {
+    for row in GATE.iter().filter(|row| row.who == Who::Anyone) {
+        assert!(row.method.starts_with("/grpc."), "{} is open", row.method);
+        assert_eq!(row.limit, Limit::None);
+    }
+}
+
+#[test]
+fn a_refusal_carries_reason_field_and_delay_and_nothing_of_its_source() {
+    let refusal = Refusal::invalid("scopes", "Ask for at least one scope.")
+        .retry_after(Duration::from_secs(3))
+        .with("offered", "a b")
+        .caused_by("SELECT secret FROM nowhere");
+    let status = to_status(&refusal);
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap();
+    assert_eq!((info.reason.as_str(), info.domain.as_str()), ("INVALID_ARGUMENT", "broker.v1"));
+    assert_eq!(info.metadata["offered"], "a b");
+    assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_secs(3)));
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "scopes");
+    assert!(!format!("{status:?}").contains("SELECT"));
+}
+
+/// The documented list is the code's: a changed reason, code or sentence changes the page.
+#[test]
+fn the_documented_reasons_are_those_of_the_code() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let wanted: Vec<String> = Reason::ALL
+        .iter()
+        .map(|reason| {
+            let code = format!("{:?}", code(*reason));
+            format!("| `{}` | {code} | {} |", reason.as_str(), reason.explanation().trim())
+        })
+        .collect();
+    assert_eq!(rows, wanted, "docs/errors.md should read:\n{}", wanted.join("\n"));
+}
