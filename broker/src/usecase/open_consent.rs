@@ -111,8 +111,14 @@ pub(super) async fn view(rooms: &Rooms, consent: Consent) -> Result<ConsentView,
     let own = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
     let accounts: Vec<(ConnectionId, Account)> =
         own.connections.into_iter().map(|(c, _)| account_of(c)).collect();
-    let account =
-        accounts.iter().find(|(id, _)| Some(id) == consent.connection.as_ref()).map(|(_, a)| a.clone());
+    let (about, wider) = match &consent.state {
+        ConsentState::Completed { connection, .. } => (Some(connection), ScopeSet::default()),
+        ConsentState::AwaitingConfirmation { obtained, .. } => {
+            (consent.connection.as_ref(), obtained.scopes.minus(&consent.provider_scopes))
+        }
+        _ => (consent.connection.as_ref(), ScopeSet::default()),
+    };
+    let account = accounts.iter().find(|(id, _)| Some(id) == about).map(|(_, a)| a.clone());
     let choices = if consent.reason == ConsentReason::ChooseAccount { accounts } else { Vec::new() };
     Ok(ConsentView {
         server: rooms.workload_name(&consent.workload),
