@@ -5,7 +5,7 @@ use crate::{
     domain::{ConnectionId, EventKind, Outcome, Reason, Refusal},
     policy::RpcAction,
     usecase::{
-        Actor, AtProvider, Disconnected, Rooms, authorize,
+        Actor, AtProvider, Rooms, authorize,
         list_connections::{self, Listed},
         revoke_connection, withdraw_approval,
     },
@@ -148,7 +148,7 @@ impl Connections {
             connection: Some(convert::connection(&listed)),
             provider_revocation: provider_revocation(done.at_provider).into(),
             outstanding_grants_expire_time: done.outstanding_until.map(convert::timestamp),
-            outstanding_grants_never_expire: never_end(&done),
+            outstanding_grants_never_expire: done.never_ends,
             revocation_epoch: u64::try_from(epoch).unwrap_or(0),
         })
     }
@@ -181,10 +181,6 @@ impl Connections {
 
 fn key(subject: &v1::Subject) -> [&str; 3] {
     [&subject.tenant, &subject.realm, &subject.subject]
-}
-
-fn never_end(done: &Disconnected) -> bool {
-    done.at_provider != AtProvider::Revoked && done.outstanding_until.is_none()
 }
 
 fn provider_revocation(at_provider: AtProvider) -> v1::ProviderRevocation {
