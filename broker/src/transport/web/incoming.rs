@@ -12,15 +12,17 @@ use super::{
 use crate::{
     audit::Deadline,
     domain::{Reason, Refusal, WebSession},
+    transport::listener::{Accepted, Peer},
     usecase::{Call, Visitor, session::find_session},
 };
 use axum::{
     RequestExt,
-    extract::{ConnectInfo, FromRequest, RawPathParams, Request},
+    extract::{ConnectInfo, FromRequest, RawPathParams, Request, connect_info::Connected},
     http::{Method, StatusCode, header},
+    serve::IncomingStream,
 };
 use ring::digest;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// A form that takes longer to arrive is given up.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
@@ -44,8 +46,7 @@ impl FromRequest<Arc<Web>> for Incoming {
     async fn from_request(mut request: Request, web: &Arc<Web>) -> Result<Self, Failure> {
         let path = request.extract_parts::<RawPathParams>().await.map_err(|_| Failure::not_found())?;
         let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let address =
-            request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
+        let address = client_address(&request);
         let trace_id = request.extensions().get::<TraceId>().map(|trace| trace.0.clone());
         let call = Call { client_address: address, trace_id, deadline: Deadline::none() };
         let query = Params::parse(request.uri().query().unwrap_or_default().as_bytes())?;
@@ -56,6 +57,18 @@ impl FromRequest<Arc<Web>> for Incoming {
             form = Params::parse(&body(request).await?)?;
         }
         Ok(Self { path, query, form, cookies: Cookies::read(&headers), call })
+    }
+}
+
+/// Who is at the other end of the connection, if the server was told to note it. Forwarding headers are not believed.
+fn client_address(request: &Request) -> Option<String> {
+    request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0.address.ip().to_string())
+}
+
+/// Serve with `into_make_service_with_connect_info::<Peer>()`, and events name the client's address.
+impl Connected<IncomingStream<'_, Accepted>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Accepted>) -> Self {
+        Self { address: *stream.remote_addr() }
     }
 }
 

@@ -282,6 +282,40 @@ async fn a_panic_is_a_page_with_a_trace_id_and_nothing_else() {
     assert!(trace.len() == 32 && trace.bytes().all(|b| b.is_ascii_hexdigit()));
 }
 
+#[tokio::test]
+async fn the_pages_are_served_on_a_listener_of_their_own_and_know_their_peer() {
+    use crate::transport::listener::{Accepted, Peer};
+    use axum::extract::ConnectInfo;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let house = House::open(None).await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let listener = Accepted::bind("127.0.0.1:0".parse().unwrap(), None, stop.clone()).await.unwrap();
+    let address = listener.local_addr();
+    let peer = get(async |ConnectInfo(peer): ConnectInfo<Peer>| peer.address.to_string());
+    let router = Router::new().route("/peer", peer).fallback_service(house.router.clone());
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let server = tokio::spawn(async move { axum::serve(listener, service).await });
+    let ask = async |path: &str| {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let forged = "x-forwarded-for: 203.0.113.9\r\nforwarded: for=203.0.113.9\r\n";
+        let text = format!("GET {path} HTTP/1.1\r\nhost: broker\r\n{forged}connection: close\r\n\r\n");
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let own = stream.local_addr().unwrap().to_string();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        (answer, own)
+    };
+    let (answer, own) = ask("/peer").await;
+    assert!(answer.ends_with(&own), "{answer}");
+    let (page, _) = ask("/style.css").await;
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("content-security-policy:"), "{page}");
+    assert!(!page.to_lowercase().contains("\r\nserver:"));
+    let (grpc, _) = ask("/broker.v1.GrantService/IssueGrant").await;
+    assert!(grpc.starts_with("HTTP/1.1 404"), "no gRPC here: {grpc}");
+    stop.cancel();
+    server.abort();
+}
+
 #[test]
 fn every_reason_has_a_page_of_its_own_words() {
     for reason in Reason::ALL {
