@@ -99,7 +99,11 @@ fn read(result: &Value) -> Option<Answer> {
     let reason = || text(&result["_meta"]["reason"]);
     if result["resultType"] == "input_required" {
         let asked = &result["inputRequests"]["connect"]["params"];
-        return Some(Answer::Connect { url: text(&asked["url"])?, message: text(&asked["message"])?, reason: reason()? });
+        return Some(Answer::Connect {
+            url: text(&asked["url"])?,
+            message: text(&asked["message"])?,
+            reason: reason()?,
+        });
     }
     if result["isError"] == true {
         return Some(Answer::Refused { reason: reason()?, message: text(&result["content"][0]["text"])? });

@@ -22,20 +22,16 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tokio::select! {
-        code = play(&arguments) => code,
-        // What was started ends with its future: ports close, the directory is removed.
-        _ = tokio::signal::ctrl_c() => ExitCode::from(130),
-    }
-}
-
-async fn play(arguments: &Arguments) -> ExitCode {
     let mut out = io::stdout();
     let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let style = if colour { Style::Colour } else { Style::Plain };
-    let telling = Telling { style, keep_directory: arguments.keep };
-    match story::tell(&mut out, telling).await {
-        Ok(stage) => match after(&mut out, arguments, stage).await {
+    let told = tokio::select! {
+        told = story::tell(&mut out, Telling { style, keep_directory: arguments.keep }) => told,
+        // What was started ends with its future: ports close, the directory is removed.
+        _ = tokio::signal::ctrl_c() => return ExitCode::from(130),
+    };
+    match told {
+        Ok(stage) => match after(&mut out, &arguments, stage).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
         },
@@ -50,10 +46,17 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
 
 async fn after(out: &mut impl Write, arguments: &Arguments, stage: Stage) -> io::Result<()> {
     if arguments.stay {
-        writeln!(out, "\n  Everything is still running. Open the link of step 12 in your browser, as alice:")?;
+        writeln!(
+            out,
+            "\n  Everything is still running. Open the link of step 12 in your browser, as alice:"
+        )?;
         writeln!(out, "  at the SSO    {} / {}", ALICE.sso.name, ALICE.sso.password)?;
         writeln!(out, "  at Notes      {} / {}", ALICE.notes.name, ALICE.notes.password)?;
-        writeln!(out, "  Her list of connections: {}/connections. Ctrl-C ends it all.", stage.world.web_url())?;
+        writeln!(
+            out,
+            "  Her list of connections: {}/connections. Ctrl-C ends it all.",
+            stage.world.web_url()
+        )?;
         tokio::signal::ctrl_c().await?;
     }
     let directory = stage.world.directory().to_owned();

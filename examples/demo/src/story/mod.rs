@@ -55,7 +55,7 @@ pub async fn tell(out: &mut dyn Write, telling: Telling) -> Result<Stage, StepFa
     t.step("The next tool call asks again", scenes::disconnect::asked_again(&stage)).await?;
     let told = t.step("An auditor reads the log", scenes::audit::read(&stage)).await?;
     t.step("The log proves itself", scenes::audit::verify(&stage, told)).await?;
-    teller.ending(&stage.world)?;
+    teller.ending()?;
     Ok(stage)
 }
 

@@ -6,8 +6,6 @@ use std::io::{self, Write};
 
 use broker::domain::{Clock, SystemClock};
 
-use crate::world::World;
-
 /// Columns of a line, the time of a step right-aligned at the end.
 const WIDTH: usize = 94;
 
@@ -152,7 +150,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    pub(super) fn ending(&mut self, world: &World) -> io::Result<()> {
+    pub(super) fn ending(&mut self) -> io::Result<()> {
         let title = self.style.bold("What to try next");
         writeln!(self.out, "\n  {title}")?;
         for (what, why) in [
@@ -164,6 +162,6 @@ impl<'a> Teller<'a> {
         ] {
             writeln!(self.out, "  {what:<34}{}", self.style.dim(why))?;
         }
-        writeln!(self.out, "  {}", self.style.dim(&format!("(this run's broker was at {})", world.web_url())))
+        Ok(())
     }
 }

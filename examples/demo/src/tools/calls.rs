@@ -52,10 +52,13 @@ impl Tools {
             ADD_NOTE => ("Write down what was decided", &["notes.read", "notes.write"]),
             _ => return failed("UNKNOWN_TOOL", "There is no such tool."),
         };
-        let note = call.text("text");
-        if call.tool == ADD_NOTE && note.is_none() {
-            return failed("INVALID_ARGUMENT", "The note's text is missing.");
-        }
+        let note = match call.tool.as_str() {
+            ADD_NOTE => match call.text("text") {
+                Some(text) => Some(text),
+                None => return failed("INVALID_ARGUMENT", "The note's text is missing."),
+            },
+            _ => None,
+        };
         let request = GrantRequest::new(assertion.clone(), PROVIDER, scopes.iter().copied());
         let request = request.tool(&call.tool).purpose(purpose);
         match self.with_grant(&request, note).await {

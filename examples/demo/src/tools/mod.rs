@@ -69,7 +69,11 @@ impl ToolServer {
     }
 }
 
-async fn answer(State(tools): State<Arc<Tools>>, headers: HeaderMap, Json(request): Json<Request>) -> Response {
+async fn answer(
+    State(tools): State<Arc<Tools>>,
+    headers: HeaderMap,
+    Json(request): Json<Request>,
+) -> Response {
     let Some(assertion) = bearer(&headers).map(Assertion::from) else {
         // Nobody is served without saying for whom (RFC 6750 §3).
         return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")]).into_response();

@@ -34,6 +34,9 @@ async fn a_tool_server_asks_for_the_user_and_refuses_what_it_does_not_know() {
     assert!(matches!(&answer, Answer::Refused { reason, .. } if reason == "ASSERTION_INVALID"), "{answer:?}");
     let assertion = world.assertion(&ALICE, Workload::TicketHelper);
     let answer = agent.call(server.url(), &assertion, LIST_NOTES, json!({})).await.expect("answers");
-    assert!(matches!(&answer, Answer::Connect { url, .. } if url.starts_with(&world.web_url())), "{answer:?}");
+    assert!(
+        matches!(&answer, Answer::Connect { url, .. } if url.starts_with(&world.web_url())),
+        "{answer:?}"
+    );
     world.stop().await;
 }

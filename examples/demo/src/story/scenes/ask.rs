@@ -22,13 +22,15 @@ pub(in crate::story) async fn first(stage: &Stage) -> Scene<String> {
 /// Connected: the note is written in alice's name.
 pub(in crate::story) async fn again(stage: &Stage) -> Scene<()> {
     let done = stage.must_serve_alice(TicketHelper, ADD_NOTE).await?;
-    ensure(done.notes.iter().any(|note| note == NOTE), || format!("the note is not there: {:?}", done.notes))?;
+    ensure(done.notes.iter().any(|note| note == NOTE), || {
+        format!("the note is not there: {:?}", done.notes)
+    })?;
     ensure(done.scopes == ["notes.read", "notes.write"], || format!("granted {:?}", done.scopes))?;
     let minutes = stage.seconds_until(done.expires_at).saturating_add(30) / 60;
     ensure((1..=15).contains(&minutes), || format!("a grant of {minutes} minutes; policy says 15"))?;
     Told::lines([
-        format!("A grant for {}, good for {minutes} minutes:", done.scopes.join(" and ")),
-        done.grant,
+        format!("A grant for {}, good for {minutes} minutes,", done.scopes.join(" and ")),
+        format!("in the log as {}", done.grant),
         format!("Notes answers as {}: {}", done.account, quoted(&done.notes)),
     ])
 }
@@ -37,14 +39,16 @@ pub(in crate::story) async fn again(stage: &Stage) -> Scene<()> {
 pub(in crate::story) async fn narrower(stage: &Stage) -> Scene<String> {
     let done = stage.must_serve_alice(TicketHelper, LIST_NOTES).await?;
     ensure(done.scopes == ["notes.read"], || format!("granted {:?}", done.scopes))?;
-    let narrowed = |event: &Event| matches!(event, Event::Refreshed { scopes, .. } if *scopes == ["notes.read"]);
+    let narrowed =
+        |event: &Event| matches!(event, Event::Refreshed { scopes, .. } if *scopes == ["notes.read"]);
     ensure(refreshes(stage) == 1 && stage.world.notes().truth().iter().any(narrowed), || {
         "Notes did not narrow the token by one refresh".to_owned()
     })?;
     let lines = [
-        "No question to alice: reading is part of what she allowed. The broker refreshed at Notes and".to_owned(),
-        "got a token that can read and nothing else:".to_owned(),
-        done.grant.clone(),
+        "No question to alice: reading is part of what she allowed. The broker refreshed at Notes and"
+            .to_owned(),
+        "got a token that can read and nothing else,".to_owned(),
+        format!("in the log as {}", done.grant),
     ];
     Told::with(done.grant, lines)
 }
@@ -52,9 +56,11 @@ pub(in crate::story) async fn narrower(stage: &Stage) -> Scene<String> {
 /// The same call again costs the broker nothing.
 pub(in crate::story) async fn remembered(stage: &Stage, grant: &str) -> Scene<()> {
     let done = stage.must_serve_alice(TicketHelper, LIST_NOTES).await?;
-    ensure(done.grant == grant, || format!("another grant, {}, instead of the remembered {grant}", done.grant))?;
+    ensure(done.grant == grant, || {
+        format!("another grant, {}, instead of the remembered {grant}", done.grant)
+    })?;
     ensure(refreshes(stage) == 1, || "the token was refreshed again".to_owned())?;
-    Told::lines(["The tool server's token source still had this grant (for 60 s at most); nobody was asked."])
+    Told::lines(["Ticket helper still has that grant in memory (for a minute at most), and asks nobody."])
 }
 
 fn refreshes(stage: &Stage) -> usize {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use broker::app;
-use broker::audit::verify as log;
+use broker::audit::verify::{self as log, Verified};
 use broker::config::Config;
 use broker_client::proto::audit_service_client::AuditServiceClient;
 use broker_client::proto::{AuditEvent, AuditOutcome, ListAuditEventsRequest};
@@ -34,7 +34,9 @@ pub(in crate::story) async fn read(stage: &Stage) -> Scene<u64> {
     let head = line(&["#", "UTC", "what happened", "how it ended", "tool server", "who"].map(str::to_owned));
     let mut lines = vec![head];
     lines.extend(events.iter().map(|event| line(&cells(event))));
-    lines.push("People appear as keyed pseudonyms; their names are sealed, each under a key of its own.".to_owned());
+    lines.push(
+        "People appear as keyed pseudonyms; their names are sealed, each under a key of its own.".to_owned(),
+    );
     Told::with(u64::try_from(events.len())?, lines)
 }
 
@@ -46,10 +48,14 @@ pub(in crate::story) async fn verify(stage: &Stage, told: u64) -> Scene<()> {
     let keys = app::open_keys(&config, &store, &clock, &rng).await?;
     let verified = log::verify(&*store.ledger, &*store.audit_log, &keys.audit_keys(), &mut |_| {}).await?;
     ensure(verified.events >= told, || format!("{} events verified, {told} listed", verified.events))?;
-    Told::lines([format!(
-        "verified: {} events in {} stream(s), each hash and MAC recomputed, as `broker audit verify` does",
-        verified.events, verified.streams
-    )])
+    let Verified { events, streams, .. } = verified;
+    let streams = if streams == 1 { "1 stream".to_owned() } else { format!("{streams} streams") };
+    Told::lines([
+        format!(
+            "verified: {events} events in {streams}, every hash and MAC recomputed from the bytes as first"
+        ),
+        "written. `broker audit verify` does the same, also beside a running broker.".to_owned(),
+    ])
 }
 
 async fn events(stage: &Stage) -> Result<Vec<AuditEvent>, Mishap> {

@@ -2,7 +2,7 @@
 
 use broker_client::{Grant, GrantRequest, Outcome};
 
-use super::expect;
+use super::{expect, seen};
 use crate::notes::{Event, RevokedKind};
 use crate::story::stage::Stage;
 use crate::story::teller::{Mishap, Scene, Told, ensure};
@@ -19,7 +19,7 @@ pub(in crate::story) async fn alice(stage: &Stage) -> Scene<()> {
     expect(&page, 200, &["Notes", ALICE.notes.name, "Ticket helper", "Report writer"])?;
     let page = page.click("Disconnect").await?;
     expect(&page, 200, &[ALICE.notes.name])?;
-    let asked = page.title().to_owned();
+    let asked = seen(&page, "yes: on her list of connections");
     let page = page.form("/disconnect")?.submit("Disconnect").await?;
     expect(&page, 200, &[ALICE.notes.name])?;
 
@@ -28,17 +28,20 @@ pub(in crate::story) async fn alice(stage: &Stage) -> Scene<()> {
     let after = notes_says(stage, &grant).await?;
     ensure(after == 401, || format!("the old token was to be dead, but Notes says {after}"))?;
     Told::lines([
-        format!("{asked:<48}yes, on her list of connections"),
-        "The broker gives nobody access any more and has ended it at Notes too: a token handed out".to_owned(),
+        asked,
+        "The broker gives nobody access any more and has ended it at Notes too: a token handed out"
+            .to_owned(),
         format!("a moment before got {before} from Notes, and now gets {after}."),
     ])
 }
 
 /// The tool server still remembers a grant; Notes refuses it, the broker is asked, and asks alice.
 pub(in crate::story) async fn asked_again(stage: &Stage) -> Scene<()> {
-    let (link, message) = stage.must_connect(TicketHelper, LIST_NOTES, "CONSENT_REASON_NOT_CONNECTED").await?;
+    let (link, message) =
+        stage.must_connect(TicketHelper, LIST_NOTES, "CONSENT_REASON_NOT_CONNECTED").await?;
     Told::lines([
-        "Ticket helper still had a grant in memory; Notes refused it, and the broker has no other:".to_owned(),
+        "Ticket helper still had a grant in memory; Notes refused it, and the broker has no other:"
+            .to_owned(),
         format!("“{message}”"),
         link,
     ])

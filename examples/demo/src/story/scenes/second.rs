@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::expect;
+use super::{expect, seen};
 use crate::agent::Answer;
 use crate::story::stage::Stage;
 use crate::story::teller::{Scene, Told, ensure};
@@ -27,20 +27,19 @@ pub(in crate::story) async fn bob(stage: &Stage, link: &str) -> Scene<()> {
     let page = walk::sign_in(stage.bob.get(link).await?, &BOB.sso).await?;
     expect(&page, 403, &["Bob Example"])?;
     for word in ["Report writer", "alice", "Alice", "Notes"] {
-        ensure(!page.text().contains(word), || format!("the page tells bob about {word:?}: {}", page.describe()))?;
+        ensure(!page.text().contains(word), || {
+            format!("the page tells bob about {word:?}: {}", page.describe())
+        })?;
     }
     ensure(page.form("/approve").is_err(), || format!("bob may answer: {}", page.describe()))?;
-    Told::lines([
-        format!("{} (403)", page.title()),
-        "He learns nothing about it, and his visit is on record.".to_owned(),
-    ])
+    Told::lines([seen(&page, "403"), "He learns nothing about it, and his visit is on record.".to_owned()])
 }
 
 /// Her own approval, on one page: Notes is not visited again.
 pub(in crate::story) async fn alice(stage: &Stage, link: &str) -> Scene<()> {
     let page = stage.alice.get(link).await?;
     expect(&page, 200, &["Report writer", ALICE.notes.name])?;
-    let asked = page.title().to_owned();
+    let asked = seen(&page, "allows it; Notes need not ask again");
     let page = walk::approve(page).await?;
     let notes = stage.world.notes().origin();
     ensure(page.trail.iter().all(|hop| !hop.url.as_str().starts_with(notes)), || {
@@ -49,9 +48,9 @@ pub(in crate::story) async fn alice(stage: &Stage, link: &str) -> Scene<()> {
     expect(&page, 200, &["Report writer", ALICE.notes.name])?;
     let done = stage.must_serve_alice(ReportWriter, LIST_NOTES).await?;
     Told::lines([
-        format!("{asked:<48}allows it; Notes need not ask again"),
-        format!("Report writer's next call is served as {}:", done.account),
-        done.grant,
+        asked,
+        format!("Report writer's next call is served as {},", done.account),
+        format!("in the log as {}", done.grant),
     ])
 }
 
@@ -61,8 +60,8 @@ pub(in crate::story) async fn misdirected(stage: &Stage) -> Scene<()> {
     let url = stage.url(ReportWriter);
     match stage.agent.call(url, &assertion, LIST_NOTES, json!({})).await? {
         Answer::Refused { reason, message } if reason == "ASSERTION_AUDIENCE" => Told::lines([
-            "Report writer shows an assertion of alice's that was minted for Ticket helper. Refused:".to_owned(),
-            format!("{reason}: {message}"),
+            format!("Report writer shows an assertion minted for Ticket helper. Refused, {reason}:"),
+            format!("“{message}”"),
         ]),
         other => Err(format!("it was to be refused with ASSERTION_AUDIENCE, but: {other:?}").into()),
     }
