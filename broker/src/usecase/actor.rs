@@ -52,7 +52,11 @@ impl Actor {
     /// [`Reason::NotFound`].
     pub fn reaches(&self, rooms: &Rooms, tenant: &TenantId) -> Result<(), Refusal> {
         let known = rooms.settings.tenants.contains(tenant);
-        if known && self.tenants(rooms).contains(tenant) { Ok(()) } else { Err(Refusal::new(Reason::NotFound)) }
+        if known && self.tenants(rooms).contains(tenant) {
+            Ok(())
+        } else {
+            Err(Refusal::new(Reason::NotFound))
+        }
     }
 
     /// Whether this caller's tenants are all there are: what is not any tenant's own is theirs to block or read.
@@ -107,7 +111,9 @@ pub async fn authorize(
         },
         (None, Some(workload)) => Actor::Workload(Caller { workload, call }),
         (None, None) => {
-            return Err(super::unknown_person(rooms, None, call, Refusal::new(Reason::AssertionMissing)).await);
+            return Err(
+                super::unknown_person(rooms, None, call, Refusal::new(Reason::AssertionMissing)).await
+            );
         }
     };
     let allowed = rooms.not_blocked(&actor.names()).and_then(|_| {

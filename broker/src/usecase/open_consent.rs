@@ -116,7 +116,8 @@ pub(super) async fn view(rooms: &Rooms, consent: Consent) -> Result<ConsentView,
     let rules = rooms.audit.rules();
     let provider = Some(&consent.provider);
     let own = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
-    let accounts: Vec<(ConnectionId, Account)> = own.connections.into_iter().map(|(c, _)| account_of(c)).collect();
+    let accounts: Vec<(ConnectionId, Account)> =
+        own.connections.into_iter().map(|(c, _)| account_of(c)).collect();
     let (about, wider) = match &consent.state {
         ConsentState::Completed { connection, .. } => (Some(connection), ScopeSet::default()),
         ConsentState::AwaitingConfirmation { obtained, .. } => {

@@ -28,7 +28,6 @@ use tokio::sync::Semaphore;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
-
 /// What the gate established. Handlers take it from the request's extensions.
 #[derive(Clone)]
 pub struct Principal {
@@ -163,10 +162,7 @@ impl Gate {
         let call = Call {
             client_address: peer.map(|ip| ip.to_string()),
             trace_id: trace_id(request),
-            deadline: Deadline::after(
-                &*self.rooms.clock,
-                timeout(request).unwrap_or(longest).min(longest),
-            ),
+            deadline: Deadline::after(&*self.rooms.clock, timeout(request).unwrap_or(longest).min(longest)),
         };
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
             return Ok(Some(Principal { workload: None, call }));
