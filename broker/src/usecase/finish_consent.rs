@@ -117,7 +117,10 @@ async fn redeem(
     let outcome = exchange(rooms, spec, &exchanging, proof, &verifier, code).await;
     match outcome {
         Ok(set) => keep(rooms, visitor, spec, exchanging, set).await,
-        Err(refusal) => fail(rooms, visitor, exchanging, refusal.reason, None).await,
+        Err(refusal) => {
+            tracing::warn!(provider = %spec.id, error = ?refusal, "a code could not be exchanged");
+            fail(rooms, visitor, exchanging, refusal.reason, None).await
+        }
     }
 }
 
