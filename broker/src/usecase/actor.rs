@@ -16,6 +16,17 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// Who it is, in a form that two different actors never share. Personal data: to compare or bind, not to show.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Workload(caller) => format!("workload {}", caller.id()),
+            Self::Person(person, _) => {
+                let subject = person.subject();
+                format!("person {}/{}/{}", subject.tenant, subject.realm, subject.id)
+            }
+        }
+    }
+
     /// Facts of the call.
     pub fn call(&self) -> &Call {
         match self {
@@ -33,6 +44,16 @@ impl Actor {
                 call.about(draft, person.subject(), Some(person.label()))
             }
         }
+    }
+
+    /// Writes down that this caller was refused after policy let them in, unless a row says so already (AU2).
+    pub async fn denied(&self, rooms: &Rooms, action: RpcAction, refusal: Refusal) -> Refusal {
+        if refusal.recorded {
+            return refusal;
+        }
+        let mut draft = self.draft(rooms, EventKind::CallDenied, Outcome::Denied);
+        draft.detail.insert("action", action.as_str().into());
+        super::record_denial(rooms, self.call(), draft, refusal).await
     }
 
     fn names(&self) -> Names {
@@ -79,10 +100,6 @@ pub async fn authorize(
     });
     match allowed {
         Ok(_) => Ok(actor),
-        Err(refusal) => {
-            let mut draft = actor.draft(rooms, EventKind::CallDenied, Outcome::Denied);
-            draft.detail.insert("action", action.as_str().into());
-            Err(super::record_denial(rooms, actor.call(), draft, refusal).await)
-        }
+        Err(refusal) => Err(actor.denied(rooms, action, refusal).await),
     }
 }

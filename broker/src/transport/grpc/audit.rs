@@ -1,13 +1,14 @@
 //! `AuditService`. Answers are decoded from the bytes that were hashed, not from the columns.
 
-use super::{convert, gate::Principal, paging, status::to_status};
+use super::{convert, denied, gate::Principal, paging};
 use crate::{
     domain::{
         EventId, Outcome, Position, ProviderId, RealmId, Refusal, StreamId, Subject, TenantId, WorkloadId,
     },
+    keys::KeyRing,
     policy::RpcAction,
     storage::{AuditFilter, AuditRow},
-    usecase::{Rooms, authorize, list_audit_events::list_audit_events},
+    usecase::{Actor, Rooms, authorize, list_audit_events::list_audit_events},
 };
 use broker_proto::v1::{self, audit_service_server::AuditService};
 use serde_json::Value;
@@ -23,7 +24,8 @@ impl AuditService for Audit {
         request: Request<v1::ListAuditEventsRequest>,
     ) -> Result<Response<v1::ListAuditEventsResponse>, Status> {
         let principal = Principal::of(&request)?;
-        self.list(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+        let done = self.list(principal.clone(), request.into_inner()).await;
+        denied::answer(&self.0, &principal, done).await.map(Response::new)
     }
 }
 
@@ -33,21 +35,33 @@ impl Audit {
         principal: Principal,
         request: v1::ListAuditEventsRequest,
     ) -> Result<v1::ListAuditEventsResponse, Refusal> {
-        let limit = paging::size(request.page_size)?;
-        let filter = self.filter(&request).await?;
-        let query = format!("audit {filter:?}");
-        let (after, page) = match request.page_token.as_str() {
-            "" => (None, 0),
-            token => read_token(&query, token)?,
-        };
         let assertion = request.assertion.as_deref().filter(|text| !text.is_empty());
         let actor =
             authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::AuditRead).await?;
-        let (rows, more) = list_audit_events(&self.0, &actor, &filter, after.as_ref(), page, limit).await?;
+        match self.page(&actor, &request).await {
+            Ok(page) => Ok(page),
+            Err(refusal) => Err(actor.denied(&self.0, RpcAction::AuditRead, refusal).await),
+        }
+    }
+
+    async fn page(
+        &self,
+        actor: &Actor,
+        request: &v1::ListAuditEventsRequest,
+    ) -> Result<v1::ListAuditEventsResponse, Refusal> {
+        let limit = paging::size(request.page_size)?;
+        let filter = self.filter(request).await?;
+        // The token says which page it is, and thereby whether reading it is recorded: it is the reader's own.
+        let query = format!("audit {} {filter:?}", actor.name());
+        let (after, page) = match request.page_token.as_str() {
+            "" => (None, 0),
+            token => read_token(&self.0.keys, &query, token)?,
+        };
+        let (rows, more) = list_audit_events(&self.0, actor, &filter, after.as_ref(), page, limit).await?;
         let next_page_token = match rows.last() {
             Some(last) if more => {
-                let parts = [last.stream.to_string(), last.seq.to_string(), (page + 1).to_string()];
-                paging::token(&query, &[&parts[0], &parts[1], &parts[2]])
+                let parts = [last.stream.to_string(), last.seq.to_string(), page.saturating_add(1).to_string()];
+                paging::token(&self.0.keys, &query, &[&parts[0], &parts[1], &parts[2]])
             }
             _ => String::new(),
         };
@@ -80,6 +94,10 @@ impl Audit {
             let tenant = TenantId::parse(tenant).map_err(|_| {
                 Refusal::invalid("tenant", "A subject is looked up inside a tenant: name it.")
             })?;
+            // A pseudonym needs the tenant's key, which is made on first use: not for a tenant that nobody configured.
+            if !self.0.settings.tenants.contains(&tenant) {
+                return Err(Refusal::invalid("tenant", "No such tenant."));
+            }
             let realm = RealmId::parse(&subject.realm).map_err(bad("subject"))?;
             if !(1..=Subject::MAX_LENGTH).contains(&subject.subject.len()) {
                 return Err(Refusal::invalid("subject", "A subject has 1 to 255 bytes."));
@@ -100,9 +118,9 @@ impl Audit {
     }
 }
 
-fn read_token(query: &str, token: &str) -> Result<(Option<Position>, u32), Refusal> {
+fn read_token(keys: &KeyRing, query: &str, token: &str) -> Result<(Option<Position>, u32), Refusal> {
     let bad = || Refusal::invalid("page_token", "This page token does not continue this query.");
-    let parts = paging::read_token(query, token, 3)?;
+    let parts = paging::read_token(keys, query, token, 3)?;
     let stream = StreamId::parse(&parts[0]).map_err(|_| bad())?;
     let seq = parts[1].parse().map_err(|_| bad())?;
     let page = parts[2].parse().map_err(|_| bad())?;

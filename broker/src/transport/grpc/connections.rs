@@ -1,6 +1,6 @@
 //! `ConnectionService`.
 
-use super::{convert, gate::Principal, paging, status::to_status};
+use super::{convert, denied, gate::Principal, paging};
 use crate::{
     domain::{ConnectionId, EventKind, Outcome, Reason, Refusal},
     policy::RpcAction,
@@ -23,7 +23,8 @@ impl ConnectionService for Connections {
         request: Request<v1::ListConnectionsRequest>,
     ) -> Result<Response<v1::ListConnectionsResponse>, Status> {
         let principal = Principal::of(&request)?;
-        self.list(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+        let done = self.list(principal.clone(), request.into_inner()).await;
+        denied::answer(&self.0, &principal, done).await.map(Response::new)
     }
 
     async fn get_connection(
@@ -31,7 +32,8 @@ impl ConnectionService for Connections {
         request: Request<v1::GetConnectionRequest>,
     ) -> Result<Response<v1::GetConnectionResponse>, Status> {
         let principal = Principal::of(&request)?;
-        let listed = self.get(principal, request.into_inner()).await.map_err(|r| to_status(&r))?;
+        let done = self.get(principal.clone(), request.into_inner()).await;
+        let listed = denied::answer(&self.0, &principal, done).await?;
         Ok(Response::new(v1::GetConnectionResponse { connection: Some(convert::connection(&listed)) }))
     }
 
@@ -40,7 +42,8 @@ impl ConnectionService for Connections {
         request: Request<v1::RevokeConnectionRequest>,
     ) -> Result<Response<v1::RevokeConnectionResponse>, Status> {
         let principal = Principal::of(&request)?;
-        self.revoke(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+        let done = self.revoke(principal.clone(), request.into_inner()).await;
+        denied::answer(&self.0, &principal, done).await.map(Response::new)
     }
 
     async fn withdraw_approval(
@@ -48,7 +51,8 @@ impl ConnectionService for Connections {
         request: Request<v1::WithdrawApprovalRequest>,
     ) -> Result<Response<v1::WithdrawApprovalResponse>, Status> {
         let principal = Principal::of(&request)?;
-        self.withdraw(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+        let done = self.withdraw(principal.clone(), request.into_inner()).await;
+        denied::answer(&self.0, &principal, done).await.map(Response::new)
     }
 }
 
@@ -67,7 +71,7 @@ impl Connections {
         let after = match request.page_token.as_str() {
             "" => None,
             token => {
-                let parts = paging::read_token(&query, token, 1)?;
+                let parts = paging::read_token(&self.0.keys, &query, token, 1)?;
                 Some(convert::connection_id("page_token", &parts[0])?)
             }
         };
@@ -81,12 +85,13 @@ impl Connections {
             (_, subject, assertion) => {
                 let subject = subject.as_ref().map(|s| convert::subject("subject", s)).transpose()?;
                 let actor = self.admin(principal, assertion.as_deref()).await?;
-                match subject {
+                let found = match subject {
                     Some(subject) => {
-                        list_connections::of_subject(&self.0, &subject, provider.as_ref()).await?
+                        list_connections::of_subject(&self.0, &subject, provider.as_ref()).await
                     }
-                    None => self.of_actors_tenant(&actor, after.as_ref(), limit).await?,
-                }
+                    None => self.of_actors_tenant(&actor, after.as_ref(), limit).await,
+                };
+                self.of_actor(&actor, found).await?
             }
         };
         listed.sort_by(|a, b| a.connection.id.cmp(&b.connection.id));
@@ -94,7 +99,7 @@ impl Connections {
         let more = listed.len() > limit as usize;
         listed.truncate(limit as usize);
         let next_page_token = match listed.last() {
-            Some(last) if more => paging::token(&query, &[last.connection.id.as_str()]),
+            Some(last) if more => paging::token(&self.0.keys, &query, &[last.connection.id.as_str()]),
             _ => String::new(),
         };
         let connections = listed.iter().map(convert::connection).collect();
@@ -126,8 +131,8 @@ impl Connections {
             let found = own.into_iter().find(|one| one.connection.id == id);
             return found.ok_or_else(|| Refusal::new(Reason::NotFound));
         }
-        self.admin(principal, request.assertion.as_deref()).await?;
-        list_connections::by_id(&self.0, &id).await
+        let actor = self.admin(principal, request.assertion.as_deref()).await?;
+        self.of_actor(&actor, list_connections::by_id(&self.0, &id).await).await
     }
 
     async fn revoke(
@@ -138,10 +143,12 @@ impl Connections {
         let id = convert::connection_id("connection_id", &request.connection_id)?;
         let why = super::admin::why(&request.reason)?;
         let actor = self.admin(principal, request.assertion.as_deref()).await?;
-        let listed = list_connections::by_id(&self.0, &id).await?;
+        let found = list_connections::by_id(&self.0, &id).await;
+        let listed = self.of_actor(&actor, found).await?;
         let mut draft = actor.draft(&self.0, EventKind::ConnectionRevoked, Outcome::Allowed);
         draft.purpose = why;
-        let done = revoke_connection(&self.0, actor.call(), listed.connection, draft).await?;
+        let done = revoke_connection(&self.0, actor.call(), listed.connection, draft).await;
+        let done = self.of_actor(&actor, done).await?;
         let listed = list_connections::by_id(&self.0, &id).await?;
         let epoch = self.0.audit.rules().epoch();
         Ok(v1::RevokeConnectionResponse {
@@ -171,6 +178,13 @@ impl Connections {
         withdraw_approval(&self.0, &caller.call, &connection, caller.id(), draft).await?;
         let epoch = self.0.audit.rules().epoch();
         Ok(v1::WithdrawApprovalResponse { revocation_epoch: u64::try_from(epoch).unwrap_or(0) })
+    }
+
+    async fn of_actor<T>(&self, actor: &Actor, done: Result<T, Refusal>) -> Result<T, Refusal> {
+        match done {
+            Ok(done) => Ok(done),
+            Err(refusal) => Err(actor.denied(&self.0, RpcAction::ConnectionsAdmin, refusal).await),
+        }
     }
 
     async fn admin(&self, principal: Principal, assertion: Option<&str>) -> Result<Actor, Refusal> {
