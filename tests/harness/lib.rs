@@ -4,3 +4,5 @@ pub mod browser;
 pub mod forms;
 pub mod npm;
 pub mod oidc;
+pub mod rpc;
+pub mod wire;

@@ -1,4 +1,7 @@
 //! The integration tests: one binary, one module per thing proved.
 
+mod configuration;
 mod house;
+mod pages;
 mod peers;
+mod rpc;

@@ -5,6 +5,8 @@ mod audit;
 mod connections;
 mod consents;
 mod convert;
+mod denied;
+mod framing;
 mod gate;
 mod grants;
 mod health;
