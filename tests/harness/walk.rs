@@ -1,0 +1,44 @@
+//! What a person does at the certified provider and on the broker's pages, one step at a time.
+
+use demo::browser::{Browser, Page};
+
+/// Signs in and agrees at a certified provider wherever its forms ask; answers the first page that is none of them.
+pub async fn at_provider(mut page: Page, account: &str) -> Page {
+    for _ in 0..6 {
+        let Ok(form) = page.form("/interaction/") else { return page };
+        page = match form.value("prompt") {
+            Some("login") => {
+                let form = form.fill("login", account).and_then(|form| form.fill("password", "any"));
+                form.expect("a login form").submit("Sign-in").await.expect("signed in")
+            }
+            _ => form.submit("Continue").await.expect("agreed"),
+        };
+    }
+    panic!("the provider's forms do not end: {}", page.describe());
+}
+
+/// Opens `link` and signs in at the IdP as `person` where that is asked.
+pub async fn open(browser: &Browser, link: &str, person: &str) -> Page {
+    at_provider(browser.get(link).await.expect("the link opens"), person).await
+}
+
+/// Presses the first button of the page's form for `verb`: approve, decline, confirm, reject.
+pub async fn press(page: &Page, verb: &str) -> Page {
+    let form = page.form(&format!("/{verb}")).unwrap_or_else(|e| panic!("{e}"));
+    let button = form.buttons().first().map(|label| (*label).to_owned()).unwrap_or_default();
+    form.submit(&button).await.unwrap_or_else(|e| panic!("{verb}: {e}"))
+}
+
+/// From the link to the page on which the provider's `account` is to be confirmed.
+pub async fn to_confirmation(browser: &Browser, link: &str, person: &str, account: &str) -> Page {
+    let page = open(browser, link, person).await;
+    at_provider(press(&page, "approve").await, account).await
+}
+
+/// The whole way: sign in, approve, agree at the provider, confirm the account.
+pub async fn connect(browser: &Browser, link: &str, person: &str, account: &str) -> Page {
+    let page = to_confirmation(browser, link, person, account).await;
+    let done = press(&page, "confirm").await;
+    assert_eq!((done.status, done.title()), (200, "Done · Token broker"), "{}", done.describe());
+    done
+}

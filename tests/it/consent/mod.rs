@@ -1,0 +1,3 @@
+//! Consent, refresh and sign-in, against certified providers and against one that misbehaves to order.
+
+mod journey;
