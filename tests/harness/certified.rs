@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use broker::app::{self, Running, Sockets};
 use broker::config::Config;
-use broker::domain::{Clock, ExposeSecret, SecretString, SystemRng};
+use broker::domain::{ExposeSecret, SecretString, SystemRng};
 use broker::identity::StaticSecret;
 use broker::keys::FileKeyring;
 use broker::usecase::Rooms;
@@ -123,10 +123,9 @@ impl Certified {
         format!("http://{}", self.web)
     }
 
-    /// A browser without cookies.
+    /// A browser without cookies. It lives in the peers' real time, so that only the broker ends its sessions.
     pub fn browser(&self) -> Browser {
-        let clock = self.clock.clone();
-        Browser::new(Arc::new(move || clock.now().unix_seconds()), b"").expect("a browser")
+        Browser::new(demo::clock::system(), b"").expect("a browser")
     }
 
     /// What `workload` receives when `person` uses it: an ID token from a whole sign-in at the IdP.

@@ -42,3 +42,40 @@ pub async fn connect(browser: &Browser, link: &str, person: &str, account: &str)
     assert_eq!((done.status, done.title()), (200, "Done · Token broker"), "{}", done.describe());
     done
 }
+
+/// Goes as far as the provider's redirect back to the broker and answers its address, not visited.
+pub async fn to_callback(browser: &Browser, link: &str, person: &str, account: &str) -> String {
+    let page = open(browser, link, person).await;
+    held(browser, page, account).await
+}
+
+/// The same from a page with the form for approving.
+pub async fn held(browser: &Browser, page: Page, account: &str) -> String {
+    let origin = page.url.origin().ascii_serialization();
+    browser.hold_before(Some(&format!("{origin}/oauth/callback/")));
+    let page = at_provider(press(&page, "approve").await, account).await;
+    browser.hold_before(None);
+    page.location().unwrap_or_else(|| panic!("not sent back: {}", page.describe())).to_string()
+}
+
+/// An address with one query parameter changed; `None` leaves it out.
+pub fn with_param(url: &str, name: &str, value: Option<&str>) -> String {
+    let mut url = url::Url::parse(url).expect("an address");
+    let mut pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    pairs.retain(|(n, _)| n != name);
+    pairs.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    url.query_pairs_mut().clear().extend_pairs(pairs);
+    url.into()
+}
+
+/// A query parameter's value.
+pub fn param(url: &str, name: &str) -> String {
+    let url = url::Url::parse(url).expect("an address");
+    let found = url.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value.into_owned());
+    found.unwrap_or_else(|| panic!("no {name} in the query"))
+}
+
+/// The page's text as one line of words: names in it are blocks of their own.
+pub fn words(page: &Page) -> String {
+    page.text().split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -23,7 +23,8 @@ async fn a_person_connects_once_and_rotating_refresh_tokens_keep_the_connection_
 
     let browser = world.browser();
     let page = walk::to_confirmation(&browser, &link, "alice", "bob").await;
-    assert!(page.text().contains("The Acme Notes account Bob will be attached to you"), "{}", page.text());
+    let words = walk::words(&page);
+    assert!(words.contains("The Acme Notes account Bob will be attached to you, alice"), "{words}");
     let waiting = alice.client.get_consent(&needed.consent_id, None).await.expect("the consent");
     assert_eq!(waiting.state(), ConsentState::AwaitingConfirmation);
     alice.needs(SAAS, &[READ, WRITE]).await;
@@ -76,11 +77,12 @@ async fn a_narrower_grant_is_a_narrower_token_and_disconnecting_ends_every_token
     let told = world.saas.introspect(&world.client, wide_again.access_token.expose()).await;
     assert!(told["scope"].as_str().expect("its scopes").contains(WRITE), "narrowing does not stick: {told}");
 
-    let page = browser.get(&format!("{}/connections", world.web())).await.expect("the page");
-    let page = page.click("Disconnect Acme Notes, Alice").await.expect("asks first");
+    let page = walk::open(&browser, &format!("{}/connections", world.web()), "alice").await;
+    let page = page.click("Disconnect").await.expect("asks first");
     assert!(world.saas.is_active(&world.client, wide_again.access_token.expose()).await, "a GET ends nothing");
     let page = walk::press(&page, "disconnect").await;
-    assert!(page.text().contains("confirmed that the access has ended there too"), "{}", page.text());
+    let words = walk::words(&page);
+    assert!(words.contains("confirmed that the access has ended there too"), "{words}");
     for grant in [&wide, &narrow, &wide_again] {
         assert!(!world.saas.is_active(&world.client, grant.access_token.expose()).await);
     }

@@ -1,3 +1,5 @@
 //! Consent, refresh and sign-in, against certified providers and against one that misbehaves to order.
 
+mod callbacks;
 mod journey;
+mod strangers;
