@@ -5,7 +5,7 @@ use crate::{
     connection::Need,
     consent::{self, Asking},
     domain::{
-        Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, Outcome, Reason, Refusal, Write,
+        Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, EventId, Outcome, Reason, Refusal, Write,
     },
 };
 
@@ -21,6 +21,8 @@ pub(super) async fn begin_consent(
             None => create(ask, &need).await?,
         };
         let mut draft = about.clone();
+        // An attempt that lost the race has a row of its own already.
+        draft.id = EventId::random(&*ask.rooms.rng);
         draft.outcome = Outcome::ConsentRequired;
         draft.consent = Some(consent.id.clone());
         draft.reason = need.quarantined.then_some(Reason::RecordQuarantined);
