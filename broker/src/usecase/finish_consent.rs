@@ -5,8 +5,9 @@ use crate::{
     audit::Deadline,
     consent::words,
     domain::{
-        AccessToken, Consent, ConsentState, Entry, EventKind, Outcome, PkceVerifier, ProviderId,
-        ProviderSpec, Reason, RefreshToken, Refusal, Sealed, SecretString, Write, consent::Obtained,
+        AccessToken, Consent, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, PkceVerifier,
+        ProviderId, ProviderSpec, Reason, RefreshToken, Refusal, Sealed, SecretString, Write,
+        consent::{InvalidTransition, Obtained},
     },
     policy::{ExchangeCode, Permit},
     provider::TokenSet,
@@ -162,14 +163,45 @@ async fn keep(
     draft.detail.insert("refresh_token", refresh.is_some().into());
     draft.detail.insert("fewer_scopes", (!consent.scopes.is_subset(&granted)).into());
     draft.detail.insert("wider_scopes", (!granted.is_subset(&consent.provider_scopes)).into());
-    let expected_version = consent.version;
     let obtained =
         Obtained { account, scopes: granted, refresh, access, access_expires_at: set.access_expires_at };
-    let next = consent.obtained(obtained)?;
-    let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
-    let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
-    rooms.audit.note(entry, Deadline::none()).await?;
-    Ok(())
+    let kept = settle(rooms, &consent, &draft, |now| now.obtained(obtained.clone())).await;
+    if !matches!(kept, Ok(true)) {
+        // Declined or expired meanwhile, or it cannot be stored: nobody will use these tokens.
+        super::revoke_sealed(rooms, &visitor.call, &consent, obtained.refresh.as_ref(), &obtained.access).await;
+    }
+    kept.map(drop)
+}
+
+/// Ends an exchange by `step`; false when the consent was over before. Others may change its row meanwhile (a stranger's
+/// visit is counted in it), so it is read again as often as they can.
+async fn settle(
+    rooms: &Rooms,
+    exchanging: &Consent,
+    draft: &EventDraft,
+    step: impl Fn(Consent) -> Result<Consent, InvalidTransition>,
+) -> Result<bool, Refusal> {
+    let mut consent = exchanging.clone();
+    for _ in 0..=super::open_consent::MAX_MISMATCHES {
+        let expected_version = consent.version;
+        let row = rooms.row_key().tag(step(consent)?);
+        let effect = vec![Write::UpdateConsent { row, expected_version }];
+        let draft = EventDraft { id: EventId::random(&*rooms.rng), ..draft.clone() };
+        let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
+        match rooms.audit.note(entry, Deadline::none()).await {
+            Ok(_) => return Ok(true),
+            Err(crate::audit::Refused::NotApplied) => {}
+            Err(refused) => return Err(refused.into()),
+        }
+        let found = rooms.store.consents.by_id(&exchanging.id).await?;
+        consent = found.ok_or_else(|| Refusal::new(Reason::NotFound))?.check(&rooms.row_key())?;
+        let same = matches!(consent.state, ConsentState::Exchanging { .. })
+            && consent.state.state_hash() == exchanging.state.state_hash();
+        if !same {
+            return Ok(false);
+        }
+    }
+    Err(Refusal::new(Reason::Conflict))
 }
 
 async fn fail(
@@ -186,9 +218,13 @@ async fn fail(
     if let Some(error) = provider_error {
         draft.detail.insert("provider_error", words::tamed(error).into());
     }
+    let step = |now: Consent| if declined { now.decline() } else { now.fail(reason) };
+    if matches!(consent.state, ConsentState::Exchanging { .. }) {
+        return settle(rooms, &consent, &draft, step).await.map(drop);
+    }
     let expected_version = consent.version;
-    let next = if declined { consent.decline()? } else { consent.fail(reason)? };
-    let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
+    let effect =
+        vec![Write::UpdateConsent { row: rooms.row_key().tag(step(consent)?), expected_version }];
     rooms.audit.note(Entry { effect, ..Entry::note(draft) }, Deadline::none()).await?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// After this many foreign visits of one link no further event is written (CO2).
-const MAX_MISMATCHES: i64 = 20;
+pub(super) const MAX_MISMATCHES: i64 = 20;
 
 /// What a consent page shows.
 #[derive(Debug)]
