@@ -21,7 +21,8 @@ async fn co3_a_replayed_callback_shows_the_outcome_and_exchanges_nothing_again()
     let page = browser.get(&callback).await.expect("answers");
     assert_eq!((page.status, page.title()), (200, "Done · Token broker"));
     assert_eq!(world.saas.token_calls("authorization_code").await.len(), 1);
-    assert_eq!(world.count("consent.exchange").await, 1);
+    let decided = ("consent.exchange".to_owned(), String::new());
+    assert_eq!(world.events().await.iter().filter(|event| **event == decided).count(), 1, "decided once");
     world.stop().await;
 }
 
@@ -144,7 +145,7 @@ async fn co12_a_refusal_at_the_provider_is_terminal_told_in_its_words_and_can_be
     let page = walk::press(&page, "approve").await;
     let page = page.click("[ Cancel ]").await.expect("back at the broker");
     assert_eq!((page.status, page.title()), (200, "Declined · Token broker"), "{}", page.describe());
-    assert!(walk::words(&page).contains("“End-User aborted interaction”"), "{}", page.describe());
+    assert!(walk::words(&page).contains("End-User aborted interaction"), "{}", page.describe());
     let consent = alice.client.get_consent(&needed.consent_id, None).await.expect("the consent");
     assert_eq!((consent.state(), consent.reason.as_str()), (ConsentState::Declined, "CONSENT_DECLINED"));
 

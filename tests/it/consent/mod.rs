@@ -2,4 +2,5 @@
 
 mod callbacks;
 mod journey;
+mod races;
 mod strangers;

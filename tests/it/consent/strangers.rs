@@ -55,7 +55,7 @@ async fn co2_switching_the_account_ends_the_session_and_leads_back_to_the_link()
     let bobs_cookie = cookie(&browser.cookies(&world.web()), "__Host-broker-session");
     let form = page.form("/login/switch").expect("switch account");
     let page = walk::at_provider(form.submit("Switch account").await.expect("the IdP"), "alice").await;
-    assert!(walk::words(&page).contains("Allow Ticket tool to use Acme Notes?"), "{}", page.describe());
+    assert!(walk::words(&page).contains("Allow Ticket tool to use Acme Notes"), "{}", page.describe());
     assert_eq!(page.url.as_str(), link);
 
     let old = world.browser();
