@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module per thing proved.
 
 mod configuration;
+mod consent;
 mod house;
 mod pages;
 mod peers;

@@ -14,7 +14,7 @@ use crate::{
 use std::sync::Arc;
 
 /// After this many foreign visits of one link no further event is written (CO2).
-const MAX_MISMATCHES: i64 = 20;
+pub(super) const MAX_MISMATCHES: i64 = 20;
 
 /// What a consent page shows.
 #[derive(Debug)]
