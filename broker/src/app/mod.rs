@@ -164,7 +164,7 @@ pub async fn start(
     tasks.spawn(serve_grpc(
         server.serve_with_incoming_shutdown(grpc.into_stream(), stop.clone().cancelled_owned()),
     ));
-    drop(health);
+    tasks.spawn(grpc::watch_health(Arc::clone(&rooms), health, stop.clone()));
     let pages = web::router(Arc::clone(&rooms), logins).into_make_service_with_connect_info::<Peer>();
     tasks.spawn(serve_http(axum::serve(web, pages).with_graceful_shutdown(stop.clone().cancelled_owned())));
     let operations = ops::router(Arc::clone(&rooms));
@@ -172,7 +172,15 @@ pub async fn start(
         axum::serve(ops, operations).with_graceful_shutdown(stop.clone().cancelled_owned()),
     ));
     tasks.spawn(worker::run(Arc::clone(&rooms), stop.clone()));
+    tasks.spawn(warm(Arc::clone(&rooms)));
     Ok(Running { rooms, stop, tasks })
+}
+
+/// Fetches every issuer's keys, so that the first call does not wait for them and a wrong address is told at once.
+async fn warm(rooms: Arc<Rooms>) {
+    for issuer in rooms.identity.warm().await {
+        tracing::warn!(issuer, "the keys of this issuer cannot be fetched; calls with its tokens are refused until they can");
+    }
 }
 
 async fn serve_grpc(server: impl Future<Output = Result<(), tonic::transport::Error>>) {
