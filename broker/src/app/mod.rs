@@ -127,6 +127,11 @@ impl Running {
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
             tracing::warn!("some calls did not finish in time and were cut off");
         }
+        // Refreshes and code exchanges outlive their callers; losing one would cost a connection (RF3).
+        self.rooms.detached.close();
+        if tokio::time::timeout(grace, self.rooms.detached.wait()).await.is_err() {
+            tracing::error!("a call to a provider did not end in time; its tokens may be lost");
+        }
         if self.rooms.audit.close(Deadline::none()).await.is_err() {
             tracing::error!("the audit stream could not be closed; the next start recovers it");
         }
@@ -275,7 +280,9 @@ async fn rooms(
     let audit = Arc::new(audit);
     let vault = Arc::new(Vault::new(keys.clone(), clock.clone(), rng.clone()));
     let engine = Arc::new(Engine::new(Arc::clone(outbound), Arc::clone(&clock)));
+    let detached = TaskTracker::new();
     let tokens = Arc::new(Tokens::new(Parts {
+        detached: detached.clone(),
         store: store.clone(),
         keys: keys.clone(),
         policy: policy.clone(),
@@ -302,6 +309,7 @@ async fn rooms(
         vault,
         engine,
         tokens,
+        detached,
     })
 }
 
