@@ -61,9 +61,19 @@ impl Database {
         done.unwrap_or_else(|error| panic!("{sql}: {error}")).rows_affected()
     }
 
-    /// Runs a statement that must change something.
+    /// Runs statements, parted by semicolons, each of which must change something.
     pub async fn edit(&mut self, sql: &str) {
-        assert!(self.run(sql).await > 0, "the edit hits nothing: {sql}");
+        for statement in sql.split(';') {
+            assert!(self.run(statement).await > 0, "the edit hits nothing: {statement}");
+        }
+    }
+
+    /// Takes away the triggers of a table, as whoever owns the file can.
+    pub async fn drop_triggers(&mut self, table: &str) {
+        let names = format!("SELECT group_concat(name) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = '{table}'");
+        for trigger in self.text(&names).await.split(',') {
+            self.run(&format!("DROP TRIGGER {trigger}")).await;
+        }
     }
 
     /// The first column of the first row, as text.

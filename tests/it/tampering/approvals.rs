@@ -31,7 +31,7 @@ async fn an_edited_approval_is_none() {
             NEVER[2],
         ),
         reports("UPDATE approvals SET tenant = 'elsewhere' WHERE connection = '{alice}' AND workload = 'report-writer'"),
-        reports("UPDATE approvals SET id = 'apr_0000000000000000000000' WHERE connection = '{alice}' AND workload = 'report-writer'"),
+        reports("UPDATE approvals SET id = 'apr_' || substr('{alice}', 5) WHERE connection = '{alice}' AND workload = 'report-writer'"),
         reports("UPDATE approvals SET default_account = 1 - default_account WHERE connection = '{alice}' AND workload = 'report-writer'"),
         reports("UPDATE approvals SET approved_by = 'policy' WHERE connection = '{alice}' AND workload = 'report-writer'"),
         reports("UPDATE approvals SET withdrawn_at = 1 WHERE connection = '{alice}' AND workload = 'report-writer'"),
@@ -41,7 +41,7 @@ async fn an_edited_approval_is_none() {
         reports("UPDATE approvals SET mac = zeroblob(50) WHERE connection = '{alice}' AND workload = 'report-writer'"),
         // A copy of the ticket helper's row under another name.
         not_approved(
-            "INSERT INTO approvals SELECT 'apr_0000000000000000000000', tenant, connection, 'report-writer', scopes,
+            "INSERT INTO approvals SELECT 'apr_' || substr('{alice}', 5), tenant, connection, 'report-writer', scopes,
                approved_by, default_account, withdrawn_at, version, born_epoch, created_at, mac
              FROM approvals WHERE connection = '{bob}'",
             NEVER[2],

@@ -30,8 +30,9 @@ async fn a_ciphertext_in_another_row_is_quarantined_and_replaced() {
         ),
         // All of a person's secrets under the other's connection.
         quarantined(
-            "UPDATE connection_secrets SET connection = CASE connection WHEN '{alice}' THEN '{bob}' ELSE '{alice}' END
-             WHERE kind = 'refresh' OR scope_key = 'notes.read'",
+            "UPDATE connection_secrets SET connection = 'away' WHERE connection = '{alice}';
+             UPDATE connection_secrets SET connection = '{alice}' WHERE connection = '{bob}';
+             UPDATE connection_secrets SET connection = '{bob}' WHERE connection = 'away'",
             BOB_READS,
         ),
         // The wide token under the narrow key.
@@ -88,9 +89,8 @@ async fn a_relabelled_token_is_quarantined_and_replaced() {
         ),
         // The wide token called narrow, once the narrow one is out of the way.
         quarantined(
-            "UPDATE connection_secrets SET
-               scopes = CASE scopes WHEN 'notes.read' THEN 'notes.write' ELSE 'notes.read' END,
-               scope_key = CASE scopes WHEN 'notes.read' THEN 'notes.write' ELSE 'notes.read' END
+            "DELETE FROM connection_secrets WHERE connection = '{alice}' AND scope_key = 'notes.read';
+             UPDATE connection_secrets SET scopes = 'notes.read', scope_key = 'notes.read'
              WHERE connection = '{alice}' AND kind = 'access'",
             ALICE_READS,
         ),
