@@ -6,3 +6,4 @@ mod house;
 mod pages;
 mod peers;
 mod rpc;
+mod tampering;
