@@ -1,4 +1,5 @@
 //! The integration tests: one binary, one module per thing proved.
 
+mod crash;
 mod house;
 mod peers;

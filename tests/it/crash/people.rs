@@ -1,0 +1,47 @@
+//! The people for whom grants are asked: each with a sign-in, an account at the SaaS and a browser.
+
+use std::time::Duration;
+
+use demo::browser::{Browser, BrowserError};
+use demo::sso::User;
+use demo::walk;
+use demo::world::{ALICE, Account, BOB, Site};
+
+/// Longest that one walk through the pages may take.
+const WALK: Duration = Duration::from_secs(20);
+
+const NAMES: [&str; 8] = ["ann", "ben", "cas", "dee", "eli", "fay", "gus", "hal"];
+const PASSWORD: &str = "crash-test-password";
+
+/// One of them.
+pub struct Crew {
+    /// The sign-in at the SSO.
+    pub sso: Account,
+    /// The account at the SaaS: several people share one, each with tokens of their own.
+    pub notes: Account,
+    browser: Browser,
+}
+
+impl Crew {
+    /// Makes everybody known to the SSO.
+    pub fn hire(site: &Site) -> Vec<Crew> {
+        let person = |(number, name): (usize, &&'static str)| {
+            site.sso().put_user(User {
+                username: (*name).to_owned(),
+                password: PASSWORD.to_owned(),
+                sub: format!("u-crew-{name}"),
+                ..User::alice()
+            });
+            let notes = if number.is_multiple_of(2) { ALICE.notes } else { BOB.notes };
+            let browser = site.browser().expect("a browser");
+            Crew { sso: Account { name, password: PASSWORD }, notes, browser }
+        };
+        NAMES.iter().enumerate().map(person).collect()
+    }
+
+    /// Walks a consent to its end, as far as the broker lives to see it.
+    pub async fn connect(&self, link: &str) -> Result<(), BrowserError> {
+        let walk = walk::connect(&self.browser, link, &self.sso, &self.notes);
+        tokio::time::timeout(WALK, walk).await.expect("a page hangs").map(drop)
+    }
+}
