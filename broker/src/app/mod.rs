@@ -127,6 +127,11 @@ impl Running {
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
             tracing::warn!("some calls did not finish in time and were cut off");
         }
+        // Refreshes and code exchanges outlive their callers; losing one would cost a connection (RF3).
+        self.rooms.detached.close();
+        if tokio::time::timeout(grace, self.rooms.detached.wait()).await.is_err() {
+            tracing::error!("a call to a provider did not end in time; its tokens may be lost");
+        }
         if self.rooms.audit.close(Deadline::none()).await.is_err() {
             tracing::error!("the audit stream could not be closed; the next start recovers it");
         }
@@ -164,7 +169,7 @@ pub async fn start(
     tasks.spawn(serve_grpc(
         server.serve_with_incoming_shutdown(grpc.into_stream(), stop.clone().cancelled_owned()),
     ));
-    drop(health);
+    tasks.spawn(grpc::watch_health(Arc::clone(&rooms), health, stop.clone()));
     let pages = web::router(Arc::clone(&rooms), logins).into_make_service_with_connect_info::<Peer>();
     tasks.spawn(serve_http(axum::serve(web, pages).with_graceful_shutdown(stop.clone().cancelled_owned())));
     let operations = ops::router(Arc::clone(&rooms));
@@ -172,7 +177,15 @@ pub async fn start(
         axum::serve(ops, operations).with_graceful_shutdown(stop.clone().cancelled_owned()),
     ));
     tasks.spawn(worker::run(Arc::clone(&rooms), stop.clone()));
+    tasks.spawn(warm(Arc::clone(&rooms)));
     Ok(Running { rooms, stop, tasks })
+}
+
+/// Fetches every issuer's keys, so that the first call does not wait for them and a wrong address is told at once.
+async fn warm(rooms: Arc<Rooms>) {
+    for issuer in rooms.identity.warm().await {
+        tracing::warn!(issuer, "the keys of this issuer cannot be fetched; calls with its tokens are refused until they can");
+    }
 }
 
 async fn serve_grpc(server: impl Future<Output = Result<(), tonic::transport::Error>>) {
@@ -267,7 +280,9 @@ async fn rooms(
     let audit = Arc::new(audit);
     let vault = Arc::new(Vault::new(keys.clone(), clock.clone(), rng.clone()));
     let engine = Arc::new(Engine::new(Arc::clone(outbound), Arc::clone(&clock)));
+    let detached = TaskTracker::new();
     let tokens = Arc::new(Tokens::new(Parts {
+        detached: detached.clone(),
         store: store.clone(),
         keys: keys.clone(),
         policy: policy.clone(),
@@ -294,6 +309,7 @@ async fn rooms(
         vault,
         engine,
         tokens,
+        detached,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Call, Caller, Rooms};
 use crate::{
-    domain::{EventDraft, EventKind, Names, Outcome, Reason, Refusal},
+    domain::{EventDraft, EventKind, Names, Outcome, Reason, Refusal, TenantId},
     identity::{VerifiedAssertion, VerifiedWorkload},
     policy::{self, RpcAction},
 };
@@ -35,6 +35,47 @@ impl Actor {
         }
     }
 
+    /// The tenants this caller may look into and act on (PO9): a person's own; those a workload serves.
+    pub fn tenants(&self, rooms: &Rooms) -> Vec<TenantId> {
+        match self {
+            Self::Workload(caller) => {
+                let all = rooms.settings.tenants.iter();
+                all.filter(|tenant| caller.workload.serves(tenant)).cloned().collect()
+            }
+            Self::Person(person, _) => vec![person.subject().tenant.clone()],
+        }
+    }
+
+    /// Whether `tenant` is one of them. Anybody else's is as if it did not exist.
+    ///
+    /// # Errors
+    /// [`Reason::NotFound`].
+    pub fn reaches(&self, rooms: &Rooms, tenant: &TenantId) -> Result<(), Refusal> {
+        let known = rooms.settings.tenants.contains(tenant);
+        if known && self.tenants(rooms).contains(tenant) { Ok(()) } else { Err(Refusal::new(Reason::NotFound)) }
+    }
+
+    /// Whether this caller's tenants are all there are: what is not any tenant's own is theirs to block or read.
+    ///
+    /// # Errors
+    /// [`Reason::RoleMissing`].
+    pub fn reaches_everything(&self, rooms: &Rooms) -> Result<(), Refusal> {
+        let own = self.tenants(rooms);
+        if rooms.settings.tenants.iter().all(|tenant| own.contains(tenant)) {
+            Ok(())
+        } else {
+            let sentence = "This is not one tenant's own; it takes a caller who administers every tenant.";
+            Err(Refusal::because(Reason::RoleMissing, sentence))
+        }
+    }
+
+    /// Writes down what a known caller was refused after they were let in.
+    pub async fn refused(&self, rooms: &Rooms, action: RpcAction, refusal: Refusal) -> Refusal {
+        let mut draft = self.draft(rooms, EventKind::CallDenied, Outcome::Denied);
+        draft.detail.insert("action", action.as_str().into());
+        super::record_denial(rooms, self.call(), draft, refusal).await
+    }
+
     fn names(&self) -> Names {
         match self {
             Self::Workload(caller) => Names { workload: Some(caller.id().clone()), ..Names::default() },
@@ -60,9 +101,14 @@ pub async fn authorize(
     action: RpcAction,
 ) -> Result<Actor, Refusal> {
     let actor = match (assertion, workload) {
-        (Some(token), _) => Actor::Person(Box::new(rooms.identity.person(token).await?), call),
+        (Some(token), workload) => match rooms.identity.person(token).await {
+            Ok(person) => Actor::Person(Box::new(person), call),
+            Err(error) => return Err(super::unknown_person(rooms, workload, call, error.into()).await),
+        },
         (None, Some(workload)) => Actor::Workload(Caller { workload, call }),
-        (None, None) => return Err(Refusal::new(Reason::AssertionMissing)),
+        (None, None) => {
+            return Err(super::unknown_person(rooms, None, call, Refusal::new(Reason::AssertionMissing)).await);
+        }
     };
     let allowed = rooms.not_blocked(&actor.names()).and_then(|_| {
         let caller = match &actor {
@@ -79,10 +125,6 @@ pub async fn authorize(
     });
     match allowed {
         Ok(_) => Ok(actor),
-        Err(refusal) => {
-            let mut draft = actor.draft(rooms, EventKind::CallDenied, Outcome::Denied);
-            draft.detail.insert("action", action.as_str().into());
-            Err(super::record_denial(rooms, actor.call(), draft, refusal).await)
-        }
+        Err(refusal) => Err(actor.refused(rooms, action, refusal).await),
     }
 }

@@ -49,7 +49,10 @@ impl Admin {
             let assertion = assertion.as_deref().filter(|text| !text.is_empty());
             let actor =
                 authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::Admin).await?;
-            block(&self.0, &actor, kind, target, &why).await
+            match block(&self.0, &actor, kind, target, &why).await {
+                Ok(epoch) => Ok(epoch),
+                Err(refusal) => Err(actor.refused(&self.0, RpcAction::Admin, refusal).await),
+            }
         };
         let epoch = done.await.map_err(|refusal: Refusal| to_status(&refusal))?;
         Ok(u64::try_from(epoch).unwrap_or(0))

@@ -7,6 +7,7 @@ mod consents;
 mod convert;
 mod gate;
 mod grants;
+mod health;
 mod paging;
 mod status;
 mod table;
@@ -14,6 +15,7 @@ mod table;
 mod tests;
 
 pub use gate::{GateLayer, Principal};
+pub use health::watch_health;
 pub use status::to_status;
 pub use table::{GATE, GateRow, Limit, Who};
 

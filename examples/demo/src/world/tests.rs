@@ -28,6 +28,27 @@ async fn a_prepared_site_runs_on_the_ports_that_its_files_name() {
     world.stop().await;
 }
 
+#[tokio::test]
+async fn a_person_connects_on_the_real_pages_and_is_served() {
+    let world = World::start(Options::default()).await.expect("starts");
+    let link = ask(&world).await;
+    let browser = world.browser().expect("browser");
+    let page = crate::walk::connect(&browser, &link, &ALICE.sso, &ALICE.notes).await.expect("connects");
+    assert_eq!(page.status, 200, "{}", page.describe());
+    assert!(page.text().contains(ALICE.notes.name), "{}", page.describe());
+
+    let client = world.client(Workload::TicketHelper).await.expect("client");
+    let assertion = world.assertion(&ALICE, Workload::TicketHelper);
+    let request = GrantRequest::new(assertion, PROVIDER, ["notes.read"]);
+    let Outcome::Grant(grant) = client.issue_grant(&request).await.expect("an outcome") else {
+        panic!("it is connected")
+    };
+    let truth = world.notes().introspect(grant.access_token.expose()).expect("issued by the SaaS");
+    assert!(truth.live && truth.scopes == ["notes.read"], "{truth:?}");
+    assert_eq!(grant.account_label, ALICE.notes.name);
+    world.stop().await;
+}
+
 async fn ask(world: &World) -> String {
     let client = world.client(Workload::TicketHelper).await.expect("client");
     let assertion = world.assertion(&ALICE, Workload::TicketHelper);
