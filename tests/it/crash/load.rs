@@ -34,7 +34,9 @@ pub struct Ask {
 /// How one call ended.
 pub enum End {
     Granted(broker_proto::v1::Grant),
-    Consent { link: String },
+    Consent {
+        link: String,
+    },
     /// The broker's own refusal, by its reason.
     Refused(String),
     /// No answer: the broker may have decided or not.
@@ -177,7 +179,6 @@ impl Load {
             Ok(None) => panic!("an answer without an outcome"),
             Err(status) => reason(&status).map_or(End::Lost, End::Refused),
         };
-        if let End::Refused(r) = &end { println!("{number} {r} of {}", self.progress.borrow().sent); }
         self.count(|progress| &mut progress.answered);
         let answer = match &end {
             End::Granted(grant) => Answer::Granted(grant.connection_id.clone()),
@@ -199,15 +200,15 @@ impl Load {
         request
     }
 
-    /// One person after the other sees to it that everybody is connected; now and then a connection is revoked.
-    pub async fn people_on(self: Arc<Self>) {
-        let mut turn = 0;
+    /// One person after the other sees to it that they are connected; now and then a connection is revoked.
+    pub async fn people_on(self: Arc<Self>, people: std::ops::Range<usize>) {
+        let (mut turn, mut held) = (0, HashMap::new());
         while !self.is_over() {
             self.broker_up().await;
             turn += 1;
             let ask = Ask {
-                person: turn % self.crew.len(),
-                workload: Workload::ALL[(turn / self.crew.len()) % 2],
+                person: people.start + turn % people.len(),
+                workload: Workload::ALL[(turn / people.len()) % 2],
                 scopes: vec!["notes.read".to_owned(), "notes.write".to_owned()],
                 request_id: None,
                 ..self.new_ask()
@@ -215,11 +216,16 @@ impl Load {
             let person = ask.person;
             match self.call(ask).await {
                 // What went wrong on the way is mended by the next turn.
-                Answer::Consent(link) => {
-                    if let Err(e) = self.crew[person].connect(&link).await { println!("WALK {e}"); }
-                }
+                Answer::Consent(link) => drop(self.crew[person].connect(&link).await),
                 Answer::Granted(connection) if self.dice.one_in(4) => self.revoke(connection).await,
-                _ => {}
+                Answer::Granted(connection) => drop(held.insert(person, connection)),
+                // A refresh died with its lease. Half of these people start afresh, half wait.
+                Answer::Other(_) if self.dice.one_in(2) => {
+                    if let Some(connection) = held.remove(&person) {
+                        self.revoke(connection).await;
+                    }
+                }
+                Answer::Other(_) => {}
             }
             self.count(|progress| &mut progress.walks);
         }
