@@ -2,6 +2,7 @@
 
 mod configuration;
 mod consent;
+mod crash;
 mod house;
 mod pages;
 mod peers;
