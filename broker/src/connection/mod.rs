@@ -1,5 +1,6 @@
 //! A fresh access token: resolve, single flight, lease, refresh.
 
+mod ended;
 mod flight;
 mod pick;
 mod refresh;

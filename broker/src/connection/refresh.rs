@@ -1,6 +1,9 @@
 //! One refresh: lease and intent in one commit, the call, and the settlement before anything else (design §7).
 
-use super::tokens::{Tokens, Wanting};
+use super::{
+    ended::revoke_if_ended,
+    tokens::{Tokens, Wanting},
+};
 use crate::{
     audit::Deadline,
     domain::{
@@ -46,7 +49,8 @@ impl Refreshing {
     /// Reads what is needed and asks policy.
     ///
     /// # Errors
-    /// The store's; a cooldown; a policy denial.
+    /// The store's; a cooldown; a policy denial; [`Reason::ProviderGrantRejected`] when there is nothing to refresh with
+    /// any more.
     pub(super) async fn prepare(
         tokens: &Tokens,
         wanting: &Wanting<'_>,
@@ -57,6 +61,9 @@ impl Refreshing {
         let stored = tokens.store.connections.by_id(wanting.connection.owner.tenant(), id).await?;
         let stored = stored.ok_or_else(|| Refusal::new(Reason::NotFound))?;
         let connection = stored.row.check(&key)?;
+        if connection.state == ConnectionState::ReauthRequired {
+            return Err(Refusal::new(Reason::ProviderGrantRejected));
+        }
         let now = tokens.clock.now();
         if let Some(until) = stored.refresh.cooldown_until.filter(|until| *until > now) {
             return Err(cooling(&stored.refresh, until.since(now)));
@@ -134,8 +141,11 @@ impl Refreshing {
             Ok(set) => {
                 let stored = draft(EventKind::RefreshStored, Outcome::Allowed);
                 let lease = Lease { epoch: lease_epoch, until };
-                settle_success(tokens, &connection, lease, stored, without_technical(set, &spec), generation)
-                    .await
+                let set = without_technical(set, &spec);
+                let rows = settle_success(tokens, &connection, lease, stored, set, generation).await?;
+                revoke_if_ended(tokens, &spec, &connection, &rows).await;
+                let access = rows.into_iter().next().ok_or_else(|| Refusal::new(Reason::Internal))?;
+                Ok(RefreshOutcome::Stored(Box::new(access)))
             }
             Err(error) if error.is_terminal() => {
                 let latched = draft(EventKind::ConnectionLatched, Outcome::Failed);
@@ -146,7 +156,8 @@ impl Refreshing {
                 let rescued =
                     if let ProviderError::Protocol { rescued, .. } = &error { rescued.clone() } else { None };
                 if let Some(token) = rescued {
-                    rescue(tokens, &connection, token, generation).await?;
+                    let row = rescue(tokens, &connection, token, generation).await?;
+                    revoke_if_ended(tokens, &spec, &connection, &[row]).await;
                 }
                 let refusal = Refusal::from(error);
                 let failed = draft(EventKind::RefreshFailed, Outcome::Failed);
@@ -171,15 +182,17 @@ async fn rescue(
     connection: &Connection,
     token: SecretString,
     generation: i64,
-) -> Result<(), Refusal> {
+) -> Result<SecretRow, Refusal> {
     let row = refresh_row(tokens, connection, token, generation).await?;
     let mut draft = EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshStored, Outcome::Failed);
     draft.tenant = Some(connection.owner.tenant().clone());
     draft.provider = Some(connection.provider.clone());
     draft.connection = Some(connection.id.clone());
     draft.reason = Some(Reason::ProviderUnavailable);
-    let entry = Entry { effect: vec![row], settlement: true, ..Entry::note(draft) };
-    persist(tokens, entry, tokens.clock.now().plus(LEASE)).await
+    let effect = vec![Write::PutSecret(tokens.keys.row_key().tag(row.clone()))];
+    let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
+    persist(tokens, entry, tokens.clock.now().plus(LEASE)).await?;
+    Ok(row)
 }
 
 async fn refresh_row(
@@ -187,9 +200,9 @@ async fn refresh_row(
     connection: &Connection,
     token: SecretString,
     generation: i64,
-) -> Result<Write, Refusal> {
+) -> Result<SecretRow, Refusal> {
     let sealed = tokens.vault.seal::<RefreshToken>(&connection.refresh_key(generation), token).await?;
-    Ok(Write::PutSecret(tokens.keys.row_key().tag(SecretRow {
+    Ok(SecretRow {
         connection: connection.id.clone(),
         kind: SecretKind::Refresh,
         scopes: connection.scopes.clone(),
@@ -197,7 +210,7 @@ async fn refresh_row(
         envelope: sealed.envelope().to_vec(),
         expires_at: None,
         obtained_at: tokens.clock.now(),
-    })))
+    })
 }
 
 struct Lease {
@@ -228,7 +241,8 @@ fn draft(
     draft
 }
 
-/// Stores what came back before looking at anything else (RF4): the access and the refresh token in one commit.
+/// Stores what came back before looking at anything else (RF4): the access and the refresh token in one commit. Answers
+/// the stored rows, the access token's first.
 async fn settle_success(
     tokens: &Tokens,
     connection: &Connection,
@@ -236,7 +250,7 @@ async fn settle_success(
     mut draft: EventDraft,
     set: TokenSet,
     generation: i64,
-) -> Result<RefreshOutcome, Refusal> {
+) -> Result<Vec<SecretRow>, Refusal> {
     let now = tokens.clock.now();
     let key = tokens.keys.row_key();
     let access_key = connection.access_key(&set.scopes, generation);
@@ -250,18 +264,19 @@ async fn settle_success(
         expires_at: set.access_expires_at,
         obtained_at: now,
     };
-    let mut effect = vec![Write::PutSecret(key.tag(access.clone()))];
+    draft.expires_at = access.expires_at;
+    let mut rows = vec![access];
     // No refresh token in the answer keeps the old one (RF7).
     let rotated = set.refresh.is_some();
     if let Some(refresh) = set.refresh {
-        effect.push(refresh_row(tokens, connection, refresh, generation).await?);
+        rows.push(refresh_row(tokens, connection, refresh, generation).await?);
     }
+    let mut effect: Vec<Write> = rows.iter().map(|row| Write::PutSecret(key.tag(row.clone()))).collect();
     effect.push(release(connection, lease.epoch, None, ""));
     draft.scopes_granted = set.scopes;
-    draft.expires_at = access.expires_at;
     draft.detail.insert("rotated", rotated.into());
     persist(tokens, Entry { effect, settlement: true, ..Entry::note(draft) }, lease.until).await?;
-    Ok(RefreshOutcome::Stored(Box::new(access)))
+    Ok(rows)
 }
 
 /// Tries until the lease ends: the provider has already forgotten the old token.
