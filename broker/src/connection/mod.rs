@@ -1,6 +1,5 @@
 //! A fresh access token: resolve, single flight, lease, refresh.
 
-mod ended;
 mod flight;
 mod pick;
 mod refresh;

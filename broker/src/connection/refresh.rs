@@ -1,11 +1,8 @@
 //! One refresh: lease and intent in one commit, the call, and the settlement before anything else (design §7).
 
-use super::{
-    ended::revoke_if_ended,
-    tokens::{Tokens, Wanting},
-};
+use super::tokens::{Tokens, Wanting};
 use crate::{
-    audit::Deadline,
+    audit::{Deadline, Refused},
     domain::{
         Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Names, Outcome, Owner,
         ProviderSpec, Reason, RefreshState, RefreshToken, Refusal, ScopeSet, Sealed, SecretKind, SecretRow,
@@ -67,6 +64,15 @@ impl Refreshing {
         let now = tokens.clock.now();
         if let Some(until) = stored.refresh.cooldown_until.filter(|until| *until > now) {
             return Err(cooling(&stored.refresh, until.since(now)));
+        }
+        // Somebody holds the lease, or died with it: their call may still be under way (RF7).
+        if let Some(until) = stored.refresh.lease_until.filter(|until| *until > now) {
+            return Err(Refusal::new(Reason::ProviderUnavailable).retry_after(until.since(now)));
+        }
+        // Only the client that minted a token refreshes it (PR7); an operator changed the configuration.
+        if connection.client_id != wanting.spec.client.id {
+            tracing::error!(provider = %connection.provider, "a connection was made with another OAuth client; its owner must connect again");
+            return Err(Refusal::new(Reason::ProviderClientRejected));
         }
         let mut secret = None;
         let mut generation = 0;
@@ -141,11 +147,8 @@ impl Refreshing {
             Ok(set) => {
                 let stored = draft(EventKind::RefreshStored, Outcome::Allowed);
                 let lease = Lease { epoch: lease_epoch, until };
-                let set = without_technical(set, &spec);
-                let rows = settle_success(tokens, &connection, lease, stored, set, generation).await?;
-                revoke_if_ended(tokens, &spec, &connection, &rows).await;
-                let access = rows.into_iter().next().ok_or_else(|| Refusal::new(Reason::Internal))?;
-                Ok(RefreshOutcome::Stored(Box::new(access)))
+                settle_success(tokens, &connection, lease, stored, without_technical(set, &spec), generation)
+                    .await
             }
             Err(error) if error.is_terminal() => {
                 let latched = draft(EventKind::ConnectionLatched, Outcome::Failed);
@@ -156,8 +159,7 @@ impl Refreshing {
                 let rescued =
                     if let ProviderError::Protocol { rescued, .. } = &error { rescued.clone() } else { None };
                 if let Some(token) = rescued {
-                    let row = rescue(tokens, &connection, token, generation).await?;
-                    revoke_if_ended(tokens, &spec, &connection, &[row]).await;
+                    rescue(tokens, &connection, token, generation).await?;
                 }
                 let refusal = Refusal::from(error);
                 let failed = draft(EventKind::RefreshFailed, Outcome::Failed);
@@ -182,17 +184,15 @@ async fn rescue(
     connection: &Connection,
     token: SecretString,
     generation: i64,
-) -> Result<SecretRow, Refusal> {
+) -> Result<(), Refusal> {
     let row = refresh_row(tokens, connection, token, generation).await?;
     let mut draft = EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshStored, Outcome::Failed);
     draft.tenant = Some(connection.owner.tenant().clone());
     draft.provider = Some(connection.provider.clone());
     draft.connection = Some(connection.id.clone());
     draft.reason = Some(Reason::ProviderUnavailable);
-    let effect = vec![Write::PutSecret(tokens.keys.row_key().tag(row.clone()))];
-    let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
-    persist(tokens, entry, tokens.clock.now().plus(LEASE)).await?;
-    Ok(row)
+    let entry = Entry { effect: vec![row], settlement: true, ..Entry::note(draft) };
+    persist(tokens, connection, generation, entry, tokens.clock.now().plus(LEASE)).await
 }
 
 async fn refresh_row(
@@ -200,9 +200,9 @@ async fn refresh_row(
     connection: &Connection,
     token: SecretString,
     generation: i64,
-) -> Result<SecretRow, Refusal> {
+) -> Result<Write, Refusal> {
     let sealed = tokens.vault.seal::<RefreshToken>(&connection.refresh_key(generation), token).await?;
-    Ok(SecretRow {
+    Ok(Write::PutSecret(tokens.keys.row_key().tag(SecretRow {
         connection: connection.id.clone(),
         kind: SecretKind::Refresh,
         scopes: connection.scopes.clone(),
@@ -210,7 +210,7 @@ async fn refresh_row(
         envelope: sealed.envelope().to_vec(),
         expires_at: None,
         obtained_at: tokens.clock.now(),
-    })
+    })))
 }
 
 struct Lease {
@@ -241,8 +241,7 @@ fn draft(
     draft
 }
 
-/// Stores what came back before looking at anything else (RF4): the access and the refresh token in one commit. Answers
-/// the stored rows, the access token's first.
+/// Stores what came back before looking at anything else (RF4): the access and the refresh token in one commit.
 async fn settle_success(
     tokens: &Tokens,
     connection: &Connection,
@@ -250,7 +249,7 @@ async fn settle_success(
     mut draft: EventDraft,
     set: TokenSet,
     generation: i64,
-) -> Result<Vec<SecretRow>, Refusal> {
+) -> Result<RefreshOutcome, Refusal> {
     let now = tokens.clock.now();
     let key = tokens.keys.row_key();
     let access_key = connection.access_key(&set.scopes, generation);
@@ -264,37 +263,68 @@ async fn settle_success(
         expires_at: set.access_expires_at,
         obtained_at: now,
     };
-    draft.expires_at = access.expires_at;
-    let mut rows = vec![access];
+    let mut effect = vec![Write::PutSecret(key.tag(access.clone()))];
     // No refresh token in the answer keeps the old one (RF7).
     let rotated = set.refresh.is_some();
     if let Some(refresh) = set.refresh {
-        rows.push(refresh_row(tokens, connection, refresh, generation).await?);
+        effect.push(refresh_row(tokens, connection, refresh, generation).await?);
     }
-    let mut effect: Vec<Write> = rows.iter().map(|row| Write::PutSecret(key.tag(row.clone()))).collect();
     effect.push(release(connection, lease.epoch, None, ""));
     draft.scopes_granted = set.scopes;
+    draft.expires_at = access.expires_at;
     draft.detail.insert("rotated", rotated.into());
-    persist(tokens, Entry { effect, settlement: true, ..Entry::note(draft) }, lease.until).await?;
-    Ok(rows)
+    let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
+    if let Err(refusal) = persist(tokens, connection, generation, entry, lease.until).await {
+        // The lease is given back on its own, so that nobody waits for it to end.
+        let mut failed =
+            EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshFailed, Outcome::Failed);
+        failed.tenant = Some(connection.owner.tenant().clone());
+        failed.provider = Some(connection.provider.clone());
+        failed.connection = Some(connection.id.clone());
+        settle_failure(tokens, connection, lease.epoch, failed, refusal.reason, None).await?;
+        return Err(refusal);
+    }
+    Ok(RefreshOutcome::Stored(Box::new(access)))
 }
 
 /// Tries until the lease ends: the provider has already forgotten the old token.
-async fn persist(tokens: &Tokens, entry: Entry, until: Timestamp) -> Result<(), Refusal> {
+async fn persist(
+    tokens: &Tokens,
+    connection: &Connection,
+    generation: i64,
+    mut entry: Entry,
+    until: Timestamp,
+) -> Result<(), Refusal> {
     let mut pause = Duration::from_millis(50);
     loop {
-        let error = match tokens.audit.note(entry.clone(), Deadline::none()).await {
+        let refusal = match tokens.audit.note(entry.clone(), Deadline::none()).await {
             Ok(_) => return Ok(()),
-            Err(error) => error,
+            // An earlier try whose answer was lost may have been committed after all.
+            Err(Refused::NotApplied) if is_stored(tokens, connection, generation).await? => return Ok(()),
+            Err(refused) => Refusal::from(refused),
         };
-        let refusal = Refusal::from(error);
-        if refusal.reason != Reason::AuditUnavailable || tokens.clock.now() >= until {
+        let passing = matches!(
+            refusal.reason,
+            Reason::AuditUnavailable
+                | Reason::StoreUnavailable
+                | Reason::DeadlineExceeded
+                | Reason::KeyUnavailable
+        );
+        if !passing || tokens.clock.now() >= until {
             tracing::error!(reason = refusal.reason.as_str(), "refreshed tokens could not be stored");
             return Err(refusal);
         }
+        // Each try is an event of its own.
+        entry.draft.id = EventId::random(&*tokens.rng);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));
     }
+}
+
+async fn is_stored(tokens: &Tokens, connection: &Connection, generation: i64) -> Result<bool, Refusal> {
+    let rows = tokens.store.connections.secrets(&connection.id).await?;
+    let key = tokens.keys.row_key();
+    Ok(rows.into_iter().filter_map(|tagged| tagged.check(&key).ok()).any(|row| row.generation == generation))
 }
 
 async fn settle_failure(

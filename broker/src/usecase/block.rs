@@ -6,7 +6,7 @@ use crate::domain::{Entry, EventKind, Outcome, Refusal, RuleKind, Target, Write}
 /// Sets or lifts a block; answers with the revocation epoch at which it holds.
 ///
 /// # Errors
-/// The audit log's: an acknowledged block is committed (RV4).
+/// [`crate::domain::Reason::NotFound`] for another tenant's; [`crate::domain::Reason::RoleMissing`]; the audit log's: an acknowledged block is committed (RV4).
 pub async fn block(
     rooms: &Rooms,
     actor: &Actor,
@@ -14,12 +14,18 @@ pub async fn block(
     target: Target,
     why: &str,
 ) -> Result<i64, Refusal> {
+    match &target {
+        Target::Subject(subject) => actor.reaches(rooms, &subject.tenant)?,
+        Target::Tenant(tenant) => actor.reaches(rooms, tenant)?,
+        _ => actor.reaches_everything(rooms)?,
+    }
     let event = if kind == RuleKind::Lift { EventKind::BlockLifted } else { EventKind::BlockSet };
     let mut draft = actor.draft(rooms, event, Outcome::Allowed);
     draft.detail.insert("target_kind", target.kind().into());
     match &target {
-        // A person appears as a pseudonym: the event is about them.
+        // A person appears as a pseudonym, and the event is found under their tenant.
         Target::Subject(subject) => {
+            draft.detail.insert("target_tenant", subject.tenant.as_str().into());
             let pseudonym = rooms.keys.pseudonym(subject).await?;
             draft.detail.insert("target", pseudonym.into());
         }

@@ -1,18 +1,21 @@
 //! The provider sends the browser back: check who, where and what, redeem the code, keep the tokens sealed (CO2–CO5, CO10).
 
-use super::{Rooms, Visitor, own, request::sha256};
+use super::{Rooms, Visitor, expire, own, request::sha256};
 use crate::{
     audit::Deadline,
     consent::words,
     domain::{
         AccessToken, Consent, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, PkceVerifier,
         ProviderId, ProviderSpec, Reason, RefreshToken, Refusal, Sealed, SecretString, Write,
-        consent::{InvalidTransition, Obtained},
+        consent::Obtained,
     },
     policy::{ExchangeCode, Permit},
     provider::TokenSet,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+/// How long storing what a provider gave is tried.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The callback's parameters, unverified.
 pub struct Callback {
@@ -55,7 +58,9 @@ pub async fn finish_consent(
     if found.provider != *provider {
         return Err(Refusal::new(Reason::NotFound));
     }
-    let Some(consent) = own(rooms, visitor, found).await? else { return Ok(Finished::SomebodyElses) };
+    let Some((consent, epoch)) = own(rooms, visitor, found).await? else {
+        return Ok(Finished::SomebodyElses);
+    };
     if consent.state.browser_hash().is_some_and(|hash| Some(*hash) != visitor.browser_hash) {
         return Ok(Finished::OtherBrowser);
     }
@@ -79,8 +84,9 @@ pub async fn finish_consent(
         return Ok(see);
     };
     // Detached: a browser that goes away must not lose what the provider gives for a single-use code.
+    let detached = rooms.detached.clone();
     let (rooms, visitor, spec) = (Arc::clone(rooms), visitor.clone(), spec.clone());
-    let task = tokio::spawn(async move { redeem(&rooms, &visitor, &spec, consent, code).await });
+    let task = detached.spawn(async move { redeem(&rooms, &visitor, &spec, consent, epoch, code).await });
     task.await.map_err(|e| Refusal::new(Reason::Internal).caused_by(e))??;
     Ok(see)
 }
@@ -91,9 +97,9 @@ async fn redeem(
     visitor: &Visitor,
     spec: &ProviderSpec,
     consent: Consent,
+    epoch: i64,
     code: SecretString,
 ) -> Result<(), Refusal> {
-    let epoch = rooms.audit.rules().epoch();
     let permit: Permit<ExchangeCode> = rooms.policy.exchange_code(&consent)?;
     let names = visitor.names(&consent);
     let draft = visitor.draft_about(rooms, EventKind::ConsentExchange, Outcome::Allowed, &consent);
@@ -111,7 +117,10 @@ async fn redeem(
     let outcome = exchange(rooms, spec, &exchanging, proof, &verifier, code).await;
     match outcome {
         Ok(set) => keep(rooms, visitor, spec, exchanging, set).await,
-        Err(refusal) => fail(rooms, visitor, exchanging, refusal.reason, None).await,
+        Err(refusal) => {
+            tracing::warn!(provider = %spec.id, error = ?refusal, "a code could not be exchanged");
+            fail(rooms, visitor, exchanging, refusal.reason, None).await
+        }
     }
 }
 
@@ -165,43 +174,53 @@ async fn keep(
     draft.detail.insert("wider_scopes", (!granted.is_subset(&consent.provider_scopes)).into());
     let obtained =
         Obtained { account, scopes: granted, refresh, access, access_expires_at: set.access_expires_at };
-    let kept = settle(rooms, &consent, &draft, |now| now.obtained(obtained.clone())).await;
-    if !matches!(kept, Ok(true)) {
-        // Declined or expired meanwhile, or it cannot be stored: nobody will use these tokens.
-        super::revoke_sealed(rooms, &visitor.call, &consent, obtained.refresh.as_ref(), &obtained.access).await;
-    }
-    kept.map(drop)
+    settle(rooms, visitor, consent, obtained, draft).await
 }
 
-/// Ends an exchange by `step`; false when the consent was over before. Others may change its row meanwhile (a stranger's
-/// visit is counted in it), so it is read again as often as they can.
+/// Stores what was obtained. Whatever else happens to the consent meanwhile, the tokens are either kept or revoked.
 async fn settle(
     rooms: &Rooms,
-    exchanging: &Consent,
-    draft: &EventDraft,
-    step: impl Fn(Consent) -> Result<Consent, InvalidTransition>,
-) -> Result<bool, Refusal> {
-    let mut consent = exchanging.clone();
-    for _ in 0..=super::open_consent::MAX_MISMATCHES {
-        let expected_version = consent.version;
-        let row = rooms.row_key().tag(step(consent)?);
-        let effect = vec![Write::UpdateConsent { row, expected_version }];
-        let draft = EventDraft { id: EventId::random(&*rooms.rng), ..draft.clone() };
-        let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
-        match rooms.audit.note(entry, Deadline::none()).await {
-            Ok(_) => return Ok(true),
-            Err(crate::audit::Refused::NotApplied) => {}
-            Err(refused) => return Err(refused.into()),
+    visitor: &Visitor,
+    consent: Consent,
+    obtained: Obtained,
+    mut draft: EventDraft,
+) -> Result<(), Refusal> {
+    let until = rooms.clock.now().plus(PATIENCE);
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let now = expire::reread(rooms, &consent.id).await;
+        let refusal = match now {
+            Ok(now) if now.state.state_hash() == consent.state.state_hash() && is_exchanging(&now) => {
+                let expected_version = now.version;
+                let next = now.obtained(obtained.clone())?;
+                let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
+                let entry = Entry { effect, settlement: true, ..Entry::note(draft.clone()) };
+                match rooms.audit.note(entry, Deadline::none()).await {
+                    Ok(_) => return Ok(()),
+                    Err(refused) => Refusal::from(refused),
+                }
+            }
+            // An earlier try whose answer was lost was committed after all.
+            Ok(now) if matches!(now.state, ConsentState::AwaitingConfirmation { .. }) => return Ok(()),
+            Ok(_) => {
+                let Obtained { refresh, access, .. } = obtained;
+                super::revoke_sealed(rooms, &visitor.call, &consent, refresh.as_ref(), &access).await;
+                return Ok(());
+            }
+            Err(refusal) => refusal,
+        };
+        if rooms.clock.now() >= until {
+            tracing::error!(reason = refusal.reason.as_str(), "what a provider gave could not be stored");
+            return Err(refusal);
         }
-        let found = rooms.store.consents.by_id(&exchanging.id).await?;
-        consent = found.ok_or_else(|| Refusal::new(Reason::NotFound))?.check(&rooms.row_key())?;
-        let same = matches!(consent.state, ConsentState::Exchanging { .. })
-            && consent.state.state_hash() == exchanging.state.state_hash();
-        if !same {
-            return Ok(false);
-        }
+        draft.id = EventId::random(&*rooms.rng);
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(2));
     }
-    Err(Refusal::new(Reason::Conflict))
+}
+
+fn is_exchanging(consent: &Consent) -> bool {
+    matches!(consent.state, ConsentState::Exchanging { .. })
 }
 
 async fn fail(
@@ -218,13 +237,12 @@ async fn fail(
     if let Some(error) = provider_error {
         draft.detail.insert("provider_error", words::tamed(error).into());
     }
-    let step = |now: Consent| if declined { now.decline() } else { now.fail(reason) };
-    if matches!(consent.state, ConsentState::Exchanging { .. }) {
-        return settle(rooms, &consent, &draft, step).await.map(drop);
-    }
     let expected_version = consent.version;
-    let effect =
-        vec![Write::UpdateConsent { row: rooms.row_key().tag(step(consent)?), expected_version }];
-    rooms.audit.note(Entry { effect, ..Entry::note(draft) }, Deadline::none()).await?;
-    Ok(())
+    let next = if declined { consent.decline()? } else { consent.fail(reason)? };
+    let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
+    match rooms.audit.note(Entry { effect, ..Entry::note(draft) }, Deadline::none()).await {
+        // Moved on by somebody else meanwhile (expired, declined): that outcome stands.
+        Ok(_) | Err(crate::audit::Refused::NotApplied) => Ok(()),
+        Err(refused) => Err(refused.into()),
+    }
 }

@@ -11,10 +11,10 @@ pub async fn record_denial(rooms: &Rooms, call: &Call, mut draft: EventDraft, re
     if let Some(workload) = &draft.workload
         && !rooms.refusals.spend("grpc", refusal.reason, workload)
     {
-        return refusal;
+        return refusal.recorded();
     }
     match rooms.audit.note(Entry::note(draft), call.deadline).await {
-        Ok(_) => refusal,
+        Ok(_) => refusal.recorded(),
         Err(refused) => refused.into(),
     }
 }

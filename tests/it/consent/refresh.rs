@@ -24,6 +24,16 @@ async fn refreshes(world: &Certified) -> usize {
     world.saas.token_calls("refresh_token").await.len()
 }
 
+/// Waits until there is an event of that kind.
+async fn reached(world: &Certified, kind: &str) {
+    let there = async {
+        while world.count(kind).await == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), there).await.unwrap_or_else(|_| panic!("no {kind}"));
+}
+
 /// The stored refresh token is the living one: the next refresh succeeds and its token works.
 async fn family_lives(world: &Certified, alice: &User) {
     world.clock.advance(HOUR);
@@ -66,12 +76,7 @@ async fn rf3_a_caller_who_leaves_mid_refresh_loses_nothing_and_the_intent_was_wr
     call.abort();
     assert!(call.await.expect_err("gone").is_cancelled());
     world.saas.release().await;
-    let stored = async {
-        while world.count("refresh.stored").await == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), stored).await.expect("stored without its caller");
+    reached(&world, "refresh.stored").await;
     let grant = alice.grant(SAAS, &[READ]).await;
     assert!(world.saas.is_active(&world.client, grant.access_token.expose()).await);
     assert_eq!(refreshes(&world).await, 1, "the stored token answers");
@@ -209,9 +214,12 @@ async fn rf4_a_token_that_comes_back_to_an_ended_connection_is_ended_at_the_prov
     world.saas.inject([Fault::hold_reply()]).await;
     let revoke = async {
         world.saas.held(1).await;
-        let page = walk::press(&page, "disconnect").await;
-        world.saas.release().await;
-        page
+        // Told to the provider only when the refresh is over; ended here at once.
+        let release = async {
+            reached(&world, "connection.revoked").await;
+            world.saas.release().await;
+        };
+        tokio::join!(walk::press(&page, "disconnect"), release).0
     };
     let (outcome, page) = tokio::join!(alice.ask(SAAS, &[READ]), revoke);
     assert_eq!(page.title(), "Disconnected · Token broker", "{}", page.describe());
@@ -220,17 +228,10 @@ async fn rf4_a_token_that_comes_back_to_an_ended_connection_is_ended_at_the_prov
     }
     let refreshed = world.saas.token_calls("refresh_token").await.pop().expect("a refresh");
     assert!(refreshed.issued_refresh.is_some(), "rotated before the connection ended");
-    let told = |calls: Vec<Call>, token: &Option<String>| {
-        calls.iter().any(|call| call.endpoint == "revocation" && call.presented == *token)
-    };
+    let log = world.saas.log().await;
     for token in [&refreshed.issued_refresh, &refreshed.issued_access] {
-        let ended = async {
-            while !told(world.saas.log().await, token) {
-                world.clock.advance(Duration::from_secs(60));
-                broker::worker::round(world.rooms()).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), ended).await.expect("what came back is ended");
+        let told = |call: &&Call| call.endpoint == "revocation" && call.presented == *token;
+        assert!(log.iter().any(|call| told(&call)), "what came back is ended: {log:?}");
     }
     world.stop().await;
 }

@@ -1,13 +1,14 @@
 //! `AuditService`. Answers are decoded from the bytes that were hashed, not from the columns.
 
-use super::{convert, gate::Principal, paging, status::to_status};
+use super::{convert, denied, gate::Principal, paging};
 use crate::{
     domain::{
         EventId, Outcome, Position, ProviderId, RealmId, Refusal, StreamId, Subject, TenantId, WorkloadId,
     },
+    keys::KeyRing,
     policy::RpcAction,
     storage::{AuditFilter, AuditRow},
-    usecase::{Rooms, authorize, list_audit_events::list_audit_events},
+    usecase::{Actor, Rooms, authorize, list_audit_events::list_audit_events},
 };
 use broker_proto::v1::{self, audit_service_server::AuditService};
 use serde_json::Value;
@@ -23,7 +24,8 @@ impl AuditService for Audit {
         request: Request<v1::ListAuditEventsRequest>,
     ) -> Result<Response<v1::ListAuditEventsResponse>, Status> {
         let principal = Principal::of(&request)?;
-        self.list(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+        let done = self.list(principal.clone(), request.into_inner()).await;
+        denied::answer(&self.0, &principal, done).await.map(Response::new)
     }
 }
 
@@ -34,20 +36,34 @@ impl Audit {
         request: v1::ListAuditEventsRequest,
     ) -> Result<v1::ListAuditEventsResponse, Refusal> {
         let limit = paging::size(request.page_size)?;
-        let filter = self.filter(&request).await?;
-        let query = format!("audit {filter:?}");
-        let (after, page) = match request.page_token.as_str() {
-            "" => (None, 0),
-            token => read_token(&query, token)?,
-        };
         let assertion = request.assertion.as_deref().filter(|text| !text.is_empty());
+        // Who asks comes first: nothing is looked up or made for a stranger.
         let actor =
             authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::AuditRead).await?;
-        let (rows, more) = list_audit_events(&self.0, &actor, &filter, after.as_ref(), page, limit).await?;
+        match self.list_for(&actor, &request, limit).await {
+            Ok(response) => Ok(response),
+            Err(refusal) => Err(actor.denied(&self.0, RpcAction::AuditRead, refusal).await),
+        }
+    }
+
+    async fn list_for(
+        &self,
+        actor: &Actor,
+        request: &v1::ListAuditEventsRequest,
+        limit: u32,
+    ) -> Result<v1::ListAuditEventsResponse, Refusal> {
+        let filter = self.filter(actor, request).await?;
+        let query = format!("audit {} {filter:?}", actor.name());
+        let (after, page) = match request.page_token.as_str() {
+            "" => (None, 0),
+            token => read_token(&self.0.keys, &query, token)?,
+        };
+        let (rows, more) = list_audit_events(&self.0, actor, &filter, after.as_ref(), page, limit).await?;
         let next_page_token = match rows.last() {
             Some(last) if more => {
-                let parts = [last.stream.to_string(), last.seq.to_string(), (page + 1).to_string()];
-                paging::token(&query, &[&parts[0], &parts[1], &parts[2]])
+                let parts =
+                    [last.stream.to_string(), last.seq.to_string(), page.saturating_add(1).to_string()];
+                paging::token(&self.0.keys, &query, &[&parts[0], &parts[1], &parts[2]])
             }
             _ => String::new(),
         };
@@ -55,7 +71,11 @@ impl Audit {
         Ok(v1::ListAuditEventsResponse { events, next_page_token })
     }
 
-    async fn filter(&self, request: &v1::ListAuditEventsRequest) -> Result<AuditFilter, Refusal> {
+    async fn filter(
+        &self,
+        actor: &Actor,
+        request: &v1::ListAuditEventsRequest,
+    ) -> Result<AuditFilter, Refusal> {
         let name = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let bad = |field| move |e: crate::domain::ids::BadId| Refusal::invalid(field, convert::sentence(&e));
         let mut filter = AuditFilter {
@@ -66,8 +86,14 @@ impl Audit {
             provider: name(&request.provider),
             ..AuditFilter::default()
         };
-        if let Some(tenant) = &filter.tenant {
-            TenantId::parse(tenant).map_err(bad("tenant"))?;
+        match &filter.tenant {
+            Some(tenant) => actor.reaches(&self.0, &TenantId::parse(tenant).map_err(bad("tenant"))?)?,
+            None if actor.reaches_everything(&self.0).is_ok() => {}
+            // One's own tenant, when one's own is not all there is (PO9).
+            None => match &actor.tenants(&self.0)[..] {
+                [only] => filter.tenant = Some(only.to_string()),
+                _ => return Err(Refusal::invalid("tenant", "There are several tenants: name one.")),
+            },
         }
         if let Some(workload) = &filter.workload {
             WorkloadId::parse(workload).map_err(bad("workload"))?;
@@ -100,9 +126,9 @@ impl Audit {
     }
 }
 
-fn read_token(query: &str, token: &str) -> Result<(Option<Position>, u32), Refusal> {
+fn read_token(keys: &KeyRing, query: &str, token: &str) -> Result<(Option<Position>, u32), Refusal> {
     let bad = || Refusal::invalid("page_token", "This page token does not continue this query.");
-    let parts = paging::read_token(query, token, 3)?;
+    let parts = paging::read_token(keys, query, token, 3)?;
     let stream = StreamId::parse(&parts[0]).map_err(|_| bad())?;
     let seq = parts[1].parse().map_err(|_| bad())?;
     let page = parts[2].parse().map_err(|_| bad())?;

@@ -1,11 +1,12 @@
 //! `ConnectionService`.
 
-use super::{convert, gate::Principal, paging, status::to_status};
+use super::{convert, denied, gate::Principal, paging};
 use crate::{
-    domain::{ConnectionId, EventKind, Outcome, Reason, Refusal},
+    domain::{ConnectionId, Entry, EventKind, Outcome, ProviderId, Reason, Refusal, Subject},
+    keys::KeyRing,
     policy::RpcAction,
     usecase::{
-        Actor, AtProvider, Disconnected, Rooms, authorize,
+        Actor, AtProvider, Rooms, authorize,
         list_connections::{self, Listed},
         revoke_connection, withdraw_approval,
     },
@@ -23,7 +24,8 @@ impl ConnectionService for Connections {
         request: Request<v1::ListConnectionsRequest>,
     ) -> Result<Response<v1::ListConnectionsResponse>, Status> {
         let principal = Principal::of(&request)?;
-        self.list(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+        let done = self.list(principal.clone(), request.into_inner()).await;
+        denied::answer(&self.0, &principal, done).await.map(Response::new)
     }
 
     async fn get_connection(
@@ -31,7 +33,8 @@ impl ConnectionService for Connections {
         request: Request<v1::GetConnectionRequest>,
     ) -> Result<Response<v1::GetConnectionResponse>, Status> {
         let principal = Principal::of(&request)?;
-        let listed = self.get(principal, request.into_inner()).await.map_err(|r| to_status(&r))?;
+        let done = self.get(principal.clone(), request.into_inner()).await;
+        let listed = denied::answer(&self.0, &principal, done).await?;
         Ok(Response::new(v1::GetConnectionResponse { connection: Some(convert::connection(&listed)) }))
     }
 
@@ -40,7 +43,8 @@ impl ConnectionService for Connections {
         request: Request<v1::RevokeConnectionRequest>,
     ) -> Result<Response<v1::RevokeConnectionResponse>, Status> {
         let principal = Principal::of(&request)?;
-        self.revoke(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+        let done = self.revoke(principal.clone(), request.into_inner()).await;
+        denied::answer(&self.0, &principal, done).await.map(Response::new)
     }
 
     async fn withdraw_approval(
@@ -48,7 +52,8 @@ impl ConnectionService for Connections {
         request: Request<v1::WithdrawApprovalRequest>,
     ) -> Result<Response<v1::WithdrawApprovalResponse>, Status> {
         let principal = Principal::of(&request)?;
-        self.withdraw(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+        let done = self.withdraw(principal.clone(), request.into_inner()).await;
+        denied::answer(&self.0, &principal, done).await.map(Response::new)
     }
 }
 
@@ -67,67 +72,77 @@ impl Connections {
         let after = match request.page_token.as_str() {
             "" => None,
             token => {
-                let parts = paging::read_token(&query, token, 1)?;
+                let parts = paging::read_token(&self.0.keys, &query, token, 1)?;
                 Some(convert::connection_id("page_token", &parts[0])?)
             }
         };
-        let mut listed = match (&principal.workload, &request.subject, &request.assertion) {
+        let page = Page { keys: &self.0.keys, query: &query, after, limit };
+        let assertion = request.assertion.as_deref().filter(|text| !text.is_empty());
+        match (&principal.workload, &request.subject, assertion) {
             // A workload with its user's assertion sees what it may use.
             (Some(_), None, Some(assertion)) => {
-                let assertion = assertion.clone();
-                list_connections::of_workload(&self.0, &principal.caller()?, &assertion, provider.as_ref())
-                    .await?
+                let own = list_connections::of_workload(
+                    &self.0,
+                    &principal.caller()?,
+                    assertion,
+                    provider.as_ref(),
+                )
+                .await?;
+                Ok(page.of_all(own))
             }
             (_, subject, assertion) => {
                 let subject = subject.as_ref().map(|s| convert::subject("subject", s)).transpose()?;
-                let actor = self.admin(principal, assertion.as_deref()).await?;
-                match subject {
-                    Some(subject) => {
-                        list_connections::of_subject(&self.0, &subject, provider.as_ref()).await?
-                    }
-                    None => self.of_actors_tenant(&actor, after.as_ref(), limit).await?,
-                }
+                let actor = self.admin(principal, assertion).await?;
+                let done = self.list_for(&actor, subject.as_ref(), provider.as_ref(), page).await;
+                self.recorded(&actor, done).await
             }
-        };
-        listed.sort_by(|a, b| a.connection.id.cmp(&b.connection.id));
-        listed.retain(|one| after.as_ref().is_none_or(|after| one.connection.id > *after));
-        let more = listed.len() > limit as usize;
-        listed.truncate(limit as usize);
-        let next_page_token = match listed.last() {
-            Some(last) if more => paging::token(&query, &[last.connection.id.as_str()]),
-            _ => String::new(),
-        };
-        let connections = listed.iter().map(convert::connection).collect();
-        Ok(v1::ListConnectionsResponse { connections, next_page_token })
+        }
     }
 
-    /// An administrator without a subject filter sees their own tenant; a workload administrator the only one, or names a subject.
-    async fn of_actors_tenant(
+    async fn list_for(
         &self,
         actor: &Actor,
-        after: Option<&ConnectionId>,
-        limit: u32,
-    ) -> Result<Vec<Listed>, Refusal> {
-        let tenant = match actor {
-            Actor::Person(person, _) => person.subject().tenant.clone(),
-            Actor::Workload(_) => match &self.0.settings.tenants[..] {
-                [only] => only.clone(),
-                _ => return Err(Refusal::invalid("subject", "There are several tenants: name a subject.")),
-            },
+        subject: Option<&Subject>,
+        provider: Option<&ProviderId>,
+        page: Page<'_>,
+    ) -> Result<v1::ListConnectionsResponse, Refusal> {
+        if let Some(subject) = subject {
+            actor.reaches(&self.0, &subject.tenant)?;
+            return Ok(page.of_all(list_connections::of_subject(&self.0, subject, provider).await?));
+        }
+        let tenants = actor.tenants(&self.0);
+        let [tenant] = &tenants[..] else {
+            return Err(Refusal::invalid("subject", "There are several tenants: name a subject."));
         };
-        list_connections::of_tenant(&self.0, &tenant, after, limit + 1).await
+        let after = page.after.clone();
+        let (listed, next) =
+            list_connections::of_tenant(&self.0, tenant, provider, after.as_ref(), page.limit).await?;
+        Ok(page.answer(&listed, next.as_ref()))
+    }
+
+    /// An administrator's look at connections is in the log, whether it succeeded or not (AU2).
+    async fn recorded<T>(&self, actor: &Actor, done: Result<T, Refusal>) -> Result<T, Refusal> {
+        match done {
+            Ok(seen) => {
+                let draft = actor.draft(&self.0, EventKind::ConnectionsRead, Outcome::Allowed);
+                self.0.audit.note(Entry::note(draft), actor.call().deadline).await?;
+                Ok(seen)
+            }
+            Err(refusal) => Err(actor.denied(&self.0, RpcAction::ConnectionsAdmin, refusal).await),
+        }
     }
 
     async fn get(&self, principal: Principal, request: v1::GetConnectionRequest) -> Result<Listed, Refusal> {
         let id = convert::connection_id("connection_id", &request.connection_id)?;
-        if let (Some(_), Some(assertion)) = (&principal.workload, &request.assertion) {
-            let assertion = assertion.clone();
-            let own = list_connections::of_workload(&self.0, &principal.caller()?, &assertion, None).await?;
+        let assertion = request.assertion.as_deref().filter(|text| !text.is_empty());
+        if let (Some(_), Some(assertion)) = (&principal.workload, assertion) {
+            let own = list_connections::of_workload(&self.0, &principal.caller()?, assertion, None).await?;
             let found = own.into_iter().find(|one| one.connection.id == id);
             return found.ok_or_else(|| Refusal::new(Reason::NotFound));
         }
-        self.admin(principal, request.assertion.as_deref()).await?;
-        list_connections::by_id(&self.0, &id).await
+        let actor = self.admin(principal, assertion).await?;
+        let found = list_connections::by_id(&self.0, &actor.tenants(&self.0), &id).await;
+        self.recorded(&actor, found).await
     }
 
     async fn revoke(
@@ -138,17 +153,21 @@ impl Connections {
         let id = convert::connection_id("connection_id", &request.connection_id)?;
         let why = super::admin::why(&request.reason)?;
         let actor = self.admin(principal, request.assertion.as_deref()).await?;
-        let listed = list_connections::by_id(&self.0, &id).await?;
+        let tenants = actor.tenants(&self.0);
+        let listed = match list_connections::by_id(&self.0, &tenants, &id).await {
+            Ok(listed) => listed,
+            Err(refusal) => return Err(actor.denied(&self.0, RpcAction::ConnectionsAdmin, refusal).await),
+        };
         let mut draft = actor.draft(&self.0, EventKind::ConnectionRevoked, Outcome::Allowed);
         draft.purpose = why;
         let done = revoke_connection(&self.0, actor.call(), listed.connection, draft).await?;
-        let listed = list_connections::by_id(&self.0, &id).await?;
+        let listed = list_connections::by_id(&self.0, &tenants, &id).await?;
         let epoch = self.0.audit.rules().epoch();
         Ok(v1::RevokeConnectionResponse {
             connection: Some(convert::connection(&listed)),
             provider_revocation: provider_revocation(done.at_provider).into(),
             outstanding_grants_expire_time: done.outstanding_until.map(convert::timestamp),
-            outstanding_grants_never_expire: never_end(&done),
+            outstanding_grants_never_expire: done.never_ends,
             revocation_epoch: u64::try_from(epoch).unwrap_or(0),
         })
     }
@@ -179,12 +198,37 @@ impl Connections {
     }
 }
 
-fn key(subject: &v1::Subject) -> [&str; 3] {
-    [&subject.tenant, &subject.realm, &subject.subject]
+/// One page of an answer.
+struct Page<'a> {
+    keys: &'a KeyRing,
+    query: &'a str,
+    after: Option<ConnectionId>,
+    limit: u32,
 }
 
-fn never_end(done: &Disconnected) -> bool {
-    done.at_provider != AtProvider::Revoked && done.outstanding_until.is_none()
+impl Page<'_> {
+    /// From everything there is.
+    fn of_all(self, mut all: Vec<Listed>) -> v1::ListConnectionsResponse {
+        all.sort_by(|a, b| a.connection.id.cmp(&b.connection.id));
+        all.retain(|one| self.after.as_ref().is_none_or(|after| one.connection.id > *after));
+        let more = all.len() > self.limit as usize;
+        all.truncate(self.limit as usize);
+        let next = all.last().filter(|_| more).map(|last| last.connection.id.clone());
+        self.answer(&all, next.as_ref())
+    }
+
+    fn answer(&self, listed: &[Listed], next: Option<&ConnectionId>) -> v1::ListConnectionsResponse {
+        let next_page_token =
+            next.map_or_else(String::new, |id| paging::token(self.keys, self.query, &[id.as_str()]));
+        v1::ListConnectionsResponse {
+            connections: listed.iter().map(convert::connection).collect(),
+            next_page_token,
+        }
+    }
+}
+
+fn key(subject: &v1::Subject) -> [&str; 3] {
+    [&subject.tenant, &subject.realm, &subject.subject]
 }
 
 fn provider_revocation(at_provider: AtProvider) -> v1::ProviderRevocation {
