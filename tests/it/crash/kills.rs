@@ -118,7 +118,7 @@ async fn moment(load: &Load, round: usize) -> &'static str {
     let start = *progress.borrow();
     let seen = load.site.notes().truth().len();
     let provider = |wanted: fn(&Event) -> bool| {
-        load.site.notes().wait_until(move |events| events.iter().advance(seen).any(wanted))
+        load.site.notes().wait_until(move |events| events.iter().skip(seen).any(wanted))
     };
     match load.dice.below(6) {
         0 => drop(progress.wait_for(|now| now.sent >= start.sent + more).await),
