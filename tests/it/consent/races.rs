@@ -103,6 +103,20 @@ async fn co2_a_strangers_visit_during_the_exchange_costs_the_owner_nothing() {
     assert_eq!(page.title(), "Is this the right account? · Token broker", "{}", page.describe());
     walk::press(&page, "confirm").await;
     alice.grant(SAAS, &[READ]).await;
+
+    // Nor does it hide how a failed exchange ended.
+    let failing = alice.needs(ARCHIVE, &[READ]).await;
+    let callback = walk::to_callback(&hers, failing.url.expose(), "alice", "alice").await;
+    let spoilt = walk::with_param(&callback, "code", Some("spoilt"));
+    world.saas.inject([Fault::hold().on_grant("authorization_code")]).await;
+    let visits = async {
+        world.saas.held(1).await;
+        assert_eq!(bobs.get(failing.url.expose()).await.expect("answers").status, 403);
+        world.saas.release().await;
+    };
+    let (page, ()) = tokio::join!(hers.get(&spoilt), visits);
+    assert_eq!(page.expect("answers").title(), "This did not work · Token broker");
+    assert_eq!(state(&alice, &failing.consent_id).await, ConsentState::Failed);
     world.stop().await;
 }
 
