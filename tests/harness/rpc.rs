@@ -237,3 +237,8 @@ pub fn hostile() -> Vec<String> {
     texts.push("x".repeat(100_000));
     texts
 }
+
+/// Those of them that could not name a tenant, provider or workload either.
+pub fn hostile_names() -> Vec<String> {
+    hostile().into_iter().filter(|text| broker::domain::ProviderId::parse(text).is_err()).collect()
+}

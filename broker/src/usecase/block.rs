@@ -1,12 +1,12 @@
 //! Block stops someone or something until lifted; immediate on every replica (RV3, ID11).
 
 use super::{Actor, Rooms};
-use crate::domain::{Entry, EventKind, Outcome, Refusal, RuleKind, Target, Write};
+use crate::domain::{Entry, EventKind, Outcome, Reason, Refusal, RuleKind, Target, Write};
 
 /// Sets or lifts a block; answers with the revocation epoch at which it holds.
 ///
 /// # Errors
-/// The audit log's: an acknowledged block is committed (RV4).
+/// [`Reason::NotFound`] when what is not blocked is to be unblocked; the audit log's: an acknowledged block is committed (RV4).
 pub async fn block(
     rooms: &Rooms,
     actor: &Actor,
@@ -14,6 +14,9 @@ pub async fn block(
     target: Target,
     why: &str,
 ) -> Result<i64, Refusal> {
+    if kind == RuleKind::Lift && !rooms.audit.rules().blocks(&target) {
+        return Err(Refusal::because(Reason::NotFound, "This is not blocked."));
+    }
     let event = if kind == RuleKind::Lift { EventKind::BlockLifted } else { EventKind::BlockSet };
     let mut draft = actor.draft(rooms, event, Outcome::Allowed);
     draft.detail.insert("target_kind", target.kind().into());

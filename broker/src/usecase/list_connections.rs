@@ -65,21 +65,32 @@ pub async fn of_subject(
     Ok(listed)
 }
 
-/// A page of a tenant's connections, for administrators.
+/// A page of a tenant's connections, for administrators. Rows that are left out do not end it early.
 ///
 /// # Errors
 /// The store's.
 pub async fn of_tenant(
     rooms: &Rooms,
     tenant: &TenantId,
+    provider: Option<&ProviderId>,
     after: Option<&ConnectionId>,
     limit: u32,
 ) -> Result<Vec<Listed>, Refusal> {
     let mut listed = Vec::new();
-    for stored in rooms.store.connections.page(tenant, after, limit).await? {
-        listed.extend(list_one(rooms, stored).await?);
+    let mut after = after.cloned();
+    loop {
+        let stored = rooms.store.connections.page(tenant, after.as_ref(), limit).await?;
+        let last = stored.len() < limit as usize;
+        // Where to read on is no authority: the row's own word serves.
+        after = stored.last().map(|stored| stored.row.stored_parts().0.id.clone());
+        for stored in stored {
+            let one = list_one(rooms, stored).await?;
+            listed.extend(one.filter(|one| provider.is_none_or(|p| one.connection.provider == *p)));
+        }
+        if last || listed.len() >= limit as usize {
+            return Ok(listed);
+        }
     }
-    Ok(listed)
 }
 
 /// One connection by id, wherever its tenant is.

@@ -17,7 +17,7 @@ async fn au2_what_is_no_connection_id_is_refused_by_name() {
         let own = rpc.by(TicketHelper, named(&text, Some(rpc.world.assertion(&ALICE, TicketHelper))));
         rpc.refused(&what, invalid("connection_id"), rpc.connections().get_connection(own)).await;
         let stranger = rpc.bare(named(&text, None));
-        rpc.turned_away(&what, invalid("connection_id"), rpc.connections().get_connection(stranger)).await;
+        rpc.turned_away(&what, ASSERTION_MISSING, rpc.connections().get_connection(stranger)).await;
     }
     rpc.stop().await;
 }

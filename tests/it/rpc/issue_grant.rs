@@ -107,7 +107,7 @@ async fn id10_an_assertion_serves_only_the_server_it_was_minted_for_and_people_w
         ("another server's", world.assertion(&ALICE, ReportWriter), WRONG_AUDIENCE),
         ("the broker's own", world.operator_assertion(&ADMIN), WRONG_AUDIENCE),
         ("two audiences", sso.mint_with("alice", audience, json!({"aud": [audience, "https://other.example"]})), WRONG_AUDIENCE),
-        ("expired", sso.mint_with("alice", audience, json!({"exp": 1_789_990_000})), EXPIRED),
+        ("expired", sso.mint_with("alice", audience, json!({"exp": 1_789_990_000, "iat": 1_789_989_000, "auth_time": 1_789_989_000})), EXPIRED),
         ("no expiry", sso.mint_with("alice", audience, json!({"exp": null})), ASSERTION_INVALID),
         ("from the future", sso.mint_with("alice", audience, json!({"iat": 1_790_009_000})), ASSERTION_INVALID),
         ("no subject", sso.mint_with("alice", audience, json!({"sub": null})), ASSERTION_INVALID),

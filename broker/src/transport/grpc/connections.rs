@@ -2,7 +2,7 @@
 
 use super::{convert, denied, gate::Principal, paging};
 use crate::{
-    domain::{ConnectionId, EventKind, Outcome, Reason, Refusal},
+    domain::{ConnectionId, EventKind, Outcome, ProviderId, Reason, Refusal},
     policy::RpcAction,
     usecase::{
         Actor, AtProvider, Disconnected, Rooms, authorize,
@@ -62,56 +62,44 @@ impl Connections {
         principal: Principal,
         request: v1::ListConnectionsRequest,
     ) -> Result<v1::ListConnectionsResponse, Refusal> {
-        let limit = paging::size(request.page_size)?;
-        let provider = match request.provider.as_str() {
-            "" => None,
-            text => Some(convert::provider_id(text)?),
-        };
-        let query = format!("connections {:?} {:?}", request.subject.as_ref().map(key), request.provider);
-        let after = match request.page_token.as_str() {
-            "" => None,
-            token => {
-                let parts = paging::read_token(&self.0.keys, &query, token, 1)?;
-                Some(convert::connection_id("page_token", &parts[0])?)
-            }
-        };
-        let mut listed = match (&principal.workload, &request.subject, &request.assertion) {
+        match (principal.workload.is_some(), &request.subject, &request.assertion) {
             // A workload with its user's assertion sees what it may use.
-            (Some(_), None, Some(assertion)) => {
-                let assertion = assertion.clone();
-                list_connections::of_workload(&self.0, &principal.caller()?, &assertion, provider.as_ref())
-                    .await?
+            (true, None, Some(assertion)) => {
+                let query = Query::read(&self.0, &request)?;
+                let caller = principal.caller()?;
+                let provider = query.provider.as_ref();
+                let listed = list_connections::of_workload(&self.0, &caller, assertion, provider).await?;
+                Ok(query.page(&self.0, listed))
             }
-            (_, subject, assertion) => {
-                let subject = subject.as_ref().map(|s| convert::subject("subject", s)).transpose()?;
+            (_, _, assertion) => {
                 let actor = self.admin(principal, assertion.as_deref()).await?;
-                let found = match subject {
-                    Some(subject) => {
-                        list_connections::of_subject(&self.0, &subject, provider.as_ref()).await
-                    }
-                    None => self.of_actors_tenant(&actor, after.as_ref(), limit).await,
-                };
-                self.of_actor(&actor, found).await?
+                let page = self.list_for_admin(&actor, &request).await;
+                self.of_actor(&actor, page).await
             }
+        }
+    }
+
+    async fn list_for_admin(
+        &self,
+        actor: &Actor,
+        request: &v1::ListConnectionsRequest,
+    ) -> Result<v1::ListConnectionsResponse, Refusal> {
+        let query = Query::read(&self.0, request)?;
+        let subject = request.subject.as_ref().map(|s| convert::subject("subject", s)).transpose()?;
+        let listed = match subject {
+            Some(subject) => {
+                list_connections::of_subject(&self.0, &subject, query.provider.as_ref()).await?
+            }
+            None => self.of_actors_tenant(actor, &query).await?,
         };
-        listed.sort_by(|a, b| a.connection.id.cmp(&b.connection.id));
-        listed.retain(|one| after.as_ref().is_none_or(|after| one.connection.id > *after));
-        let more = listed.len() > limit as usize;
-        listed.truncate(limit as usize);
-        let next_page_token = match listed.last() {
-            Some(last) if more => paging::token(&self.0.keys, &query, &[last.connection.id.as_str()]),
-            _ => String::new(),
-        };
-        let connections = listed.iter().map(convert::connection).collect();
-        Ok(v1::ListConnectionsResponse { connections, next_page_token })
+        Ok(query.page(&self.0, listed))
     }
 
     /// An administrator without a subject filter sees their own tenant; a workload administrator the only one, or names a subject.
     async fn of_actors_tenant(
         &self,
         actor: &Actor,
-        after: Option<&ConnectionId>,
-        limit: u32,
+        query: &Query,
     ) -> Result<Vec<Listed>, Refusal> {
         let tenant = match actor {
             Actor::Person(person, _) => person.subject().tenant.clone(),
@@ -120,19 +108,22 @@ impl Connections {
                 _ => return Err(Refusal::invalid("subject", "There are several tenants: name a subject.")),
             },
         };
-        list_connections::of_tenant(&self.0, &tenant, after, limit + 1).await
+        let (provider, after) = (query.provider.as_ref(), query.after.as_ref());
+        list_connections::of_tenant(&self.0, &tenant, provider, after, query.limit + 1).await
     }
 
     async fn get(&self, principal: Principal, request: v1::GetConnectionRequest) -> Result<Listed, Refusal> {
-        let id = convert::connection_id("connection_id", &request.connection_id)?;
+        let id = || convert::connection_id("connection_id", &request.connection_id);
         if let (Some(_), Some(assertion)) = (&principal.workload, &request.assertion) {
+            let id = id()?;
             let assertion = assertion.clone();
             let own = list_connections::of_workload(&self.0, &principal.caller()?, &assertion, None).await?;
             let found = own.into_iter().find(|one| one.connection.id == id);
             return found.ok_or_else(|| Refusal::new(Reason::NotFound));
         }
         let actor = self.admin(principal, request.assertion.as_deref()).await?;
-        self.of_actor(&actor, list_connections::by_id(&self.0, &id).await).await
+        let found = async { list_connections::by_id(&self.0, &id()?).await };
+        self.of_actor(&actor, found.await).await
     }
 
     async fn revoke(
@@ -140,15 +131,22 @@ impl Connections {
         principal: Principal,
         request: v1::RevokeConnectionRequest,
     ) -> Result<v1::RevokeConnectionResponse, Refusal> {
+        let actor = self.admin(principal, request.assertion.as_deref()).await?;
+        let done = self.revoke_for_admin(&actor, &request).await;
+        self.of_actor(&actor, done).await
+    }
+
+    async fn revoke_for_admin(
+        &self,
+        actor: &Actor,
+        request: &v1::RevokeConnectionRequest,
+    ) -> Result<v1::RevokeConnectionResponse, Refusal> {
         let id = convert::connection_id("connection_id", &request.connection_id)?;
         let why = super::admin::why(&request.reason)?;
-        let actor = self.admin(principal, request.assertion.as_deref()).await?;
-        let found = list_connections::by_id(&self.0, &id).await;
-        let listed = self.of_actor(&actor, found).await?;
+        let listed = list_connections::by_id(&self.0, &id).await?;
         let mut draft = actor.draft(&self.0, EventKind::ConnectionRevoked, Outcome::Allowed);
         draft.purpose = why;
-        let done = revoke_connection(&self.0, actor.call(), listed.connection, draft).await;
-        let done = self.of_actor(&actor, done).await?;
+        let done = revoke_connection(&self.0, actor.call(), listed.connection, draft).await?;
         let listed = list_connections::by_id(&self.0, &id).await?;
         let epoch = self.0.audit.rules().epoch();
         Ok(v1::RevokeConnectionResponse {
@@ -190,6 +188,47 @@ impl Connections {
     async fn admin(&self, principal: Principal, assertion: Option<&str>) -> Result<Actor, Refusal> {
         let assertion = assertion.filter(|text| !text.is_empty());
         authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::ConnectionsAdmin).await
+    }
+}
+
+/// What a list is about, and where in it the caller is.
+struct Query {
+    limit: u32,
+    provider: Option<ProviderId>,
+    /// What page tokens are bound to.
+    binding: String,
+    after: Option<ConnectionId>,
+}
+
+impl Query {
+    fn read(rooms: &Rooms, request: &v1::ListConnectionsRequest) -> Result<Self, Refusal> {
+        let limit = paging::size(request.page_size)?;
+        let provider = match request.provider.as_str() {
+            "" => None,
+            text => Some(convert::provider_id(text)?),
+        };
+        let binding = format!("connections {:?} {:?}", request.subject.as_ref().map(key), request.provider);
+        let after = match request.page_token.as_str() {
+            "" => None,
+            token => {
+                let parts = paging::read_token(&rooms.keys, &binding, token, 1)?;
+                Some(convert::connection_id("page_token", &parts[0])?)
+            }
+        };
+        Ok(Self { limit, provider, binding, after })
+    }
+
+    fn page(&self, rooms: &Rooms, mut listed: Vec<Listed>) -> v1::ListConnectionsResponse {
+        listed.sort_by(|a, b| a.connection.id.cmp(&b.connection.id));
+        listed.retain(|one| self.after.as_ref().is_none_or(|after| one.connection.id > *after));
+        let more = listed.len() > self.limit as usize;
+        listed.truncate(self.limit as usize);
+        let next_page_token = match listed.last() {
+            Some(last) if more => paging::token(&rooms.keys, &self.binding, &[last.connection.id.as_str()]),
+            _ => String::new(),
+        };
+        let connections = listed.iter().map(convert::connection).collect();
+        v1::ListConnectionsResponse { connections, next_page_token }
     }
 }
 
