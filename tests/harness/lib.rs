@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod forms;
+pub mod http1;
 pub mod npm;
 pub mod oidc;
 pub mod rpc;
