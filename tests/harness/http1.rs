@@ -32,8 +32,10 @@ impl Reply {
 
     /// What every page says, errors included.
     pub fn check_headers(&self, what: &str) {
-        let policy = self.header("content-security-policy").unwrap_or_else(|| panic!("{what}: no policy in {self:?}"));
-        for part in ["default-src 'none'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"] {
+        let policy =
+            self.header("content-security-policy").unwrap_or_else(|| panic!("{what}: no policy in {self:?}"));
+        for part in ["default-src 'none'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"]
+        {
             assert!(policy.contains(part), "{what}: {policy}");
         }
         assert!(!policy.contains("unsafe"), "{what}: {policy}");

@@ -11,7 +11,22 @@ fn av1_bounds_of_grants_consents_limits_log_and_policy_are_refused_at_their_path
         ("/consent/lifetime", "consent.lifetime: is not a duration"),
         ("/limits/request_timeout", "limits.request_timeout: is not a duration"),
     ];
-    let texts = ["", "0s", "-1s", "1", "s", "01m", "1.5h", "1h30m", " 1m", "1M", "99999999d", "18446744073709551616s", "1e9s", "٣m"];
+    let texts = [
+        "",
+        "0s",
+        "-1s",
+        "1",
+        "s",
+        "01m",
+        "1.5h",
+        "1h30m",
+        " 1m",
+        "1M",
+        "99999999d",
+        "18446744073709551616s",
+        "1e9s",
+        "٣m",
+    ];
     for (pointer, expected) in durations {
         for value in hostile().into_iter().chain(texts.map(|text| json!(text))) {
             let found = problems(pointer, Some(value));
@@ -30,7 +45,11 @@ fn av1_bounds_of_grants_consents_limits_log_and_policy_are_refused_at_their_path
         ("/limits/max_request_bytes", json!(0), "limits.max_request_bytes: is less than"),
         ("/limits/max_request_bytes", json!(1_u64 << 40), "limits.max_request_bytes: is more than"),
         ("/limits/max_concurrent_requests", json!(0), "limits.max_concurrent_requests: is less than"),
-        ("/limits/max_concurrent_verifications", json!(0), "limits.max_concurrent_verifications: is less than"),
+        (
+            "/limits/max_concurrent_verifications",
+            json!(0),
+            "limits.max_concurrent_verifications: is less than",
+        ),
         ("/limits/policy_cache_entries", json!(-5), "limits.policy_cache_entries: is less than"),
         ("/log/level", json!("INFO"), "log.level: is not one of: error, warn, info, debug, trace"),
         ("/log/format", json!("xml"), "log.format: is not one of: text, json"),

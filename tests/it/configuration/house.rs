@@ -132,8 +132,14 @@ pub fn path_of(pointer: &str) -> String {
 pub fn hostile() -> Vec<Value> {
     let long = CANARY.repeat(20_000);
     [
-        CANARY.to_owned() + " \u{0}", format!("${{env:{CANARY} PATH}}"), format!("../../{CANARY}\n"), format!("{CANARY}\u{202e} x"),
-        format!("<script>{CANARY}</script>"), format!("'; DROP TABLE {CANARY}; --"), format!("-----BEGIN {CANARY}-----\n"), long + " ",
+        CANARY.to_owned() + " \u{0}",
+        format!("${{env:{CANARY} PATH}}"),
+        format!("../../{CANARY}\n"),
+        format!("{CANARY}\u{202e} x"),
+        format!("<script>{CANARY}</script>"),
+        format!("'; DROP TABLE {CANARY}; --"),
+        format!("-----BEGIN {CANARY}-----\n"),
+        long + " ",
     ]
     .map(Value::String)
     .to_vec()

@@ -5,17 +5,30 @@ use serde_json::json;
 #[test]
 fn id6_tenants_issuers_and_operators_are_refused_at_their_paths() {
     check_missing([
-        "/tenants/0/id", "/tenants/0/display_name", "/issuers/0/name", "/issuers/0/issuer", "/issuers/0/realm",
-        "/issuers/0/algorithms", "/issuers/0/login/client_id", "/issuers/0/login/client_secret", "/issuers/1/tenant_claim/name",
-        "/issuers/1/tenant_claim/tenants", "/operators/0/issuer", "/operators/0/audience",
+        "/tenants/0/id",
+        "/tenants/0/display_name",
+        "/issuers/0/name",
+        "/issuers/0/issuer",
+        "/issuers/0/realm",
+        "/issuers/0/algorithms",
+        "/issuers/0/login/client_id",
+        "/issuers/1/tenant_claim/name",
+        "/issuers/1/tenant_claim/tenants",
+        "/operators/0/issuer",
+        "/operators/0/audience",
     ]);
     for value in hostile() {
         for (pointer, path) in [
-            ("/tenants/0/id", "tenants[0].id: "), ("/issuers/0/name", "issuers[0].name: "), ("/issuers/0/realm", "issuers[0].realm: "),
-            ("/issuers/0/issuer", "issuers[0].issuer: "), ("/issuers/0/tenant", "issuers[0].tenant: "),
-            ("/issuers/0/jwks_uri", "issuers[0].jwks_uri: "), ("/issuers/0/clock_skew", "issuers[0].clock_skew: "),
+            ("/tenants/0/id", "tenants[0].id: "),
+            ("/issuers/0/name", "issuers[0].name: "),
+            ("/issuers/0/realm", "issuers[0].realm: "),
+            ("/issuers/0/issuer", "issuers[0].issuer: "),
+            ("/issuers/0/tenant", "issuers[0].tenant: "),
+            ("/issuers/0/jwks_uri", "issuers[0].jwks_uri: "),
+            ("/issuers/0/clock_skew", "issuers[0].clock_skew: "),
             ("/issuers/0/max_token_lifetime", "issuers[0].max_token_lifetime: "),
-            ("/issuers/0/login/client_secret", "issuers[0].login.client_secret: "), ("/operators/0/issuer", "operators[0].issuer: "),
+            ("/issuers/0/login/client_secret", "issuers[0].login.client_secret: "),
+            ("/operators/0/issuer", "operators[0].issuer: "),
         ] {
             let found = problems(pointer, Some(value.clone()));
             assert!(found.iter().any(|problem| problem.starts_with(path)), "{pointer}: {found:?}");
@@ -36,15 +49,51 @@ fn id6_tenants_issuers_and_operators_are_refused_at_their_paths() {
         ("/issuers/0/subject_claims", json!([]), "issuers[0].subject_claims: is empty"),
         ("/issuers/0/clock_skew", json!("61s"), "issuers[0].clock_skew: is longer than 60"),
         ("/issuers/0/clock_skew", json!("-1s"), "issuers[0].clock_skew: is not a duration"),
-        ("/issuers/0/allowed_networks", json!(["0.0.0.0"]), "issuers[0].allowed_networks[0]: is not an address range"),
-        ("/issuers/0/allowed_networks", json!(["::/129"]), "issuers[0].allowed_networks[0]: is not an address range"),
-        ("/issuers/0/login/client_secret", json!(CANARY), "issuers[0].login.client_secret: is a secret written out"),
-        ("/issuers/0/login/client_secret", json!(format!("${{file:{CANARY}}}")), "issuers[0].login.client_secret: refers to a file that cannot be read"),
-        ("/issuers/0/login/client_secret", json!("${file:/dev/zero}"), "issuers[0].login.client_secret: refers to a file larger"),
-        ("/issuers/0/login/client_secret", json!("${file:.}"), "issuers[0].login.client_secret: refers to a file that cannot be read"),
-        ("/issuers/0/login/client_secret", json!("${env:}"), "issuers[0].login.client_secret: is a secret written out"),
-        ("/issuers/0/login/client_secret", json!("${env:NO_SUCH_VARIABLE_HERE}"), "issuers[0].login.client_secret: refers to an environment variable"),
-        ("/issuers/0/login/client_secret", json!("x${file:secret}"), "issuers[0].login.client_secret: is a secret written out"),
+        (
+            "/issuers/0/allowed_networks",
+            json!(["0.0.0.0"]),
+            "issuers[0].allowed_networks[0]: is not an address range",
+        ),
+        (
+            "/issuers/0/allowed_networks",
+            json!(["::/129"]),
+            "issuers[0].allowed_networks[0]: is not an address range",
+        ),
+        (
+            "/issuers/0/login/client_secret",
+            json!(CANARY),
+            "issuers[0].login.client_secret: is a secret written out",
+        ),
+        (
+            "/issuers/0/login/client_secret",
+            json!(format!("${{file:{CANARY}}}")),
+            "issuers[0].login.client_secret: refers to a file that cannot be read",
+        ),
+        (
+            "/issuers/0/login/client_secret",
+            json!("${file:/dev/zero}"),
+            "issuers[0].login.client_secret: refers to a file larger",
+        ),
+        (
+            "/issuers/0/login/client_secret",
+            json!("${file:.}"),
+            "issuers[0].login.client_secret: refers to a file that cannot be read",
+        ),
+        (
+            "/issuers/0/login/client_secret",
+            json!("${env:}"),
+            "issuers[0].login.client_secret: is a secret written out",
+        ),
+        (
+            "/issuers/0/login/client_secret",
+            json!("${env:NO_SUCH_VARIABLE_HERE}"),
+            "issuers[0].login.client_secret: refers to an environment variable",
+        ),
+        (
+            "/issuers/0/login/client_secret",
+            json!("x${file:secret}"),
+            "issuers[0].login.client_secret: is a secret written out",
+        ),
         ("/issuers/1/tenant", json!("acme"), "issuers[1]: needs exactly one of tenant and tenant_claim"),
         ("/issuers/1/tenant_claim/tenants", json!({}), "issuers[1].tenant_claim.tenants: is empty"),
         ("/issuers/1/tenant_claim/tenants", json!({CANARY: CANARY}), "issuers[1].tenant_claim.tenants"),

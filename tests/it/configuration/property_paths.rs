@@ -49,7 +49,10 @@ fn takes(schema: &Value, kind: &str) -> bool {
 /// Values whose type cannot stand there.
 fn wrong_types(schema: &Value) -> Vec<Value> {
     let candidates = [
-        ("string", json!(CANARY)), ("array", json!([CANARY])), ("object", json!({CANARY: CANARY})), ("boolean", json!(true)),
+        ("string", json!(CANARY)),
+        ("array", json!([CANARY])),
+        ("object", json!({CANARY: CANARY})),
+        ("boolean", json!(true)),
         ("number", json!(4_711.5)),
     ];
     candidates.into_iter().filter(|(kind, _)| !takes(schema, kind)).map(|(_, value)| value).collect()
@@ -95,10 +98,14 @@ fn va7_an_unknown_key_anywhere_is_named_and_one_with_a_value_in_it_is_not() {
     let mut count = 0;
     for (pointer, _) in mappings {
         count += 1;
-        for (key, shown) in [("no_such_key", "no_such_key"), ("c4n4ry secret", "(some key)"), ("C4N4RY", "(some key)")] {
-            let found = load(&changed(&format!("{pointer}/{key}"), Some(json!(CANARY))).to_string()).expect_err(pointer);
+        for (key, shown) in
+            [("no_such_key", "no_such_key"), ("c4n4ry secret", "(some key)"), ("C4N4RY", "(some key)")]
+        {
+            let found = load(&changed(&format!("{pointer}/{key}"), Some(json!(CANARY))).to_string())
+                .expect_err(pointer);
             let path = path_of(&format!("{pointer}/{shown}"));
-            let named = found.problems.iter().any(|one| one.path == path && one.message == "is not a known key");
+            let named =
+                found.problems.iter().any(|one| one.path == path && one.message == "is not a known key");
             assert!(named, "{pointer}/{key}: {:#?}", found.problems);
             assert!(!format!("{found} {found:?}").to_lowercase().contains(CANARY), "{found:?}");
         }

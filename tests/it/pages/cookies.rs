@@ -19,12 +19,27 @@ async fn co16_a_cookie_that_we_did_not_set_so_is_no_session() {
     flipped[5] = if flipped[5] == b'A' { b'B' } else { b'A' };
     let flipped = String::from_utf8(flipped).expect("ASCII");
     let mut bad = vec![
-        format!("{SESSION}="), format!("{SESSION}=x"), format!("{SESSION}={flipped}"), format!("{SESSION}={}", &session[1..]),
-        format!("{SESSION}={session}x"), format!("{SESSION}=\"{session}\""), format!("{SESSION}={session}; {SESSION}={session}"),
-        format!("{SESSION}=x; {SESSION}={session}"), format!("{BROWSER}={session}"), format!("__host-broker-session={session}"),
-        format!("broker-session={session}"), format!("{SESSION}={csrf}"), format!("{SESSION}={}", "A".repeat(43)),
-        format!("{SESSION}={}", "A".repeat(8192)), format!("{SESSION}=%00"), format!("{SESSION}=\u{ff}"), ";;;===".to_owned(),
-        format!("{SESSION}='--"), format!("{SESSION}=../../x"), format!("{SESSION} ={session}x"), "a=b; ".repeat(1000),
+        format!("{SESSION}="),
+        format!("{SESSION}=x"),
+        format!("{SESSION}={flipped}"),
+        format!("{SESSION}={}", &session[1..]),
+        format!("{SESSION}={session}x"),
+        format!("{SESSION}=\"{session}\""),
+        format!("{SESSION}={session}; {SESSION}={session}"),
+        format!("{SESSION}=x; {SESSION}={session}"),
+        format!("{BROWSER}={session}"),
+        format!("__host-broker-session={session}"),
+        format!("broker-session={session}"),
+        format!("{SESSION}={csrf}"),
+        format!("{SESSION}={}", "A".repeat(43)),
+        format!("{SESSION}={}", "A".repeat(8192)),
+        format!("{SESSION}=%00"),
+        format!("{SESSION}=\u{ff}"),
+        ";;;===".to_owned(),
+        format!("{SESSION}='--"),
+        format!("{SESSION}=../../x"),
+        format!("{SESSION} ={session}x"),
+        "a=b; ".repeat(1000),
     ];
     bad.push(format!("__Host-broker-login-AAAAAAAA={csrf}; __Host-broker-note={csrf}"));
     for cookies in &bad {
@@ -35,8 +50,13 @@ async fn co16_a_cookie_that_we_did_not_set_so_is_no_session() {
             let to = reply.header("location").unwrap_or_else(|| panic!("{what}: {}", reply.status));
             assert!(reply.status == 303 && to.starts_with("/login/start?"), "{what}: {to}");
         }
-        house.post(&format!("/consent/{handle}/approve"), cookies, &format!("csrf={csrf}")).await.check_error(&what, 403);
-        let callback = house.get(&format!("/login/callback?state={}&code=c", "A".repeat(43)), &[("cookie", cookies)]).await;
+        house
+            .post(&format!("/consent/{handle}/approve"), cookies, &format!("csrf={csrf}"))
+            .await
+            .check_error(&what, 403);
+        let callback = house
+            .get(&format!("/login/callback?state={}&code=c", "A".repeat(43)), &[("cookie", cookies)])
+            .await;
         callback.check_error(&what, 400);
     }
     let reply = house.get("/connections", &[("cookie", &format!("{SESSION}={session}"))]).await;
@@ -52,7 +72,8 @@ async fn co16_a_login_begun_elsewhere_or_sealed_for_another_cookie_makes_no_sess
         let reply = house.get("/login/start?realm=staff", &[]).await;
         let to = url::Url::parse(reply.header("location").expect("a location")).expect("a URL");
         let state = to.query_pairs().find(|(name, _)| name == "state").expect("a state").1.into_owned();
-        let cookie = reply.header("set-cookie").expect("a cookie").split(';').next().expect("a pair").to_owned();
+        let cookie =
+            reply.header("set-cookie").expect("a cookie").split(';').next().expect("a pair").to_owned();
         (state, cookie)
     };
     let ((mine, my_cookie), (other, other_cookie)) = (begin().await, begin().await);

@@ -8,8 +8,13 @@ use demo::{
 
 /// Texts that would do something on a page that does not escape.
 const TEXTS: [&str; 7] = [
-    "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "'-alert(1)-'", "</title></style><svg onload=alert(1)>",
-    "&lt;script&gt; &amp; &#x3c;", "{{constructor.constructor('x')()}} ${7*7}", "<!-- --><a href=x>click</a>",
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "'-alert(1)-'",
+    "</title></style><svg onload=alert(1)>",
+    "&lt;script&gt; &amp; &#x3c;",
+    "{{constructor.constructor('x')()}} ${7*7}",
+    "<!-- --><a href=x>click</a>",
 ];
 
 fn harmless(html: &str) -> bool {
@@ -27,8 +32,12 @@ async fn co7_the_servers_words_are_text_on_the_page_whatever_they_are() {
             purpose: format!("{text} 2"),
             ..house.rpc.grant_request(&ALICE, TicketHelper)
         };
-        let answer = in_time(house.rpc.grants().issue_grant(house.rpc.by(TicketHelper, request))).await.expect("an outcome");
-        let Some(Outcome::ConsentRequired(consent)) = answer.into_inner().outcome else { panic!("not connected") };
+        let answer = in_time(house.rpc.grants().issue_grant(house.rpc.by(TicketHelper, request)))
+            .await
+            .expect("an outcome");
+        let Some(Outcome::ConsentRequired(consent)) = answer.into_inner().outcome else {
+            panic!("not connected")
+        };
         let (_, page) = house.visitor(&ALICE, &consent.url).await;
         assert_eq!(page.status, 200);
         assert!(harmless(page.html()), "{text}: {}", page.html());
@@ -37,7 +46,11 @@ async fn co7_the_servers_words_are_text_on_the_page_whatever_they_are() {
         assert!(harmless(declined.html()), "{text}: {}", declined.html());
         // Shown, not dropped: people see what the server said, to the letter.
         let shown = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        assert!(page.html().contains(&shown) || page.html().contains(&shown.replace('"', "&quot;")), "{text}: {}", page.html());
+        assert!(
+            page.html().contains(&shown) || page.html().contains(&shown.replace('"', "&quot;")),
+            "{text}: {}",
+            page.html()
+        );
     }
     house.close().await;
 }
@@ -50,10 +63,16 @@ async fn co12_a_providers_words_and_the_operators_names_are_text_too() {
             .replace("display_name: Ticket helper", "display_name: '<img src=x onerror=t>'")
             .replace("Read your notes", "<svg onload=x>")
     };
-    let house = House::of(Rpc::start_with(Options { amend_config: Some(Box::new(amend)), ..Options::default() }).await);
+    let house = House::of(
+        Rpc::start_with(Options { amend_config: Some(Box::new(amend)), ..Options::default() }).await,
+    );
     let (link, _) = house.consent(&ALICE, TicketHelper).await;
     let (alice, page) = house.visitor(&ALICE, &link).await;
-    assert!(page.text().contains("<script>notes</script>") && page.text().contains("<img src=x onerror=t>"), "{}", page.text());
+    assert!(
+        page.text().contains("<script>notes</script>") && page.text().contains("<img src=x onerror=t>"),
+        "{}",
+        page.text()
+    );
     assert!(harmless(page.html()), "{}", page.html());
 
     alice.browser.hold_before(Some(&format!("{}/oauth/callback", house.origin())));
@@ -64,7 +83,10 @@ async fn co12_a_providers_words_and_the_operators_names_are_text_too() {
     let iss = back.query_pairs().find(|(name, _)| name == "iss").expect("an issuer").1.into_owned();
     let said = format!("{}\u{202e}\r\nset-cookie: a=b", TEXTS[0]);
     back.query_pairs_mut().clear().extend_pairs([
-        ("state", state.as_str()), ("iss", &iss), ("error", "access_denied"), ("error_description", &said),
+        ("state", state.as_str()),
+        ("iss", &iss),
+        ("error", "access_denied"),
+        ("error_description", &said),
     ]);
     alice.browser.hold_before(None);
     let page = alice.browser.get(back.as_str()).await.expect("an answer");
@@ -86,12 +108,16 @@ async fn an_accounts_label_is_text_on_every_page_that_shows_it() {
     let server = tokio::spawn(async move { axum::serve(listener, me).await });
     let amend = move |text: String| {
         let lines = text.lines().map(|line| match line.trim_start().starts_with("account:") {
-            true => format!("    account: {{ url: \"http://{address}/me\", id_pointer: /id, label_pointer: /label }}"),
+            true => format!(
+                "    account: {{ url: \"http://{address}/me\", id_pointer: /id, label_pointer: /label }}"
+            ),
             false => line.to_owned(),
         });
         lines.collect::<Vec<_>>().join("\n")
     };
-    let house = House::of(Rpc::start_with(Options { amend_config: Some(Box::new(amend)), ..Options::default() }).await);
+    let house = House::of(
+        Rpc::start_with(Options { amend_config: Some(Box::new(amend)), ..Options::default() }).await,
+    );
     let (link, _) = house.consent(&ALICE, TicketHelper).await;
     let (alice, page) = house.visitor(&ALICE, &link).await;
     let page = walk::allow(walk::approve(page).await.expect("approves"), &ALICE.notes).await.expect("allows");

@@ -51,9 +51,13 @@ impl House {
     /// Somebody signed in, at the page where they meant to go.
     pub async fn visitor(&self, person: &Person, url: &str) -> (Visitor, Page) {
         let browser = self.rpc.world.browser().expect("a browser");
-        let page = walk::sign_in(browser.get(url).await.expect("opens"), &person.sso).await.expect("signs in");
-        let pairs: Vec<String> =
-            browser.cookies(&self.origin()).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let page =
+            walk::sign_in(browser.get(url).await.expect("opens"), &person.sso).await.expect("signs in");
+        let pairs: Vec<String> = browser
+            .cookies(&self.origin())
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         (Visitor { browser, cookies: pairs.join("; ") }, page)
     }
 

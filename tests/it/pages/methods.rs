@@ -3,11 +3,23 @@ use broker_tests::http1;
 use demo::world::{ALICE, Workload::TicketHelper};
 
 const GETS: [&str; 8] = [
-    "/", "/style.css", "/login/start", "/login/callback", "/consent/@", "/oauth/callback/notes", "/connections",
+    "/",
+    "/style.css",
+    "/login/start",
+    "/login/callback",
+    "/consent/@",
+    "/oauth/callback/notes",
+    "/connections",
     "/connections/con_00000000000000000000000000/disconnect",
 ];
-const POSTS: [&str; 6] =
-    ["/login/switch", "/logout", "/consent/@/approve", "/consent/@/decline", "/consent/@/confirm", "/consent/@/reject"];
+const POSTS: [&str; 6] = [
+    "/login/switch",
+    "/logout",
+    "/consent/@/approve",
+    "/consent/@/decline",
+    "/consent/@/confirm",
+    "/consent/@/reject",
+];
 
 /// Proves: CO6
 #[tokio::test]
@@ -29,7 +41,9 @@ async fn co6_a_method_that_a_page_does_not_have_is_refused_and_nothing_happens()
             reply.check_headers(&path);
         }
     }
-    for path in GETS.iter().filter(|path| !path.ends_with("disconnect")).map(|path| path.replace('@', &handle)) {
+    for path in
+        GETS.iter().filter(|path| !path.ends_with("disconnect")).map(|path| path.replace('@', &handle))
+    {
         house.post(&path, &alice.cookies, "").await.check_error(&format!("POST {path}"), 405);
         let reply = http1::send(house.web, "HEAD", &path, &[("cookie", &alice.cookies)], b"").await;
         assert!(reply.status < 400 && reply.body.is_empty(), "HEAD {path}: {}", reply.status);

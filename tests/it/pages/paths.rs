@@ -3,12 +3,33 @@ use demo::world::{ALICE, Workload::TicketHelper};
 
 /// Parts of a path that name nothing.
 const PARTS: [&str; 22] = [
-    "x", "%00", "%2e%2e", "..", "%2f", "%252f", "..%2f..%2fetc%2fpasswd", "%ff%fe", "%zz", "%", "%3Cscript%3E",
-    "%0d%0aset-cookie:%20a=b", "%E2%80%AE", "null", "con_", "*", "'--", "%27%20OR%201=1", "{handle}", ":handle", "~root", "-",
+    "x",
+    "%00",
+    "%2e%2e",
+    "..",
+    "%2f",
+    "%252f",
+    "..%2f..%2fetc%2fpasswd",
+    "%ff%fe",
+    "%zz",
+    "%",
+    "%3Cscript%3E",
+    "%0d%0aset-cookie:%20a=b",
+    "%E2%80%AE",
+    "null",
+    "con_",
+    "*",
+    "'--",
+    "%27%20OR%201=1",
+    "{handle}",
+    ":handle",
+    "~root",
+    "-",
 ];
 
 fn parts() -> Vec<String> {
-    let long = ["A".repeat(42), "A".repeat(44), "A".repeat(4000), format!("{}%", "A".repeat(42)), "%41".repeat(42)];
+    let long =
+        ["A".repeat(42), "A".repeat(44), "A".repeat(4000), format!("{}%", "A".repeat(42)), "%41".repeat(42)];
     PARTS.iter().map(|part| (*part).to_owned()).chain(long).collect()
 }
 
@@ -32,7 +53,10 @@ async fn co1_what_is_no_handle_id_or_provider_is_not_found_and_not_repeated() {
             assert!(part.len() < 4 || !reply.body.contains(&part), "{what} is repeated");
         }
         for path in ["approve", "decline", "confirm", "reject"] {
-            house.post(&format!("/consent/{part}/{path}"), &alice.cookies, "csrf=x").await.check_error(&part, 404);
+            house
+                .post(&format!("/consent/{part}/{path}"), &alice.cookies, "csrf=x")
+                .await
+                .check_error(&part, 404);
         }
         let reply = house.post(&format!("/connections/{part}/disconnect"), &alice.cookies, "csrf=x").await;
         assert!(matches!(reply.status, 403 | 404), "{part}");
@@ -49,10 +73,20 @@ async fn co1_a_real_handle_is_found_under_its_own_path_alone() {
     let (_, handle) = house.consent(&ALICE, TicketHelper).await;
     assert_eq!(house.get(&format!("/consent/{handle}"), &[]).await.status, 303);
     for path in [
-        format!("//consent/{handle}"), format!("/consent//{handle}"), format!("/consent/{handle}/"), format!("/consent/{handle}//approve"),
-        format!("/consent/./{handle}"), format!("/consent/../consent/{handle}"), format!("/Consent/{handle}"), format!("/consent/{handle}."),
-        format!("/consent/{handle}%00"), format!("/consent/%20{handle}"), format!("/consent%2f{handle}"), format!("/consent/{handle};a=b"),
-        format!("/consent/{}", handle.to_lowercase()), format!("/style.css/../consent/{handle}"),
+        format!("//consent/{handle}"),
+        format!("/consent//{handle}"),
+        format!("/consent/{handle}/"),
+        format!("/consent/{handle}//approve"),
+        format!("/consent/./{handle}"),
+        format!("/consent/../consent/{handle}"),
+        format!("/Consent/{handle}"),
+        format!("/consent/{handle}."),
+        format!("/consent/{handle}%00"),
+        format!("/consent/%20{handle}"),
+        format!("/consent%2f{handle}"),
+        format!("/consent/{handle};a=b"),
+        format!("/consent/{}", handle.to_lowercase()),
+        format!("/style.css/../consent/{handle}"),
     ] {
         house.get(&path, &[]).await.check_error(&path, 404);
     }
@@ -65,9 +99,14 @@ async fn what_is_hardly_http_gets_an_answer_and_the_pages_go_on() {
     let long = format!("GET /{} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", "a".repeat(70_000));
     let many = format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{}\r\n", "x: y\r\n".repeat(500));
     for request in [
-        "GET / HTTP/1.1\r\nconnection: close\r\nhost: a\r\nbad header\r\n\r\n", "GET\r\n\r\n", "\0\0\0\0\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
+        "GET / HTTP/1.1\r\nconnection: close\r\nhost: a\r\nbad header\r\n\r\n",
+        "GET\r\n\r\n",
+        "\0\0\0\0\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
         "GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\nconnection: close\r\n\r\n",
-        "POST /logout HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\nconnection: close\r\n\r\n", &long, &many,
+        "POST /logout HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\nconnection: close\r\n\r\n",
+        &long,
+        &many,
         "POST /logout HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\nconnection: close\r\n\r\n0\r\n\r\n",
     ] {
         let reply = broker_tests::http1::exchange(house.web, request.as_bytes()).await;
