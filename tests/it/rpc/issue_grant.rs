@@ -14,6 +14,7 @@ const EXPIRED: Expected<'static> = (Code::Unauthenticated, "ASSERTION_EXPIRED", 
 const UNKNOWN_PROVIDER: Expected<'static> = (Code::NotFound, "PROVIDER_UNKNOWN", None);
 const UNKNOWN_SCOPE: Expected<'static> = (Code::InvalidArgument, "SCOPE_UNKNOWN", None);
 
+type Set = fn(&mut IssueGrantRequest, String);
 type Case = (&'static str, Expected<'static>, Box<dyn Fn(&mut IssueGrantRequest)>);
 
 fn case(
@@ -90,7 +91,7 @@ async fn id5_every_field_is_bounded_and_each_refusal_has_its_reason_field_and_ro
 async fn hostile_text_in_any_field_is_refused_by_that_field() {
     let rpc = Rpc::start().await;
     for text in hostile() {
-        let fields: [(Expected<'_>, fn(&mut IssueGrantRequest, String)); 4] = [
+        let fields: [(Expected<'_>, Set); 4] = [
             (if text.len() > 16_384 { invalid("assertion") } else { ASSERTION_INVALID }, |r, t| {
                 r.assertion = t
             }),

@@ -7,6 +7,11 @@ use demo::world::{
     ADMIN, ALICE, AUDITOR, BOB,
     Workload::{ReportWriter, TicketHelper},
 };
+use demo::{
+    sso::User,
+    world::{Account, Person},
+};
+use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
 use tonic::{Response, Status};
 
 fn person(tenant: &str, realm: &str, subject: &str) -> Option<Subject> {
@@ -84,7 +89,7 @@ async fn gr12_a_workload_lists_its_approvals_and_administrators_list_everybodys(
         .await
         .expect("its own");
     let own = own.into_inner();
-    assert_eq!(ids(&own), [alices.clone()]);
+    assert_eq!(ids(&own), std::slice::from_ref(&alices));
     let seen: Vec<&str> =
         own.connections[0].approvals.iter().map(|approval| approval.workload.as_str()).collect();
     assert_eq!(seen, ["ticket-helper"], "not the other server's approval");
@@ -148,5 +153,37 @@ async fn pages_are_stable_and_a_token_continues_its_own_query_alone() {
     assert_eq!(ids(&filtered), all);
     let none = in_time(page(5, "", "other")).await.expect("a page").into_inner();
     assert!(none.connections.is_empty(), "the filter counts for administrators too");
+    rpc.stop().await;
+}
+
+/// Proves: VA11
+#[tokio::test]
+async fn va11_a_row_that_is_left_out_does_not_end_the_list_early() {
+    let rpc = Rpc::start().await;
+    let carol = Account { name: "carol", password: "third" };
+    let bob = User::bob();
+    let user =
+        User { username: carol.name.into(), password: carol.password.into(), sub: "u-3".into(), ..bob };
+    rpc.world.sso().put_user(user);
+    let mut all = Vec::new();
+    for person in [ALICE, BOB, Person { sso: carol, notes: BOB.notes }] {
+        all.push(rpc.connect(&person, TicketHelper).await);
+    }
+    all.sort();
+    let options = SqliteConnectOptions::new().filename(rpc.world.database_path());
+    let mut database = options.connect().await.expect("the database");
+    let edit = sqlx::query("UPDATE connections SET account_label = 'eve' WHERE id = ?").bind(&all[0]);
+    edit.execute(&mut database).await.expect("edits");
+    let (mut seen, mut token) = (Vec::new(), String::new());
+    loop {
+        let request = ListConnectionsRequest { page_size: 1, page_token: token, ..Default::default() };
+        let page = in_time(by_admin(&rpc, request)).await.expect("a page").into_inner();
+        seen.extend(ids(&page));
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(seen, all[1..], "the edited row is not shown, the others are");
     rpc.stop().await;
 }
