@@ -60,7 +60,8 @@ impl Audit {
         let (rows, more) = list_audit_events(&self.0, actor, &filter, after.as_ref(), page, limit).await?;
         let next_page_token = match rows.last() {
             Some(last) if more => {
-                let parts = [last.stream.to_string(), last.seq.to_string(), page.saturating_add(1).to_string()];
+                let parts =
+                    [last.stream.to_string(), last.seq.to_string(), page.saturating_add(1).to_string()];
                 paging::token(&self.0.keys, &query, &[&parts[0], &parts[1], &parts[2]])
             }
             _ => String::new(),

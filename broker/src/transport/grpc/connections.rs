@@ -87,20 +87,14 @@ impl Connections {
         let query = Query::read(&self.0, request)?;
         let subject = request.subject.as_ref().map(|s| convert::subject("subject", s)).transpose()?;
         let listed = match subject {
-            Some(subject) => {
-                list_connections::of_subject(&self.0, &subject, query.provider.as_ref()).await?
-            }
+            Some(subject) => list_connections::of_subject(&self.0, &subject, query.provider.as_ref()).await?,
             None => self.of_actors_tenant(actor, &query).await?,
         };
         Ok(query.page(&self.0, listed))
     }
 
     /// An administrator without a subject filter sees their own tenant; a workload administrator the only one, or names a subject.
-    async fn of_actors_tenant(
-        &self,
-        actor: &Actor,
-        query: &Query,
-    ) -> Result<Vec<Listed>, Refusal> {
+    async fn of_actors_tenant(&self, actor: &Actor, query: &Query) -> Result<Vec<Listed>, Refusal> {
         let tenant = match actor {
             Actor::Person(person, _) => person.subject().tenant.clone(),
             Actor::Workload(_) => match &self.0.settings.tenants[..] {

@@ -177,10 +177,7 @@ impl Gate {
         let call = Call {
             client_address: peer.map(|ip| ip.to_string()),
             trace_id: trace_id(request),
-            deadline: Deadline::after(
-                &*self.rooms.clock,
-                timeout(request).unwrap_or(longest).min(longest),
-            ),
+            deadline: Deadline::after(&*self.rooms.clock, timeout(request).unwrap_or(longest).min(longest)),
         };
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
             return Ok(Some(Principal { workload: None, call, action: row.action }));
