@@ -45,12 +45,17 @@ impl Admin {
     ) -> Result<u64, Status> {
         let asking = principal.clone();
         let done = async {
-            let target = target(&self.0.settings.tenants, named)?;
-            let why = why(reason)?;
             let assertion = assertion.as_deref().filter(|text| !text.is_empty());
             let actor =
                 authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::Admin).await?;
-            match block(&self.0, &actor, kind, target, &why).await {
+            let ruled = async {
+                let target = target(&self.0.settings.tenants, named)?;
+                if reason.trim().is_empty() {
+                    return Err(Refusal::invalid("reason", "Say why: it is recorded."));
+                }
+                block(&self.0, &actor, kind, target, &why(reason)?).await
+            };
+            match ruled.await {
                 Ok(epoch) => Ok(epoch),
                 Err(refusal) => Err(actor.denied(&self.0, RpcAction::Admin, refusal).await),
             }

@@ -112,10 +112,11 @@ fn parse(request: v1::IssueGrantRequest) -> Result<GrantRequest, Refusal> {
         Some(text) => Some(convert::connection_id("connection", text)?),
     };
     let resource = request.resource.unwrap_or_default();
-    if resource.len() > MAX_RESOURCE || (!resource.is_empty() && url::Url::parse(&resource).is_err()) {
+    let is_resource = |text: &str| url::Url::parse(text).is_ok_and(|url| url.fragment().is_none());
+    if resource.len() > MAX_RESOURCE || (!resource.is_empty() && !is_resource(&resource)) {
         return Err(Refusal::invalid(
             "resource",
-            "A resource is an absolute URI of at most 2048 bytes (RFC 8707).",
+            "A resource is an absolute URI without fragment, at most 2048 bytes (RFC 8707).",
         ));
     }
     for (field, text) in [("tool", &request.tool), ("purpose", &request.purpose)] {
@@ -139,6 +140,8 @@ fn parse(request: v1::IssueGrantRequest) -> Result<GrantRequest, Refusal> {
 }
 
 fn ttl(ttl: prost_types::Duration) -> Result<Duration, Refusal> {
-    let ttl = Duration::try_from(ttl).ok().filter(|ttl| !ttl.is_zero() && *ttl <= MAX_TTL);
+    // Looked at first: the conversion overflows at the far end of negative numbers.
+    let positive = Some(ttl).filter(|ttl| ttl.seconds >= 0 && (0..1_000_000_000).contains(&ttl.nanos));
+    let ttl = positive.and_then(|ttl| Duration::try_from(ttl).ok()).filter(|ttl| !ttl.is_zero() && *ttl <= MAX_TTL);
     ttl.ok_or_else(|| Refusal::invalid("ttl", "A ttl is more than 0 and at most 7 days."))
 }
