@@ -113,6 +113,12 @@ impl Certified {
         self.broker.stop(Duration::from_secs(10)).await;
     }
 
+    /// The same after the identity provider has ended for good: its port is closed.
+    pub async fn without_idp(mut self) -> Self {
+        self.idp.kill().await;
+        self
+    }
+
     /// What is below the broker's transports.
     pub fn rooms(&self) -> &Arc<Rooms> {
         self.broker.rooms()
