@@ -74,9 +74,10 @@ impl Certified {
         let archive = OidcClient::new("broker-archive", &format!("http://{web}/oauth/callback/archive"));
         let pages = OidcClient::new("broker-pages", &format!("http://{web}/login/callback"));
         let ttl = vec![("AccessToken", 3600), ("IdToken", LONG)];
-        let peer = |clients| OidcPeer::start(OidcConfig { clients, ttl: ttl.clone(), ..OidcConfig::default() });
+        let peer =
+            |clients| OidcPeer::start(OidcConfig { clients, ttl: ttl.clone(), ..OidcConfig::default() });
         let tools = [TOOL, OTHER].map(|id| OidcClient::new(id, NOWHERE));
-        let idp_clients = [&[pages.clone()], &tools[..]].concat();
+        let idp_clients = [std::slice::from_ref(&pages), &tools[..]].concat();
         let (idp, saas) = tokio::join!(peer(idp_clients), peer(vec![client.clone(), archive.clone()]));
 
         let directory = tempfile::tempdir().expect("a directory");

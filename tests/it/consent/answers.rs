@@ -9,8 +9,16 @@ use broker_tests::walk;
 use serde_json::json;
 
 /// Internals that no page may show.
-const INTERNALS: [&str; 8] =
-    ["PROVIDER_", "ProviderError", "Unavailable", "/token", "invalid_", "server_error", "Maintenance", "status"];
+const INTERNALS: [&str; 8] = [
+    "PROVIDER_",
+    "ProviderError",
+    "Unavailable",
+    "/token",
+    "invalid_",
+    "server_error",
+    "Maintenance",
+    "status",
+];
 
 /// Proves: CO12
 #[tokio::test]
@@ -22,11 +30,19 @@ async fn co12_a_failed_exchange_is_explained_without_internals_and_the_next_link
         (Fault::html(), "PROVIDER_UNAVAILABLE", "The service did not answer"),
         (Fault::server_error(), "PROVIDER_UNAVAILABLE", "The service did not answer"),
         (Fault::too_many_requests(120), "PROVIDER_RATE_LIMITED", "The service asks for patience"),
-        (Fault::error_with_200("invalid_client"), "PROVIDER_CLIENT_REJECTED", "The broker is not set up correctly"),
+        (
+            Fault::error_with_200("invalid_client"),
+            "PROVIDER_CLIENT_REJECTED",
+            "The broker is not set up correctly",
+        ),
         (Fault::error_with_200("ratelimited"), "PROVIDER_RATE_LIMITED", "The service asks for patience"),
         (Fault::error_with_200("invalid_grant"), "PROVIDER_GRANT_REJECTED", "The service refused"),
         (Fault::lose_reply(), "PROVIDER_UNAVAILABLE", "The service did not answer"),
-        (Fault::respond(200, "application/json", "{\"access_token\":"), "PROVIDER_UNAVAILABLE", "did not answer"),
+        (
+            Fault::respond(200, "application/json", "{\"access_token\":"),
+            "PROVIDER_UNAVAILABLE",
+            "did not answer",
+        ),
         (Fault::without(&["access_token"]), "PROVIDER_UNAVAILABLE", "The service did not answer"),
     ];
     let mut links = Vec::new();
@@ -68,7 +84,9 @@ async fn co10_fewer_scopes_are_told_recorded_and_asked_for_again_only_when_neede
     let words = walk::words(&page);
     assert!(words.contains("granted less than was asked for"), "{words}");
     let (can, cannot) = words.split_once("will not be able to").expect("two lists");
-    assert!(can.contains("Look at the notes") && !can.contains("Scribble") && cannot.contains("Scribble notes"));
+    assert!(
+        can.contains("Look at the notes") && !can.contains("Scribble") && cannot.contains("Scribble notes")
+    );
     walk::press(&page, "confirm").await;
 
     assert_eq!(alice.grant(SAAS, &[READ]).await.scopes, [READ]);
@@ -169,7 +187,8 @@ async fn co11_another_account_than_before_is_told_and_never_swapped_in() {
     assert_eq!(world.saas.account_of(new.access_token.expose()).await, "bob");
     let listed = alice.client.list_connections(&alice.assertion.clone().into()).await.expect("the list");
     assert_eq!(listed.len(), 2, "the earlier connection stays as it is");
-    let old = broker_client::GrantRequest::new(alice.assertion.clone(), SAAS, [READ]).connection(&first.connection_id);
+    let old = broker_client::GrantRequest::new(alice.assertion.clone(), SAAS, [READ])
+        .connection(&first.connection_id);
     match alice.client.issue_grant(&old).await.expect("an outcome") {
         broker_client::Outcome::Grant(grant) => {
             assert_eq!(world.saas.account_of(grant.access_token.expose()).await, "alice");

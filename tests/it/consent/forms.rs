@@ -31,14 +31,22 @@ async fn co6_looking_at_a_link_or_its_callback_by_scanner_prefetch_or_head_chang
         browser.get_from(EVIL, link).await.expect("answers");
     }
     for verb in ["approve", "decline", "confirm", "reject"] {
-        assert_eq!(browser.get(&format!("{link}/{verb}")).await.expect("answers").status, 405, "{verb} by GET");
+        assert_eq!(
+            browser.get(&format!("{link}/{verb}")).await.expect("answers").status,
+            405,
+            "{verb} by GET"
+        );
     }
     assert_eq!(browser.get(&format!("{}/logout", world.web())).await.expect("answers").status, 405);
-    assert_eq!((world.events().await.len(), state(&alice, &needed.consent_id).await), (events, ConsentState::Pending));
+    assert_eq!(
+        (world.events().await.len(), state(&alice, &needed.consent_id).await),
+        (events, ConsentState::Pending)
+    );
 
     let page = browser.get(link).await.expect("answers");
     let callback = walk::held(&browser, page, "alice").await;
-    let cookies: Vec<String> = browser.cookies(&world.web()).iter().map(|(n, v)| format!("{n}={v}")).collect();
+    let cookies: Vec<String> =
+        browser.cookies(&world.web()).iter().map(|(n, v)| format!("{n}={v}")).collect();
     let head = http.head(&callback).header("cookie", cookies.join("; ")).send().await.expect("answers");
     assert!(head.status().is_success());
     assert_eq!(world.saas.token_calls("authorization_code").await.len(), 0, "HEAD spends no code");
@@ -68,6 +76,7 @@ async fn co6_a_form_from_elsewhere_or_with_another_token_is_refused() {
         page.form(form).expect("the form").value("csrf").expect("its token").to_owned()
     };
     let approve = token(&page, "/approve");
+    let terms = page.form("/approve").expect("the form").value("terms").expect("what was shown").to_owned();
     let target = format!("{link}/approve");
 
     // From another site, with everything else right.
@@ -97,9 +106,11 @@ async fn co6_a_form_from_elsewhere_or_with_another_token_is_refused() {
     assert_eq!(page.status, 403);
 
     // Without the headers by which a browser says where a form comes from; with only one of them; with a wrong one.
-    let cookies: Vec<String> = browser.cookies(&world.web()).iter().map(|(n, v)| format!("{n}={v}")).collect();
+    let cookies: Vec<String> =
+        browser.cookies(&world.web()).iter().map(|(n, v)| format!("{n}={v}")).collect();
     let send = |headers: &[(&'static str, String)]| {
-        let request = http_client().post(&target).header("cookie", cookies.join("; ")).form(&[("csrf", &approve)]);
+        let fields = [("csrf", &approve), ("terms", &terms)];
+        let request = http_client().post(&target).header("cookie", cookies.join("; ")).form(&fields);
         headers.iter().fold(request, |request, (name, value)| request.header(*name, value)).send()
     };
     let (site, origin) = ("sec-fetch-site", "origin");
@@ -113,6 +124,11 @@ async fn co6_a_form_from_elsewhere_or_with_another_token_is_refused() {
     ];
     for headers in refused {
         assert_eq!(send(headers).await.expect("answers").status(), 403, "{headers:?}");
+    }
+    // A yes to other terms than the page shows now is no yes.
+    for terms in ["", "another"] {
+        let fields = [("csrf", approve.as_str()), ("terms", terms)];
+        assert_eq!(browser.post_from(link, &target, &fields).await.expect("answers").status, 409);
     }
     assert_eq!(state(&alice, &needed.consent_id).await, ConsentState::Pending, "none of them counted");
     assert_eq!(world.count("consent.approved").await, 0);

@@ -68,7 +68,12 @@ async fn id7_without_the_identity_provider_callers_and_people_are_told_to_come_b
 
     world.clock.advance(Duration::from_secs(6 * 3600));
     let page = world.browser().get(&format!("{}/connections", world.web())).await.expect("answers");
-    assert_eq!((page.status, page.title()), (503, "Sign-in is not available · Token broker"), "{}", page.describe());
+    assert_eq!(
+        (page.status, page.title()),
+        (503, "Sign-in is not available · Token broker"),
+        "{}",
+        page.describe()
+    );
     assert!(page.header("retry-after").is_some());
     assert!(!page.text().contains("ISSUER") && !page.text().contains("127.0.0.1"), "{}", page.text());
     world.stop().await;

@@ -100,17 +100,21 @@ async fn co16_a_login_callback_counts_once_with_its_own_state_issuer_and_nonce_a
     let world = Certified::start().await;
     let start = |back: &str| format!("{}/login/start?realm=staff&return={back}", world.web());
     let browser = world.browser();
-    for back in ["https%3A%2F%2Fevil.example", "%2F%2Fevil.example", "%2Flogin%2Fstart", "%2Fconsent%2F..%2Fx"] {
+    for back in
+        ["https%3A%2F%2Fevil.example", "%2F%2Fevil.example", "%2Flogin%2Fstart", "%2Fconsent%2F..%2Fx"]
+    {
         assert_eq!(browser.get(&start(back)).await.expect("answers").status, 400, "{back}");
     }
-    assert_eq!(browser.get(&format!("{}/login/start?realm=nobody", world.web())).await.expect("answers").status, 500);
+    assert_eq!(
+        browser.get(&format!("{}/login/start?realm=nobody", world.web())).await.expect("answers").status,
+        500
+    );
 
-    // Signed in at the IdP, so that each further sign-in is one redirect.
     walk::open(&browser, &start("/connections"), "alice").await;
     let logins = world.idp.token_calls("authorization_code").await.len();
     let begin = async || {
         browser.hold_before(Some(&format!("{}/login/callback", world.web())));
-        let page = browser.get(&start("/connections")).await.expect("answers");
+        let page = walk::open(&browser, &start("/connections"), "alice").await;
         browser.hold_before(None);
         page.location().unwrap_or_else(|| panic!("sent back: {}", page.describe())).to_string()
     };
@@ -137,7 +141,8 @@ async fn co16_a_login_callback_counts_once_with_its_own_state_issuer_and_nonce_a
     assert!(!is_in(&page) && (400..=503).contains(&page.status), "{}", page.describe());
     let missing = walk::with_param(&begin().await, "iss", None);
     assert_eq!(browser.get(&missing).await.expect("answers").status, 403, "the IdP promises to send it");
-    let said_no = walk::with_param(&walk::with_param(&begin().await, "code", None), "error", Some("access_denied"));
+    let said_no =
+        walk::with_param(&walk::with_param(&begin().await, "code", None), "error", Some("access_denied"));
     let page = browser.get(&said_no).await.expect("answers");
     assert_eq!((page.status, page.title()), (403, "You are not signed in · Token broker"));
     assert!(is_in(&browser.get(&begin().await).await.expect("answers")), "and a good one works");
