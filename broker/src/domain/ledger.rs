@@ -69,7 +69,8 @@ pub enum Write {
         /// The failure's reason code, `""` = it went well.
         last_error: String,
     },
-    /// Queues the revocation of a connection's tokens at the provider, durably (RV1).
+    /// Queues the revocation of a connection's tokens at the provider, durably (RV1). Queued already, the earlier time
+    /// counts.
     QueueProviderRevocation {
         /// The connection; its secrets stay sealed until it is done.
         connection: ConnectionId,
