@@ -1,7 +1,12 @@
 //! The integration tests: one binary, one module per thing proved.
 
+mod configuration;
+mod consent;
+mod crash;
 mod grants;
 mod house;
+mod pages;
 mod peers;
 mod revocation;
+mod rpc;
 mod tampering;

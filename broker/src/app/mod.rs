@@ -24,7 +24,7 @@ use crate::{
         tls::{self, TlsError, TlsFiles},
         web::{self, LoginSpec, Logins},
     },
-    usecase::Rooms,
+    usecase::{self, Rooms},
     vault::Vault,
     worker,
 };
@@ -150,6 +150,10 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let outbound = Arc::new(Outbound::new(Arc::clone(&clock)));
     let rooms = Arc::new(rooms(config, clock, rng, &outbound).await?);
+    // This is the only process on its database: what is half done now, nobody is doing any more.
+    if let Err(refusal) = usecase::fail_interrupted(&rooms).await {
+        tracing::warn!(reason = refusal.reason.as_str(), "consents that a crash interrupted wait for their expiry");
+    }
     let logins = Arc::new(logins(config, &outbound, &rooms)?);
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -184,7 +188,10 @@ pub async fn start(
 /// Fetches every issuer's keys, so that the first call does not wait for them and a wrong address is told at once.
 async fn warm(rooms: Arc<Rooms>) {
     for issuer in rooms.identity.warm().await {
-        tracing::warn!(issuer, "the keys of this issuer cannot be fetched; calls with its tokens are refused until they can");
+        tracing::warn!(
+            issuer,
+            "the keys of this issuer cannot be fetched; calls with its tokens are refused until they can"
+        );
     }
 }
 

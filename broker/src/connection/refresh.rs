@@ -46,7 +46,8 @@ impl Refreshing {
     /// Reads what is needed and asks policy.
     ///
     /// # Errors
-    /// The store's; a cooldown; a policy denial.
+    /// The store's; a cooldown; a policy denial; [`Reason::ProviderGrantRejected`] when there is nothing to refresh with
+    /// any more.
     pub(super) async fn prepare(
         tokens: &Tokens,
         wanting: &Wanting<'_>,
@@ -57,6 +58,9 @@ impl Refreshing {
         let stored = tokens.store.connections.by_id(wanting.connection.owner.tenant(), id).await?;
         let stored = stored.ok_or_else(|| Refusal::new(Reason::NotFound))?;
         let connection = stored.row.check(&key)?;
+        if connection.state == ConnectionState::ReauthRequired {
+            return Err(Refusal::new(Reason::ProviderGrantRejected));
+        }
         let now = tokens.clock.now();
         if let Some(until) = stored.refresh.cooldown_until.filter(|until| *until > now) {
             return Err(cooling(&stored.refresh, until.since(now)));
@@ -272,7 +276,8 @@ async fn settle_success(
     let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
     if let Err(refusal) = persist(tokens, connection, generation, entry, lease.until).await {
         // The lease is given back on its own, so that nobody waits for it to end.
-        let mut failed = EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshFailed, Outcome::Failed);
+        let mut failed =
+            EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshFailed, Outcome::Failed);
         failed.tenant = Some(connection.owner.tenant().clone());
         failed.provider = Some(connection.provider.clone());
         failed.connection = Some(connection.id.clone());
@@ -300,7 +305,10 @@ async fn persist(
         };
         let passing = matches!(
             refusal.reason,
-            Reason::AuditUnavailable | Reason::StoreUnavailable | Reason::DeadlineExceeded | Reason::KeyUnavailable
+            Reason::AuditUnavailable
+                | Reason::StoreUnavailable
+                | Reason::DeadlineExceeded
+                | Reason::KeyUnavailable
         );
         if !passing || tokens.clock.now() >= until {
             tracing::error!(reason = refusal.reason.as_str(), "refreshed tokens could not be stored");

@@ -121,7 +121,15 @@ impl Tokens {
             Ok(Pick::Refresh { narrow_to, fallback }) => (narrow_to, fallback),
             other => return Ok(settle(other)),
         };
-        let refreshing = Refreshing::prepare(self, wanting, narrow_to).await?;
+        let refreshing = match (Refreshing::prepare(self, wanting, narrow_to).await, fallback.clone()) {
+            (Ok(refreshing), _) => refreshing,
+            // Whoever had the turn before was told that the grant is dead.
+            (Err(refusal), _) if refusal.reason == Reason::ProviderGrantRejected => {
+                return Ok(Access::Need(ConsentReason::ReauthRequired, wanting.scopes.clone(), None));
+            }
+            (Err(refusal), Some(row)) if is_passing(refusal.reason) => return Ok(Access::Ready(row)),
+            (Err(refusal), _) => return Err(refusal),
+        };
         // Detached: a caller that goes away must not lose a rotated token (RF3).
         let this = Arc::clone(self);
         let task = self.detached.spawn(async move {
