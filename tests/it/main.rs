@@ -3,8 +3,10 @@
 mod configuration;
 mod consent;
 mod crash;
+mod grants;
 mod house;
 mod pages;
 mod peers;
+mod revocation;
 mod rpc;
 mod tampering;
