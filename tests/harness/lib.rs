@@ -7,3 +7,4 @@ pub mod forms;
 pub mod npm;
 pub mod oidc;
 pub mod process;
+pub mod sweep;
