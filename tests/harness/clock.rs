@@ -1,35 +1,34 @@
-//! A clock that runs like the machine's and can be put ahead.
+//! The machine's clock, a while ahead: certified peers live in real time, and a test cannot wait an hour for them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use broker::domain::{Clock, SystemClock, Timestamp};
 
-/// Real time plus what was skipped: for tests whose first half runs in a process of its own.
+/// Runs with the machine's clock; a test moves it forward.
 #[derive(Default)]
-pub struct SkippingClock {
-    system: SystemClock,
-    skipped_micros: AtomicU64,
+pub struct ShiftedClock {
+    machine: SystemClock,
+    ahead: Mutex<Duration>,
 }
 
-impl SkippingClock {
-    /// Puts both readings ahead.
-    pub fn skip(&self, by: Duration) {
-        let micros = u64::try_from(by.as_micros()).expect("a time span of tests");
-        self.skipped_micros.fetch_add(micros, Ordering::SeqCst);
+impl ShiftedClock {
+    /// Moves both readings forward.
+    pub fn advance(&self, by: Duration) {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) += by;
     }
 
-    fn skipped(&self) -> Duration {
-        Duration::from_micros(self.skipped_micros.load(Ordering::SeqCst))
+    fn ahead(&self) -> Duration {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Clock for SkippingClock {
+impl Clock for ShiftedClock {
     fn now(&self) -> Timestamp {
-        self.system.now().plus(self.skipped())
+        self.machine.now().plus(self.ahead())
     }
 
     fn monotonic(&self) -> Duration {
-        self.system.monotonic() + self.skipped()
+        self.machine.monotonic() + self.ahead()
     }
 }

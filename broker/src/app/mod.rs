@@ -188,7 +188,10 @@ pub async fn start(
 /// Fetches every issuer's keys, so that the first call does not wait for them and a wrong address is told at once.
 async fn warm(rooms: Arc<Rooms>) {
     for issuer in rooms.identity.warm().await {
-        tracing::warn!(issuer, "the keys of this issuer cannot be fetched; calls with its tokens are refused until they can");
+        tracing::warn!(
+            issuer,
+            "the keys of this issuer cannot be fetched; calls with its tokens are refused until they can"
+        );
     }
 }
 

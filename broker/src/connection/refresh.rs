@@ -272,7 +272,8 @@ async fn settle_success(
     let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
     if let Err(refusal) = persist(tokens, connection, generation, entry, lease.until).await {
         // The lease is given back on its own, so that nobody waits for it to end.
-        let mut failed = EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshFailed, Outcome::Failed);
+        let mut failed =
+            EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshFailed, Outcome::Failed);
         failed.tenant = Some(connection.owner.tenant().clone());
         failed.provider = Some(connection.provider.clone());
         failed.connection = Some(connection.id.clone());
@@ -300,7 +301,10 @@ async fn persist(
         };
         let passing = matches!(
             refusal.reason,
-            Reason::AuditUnavailable | Reason::StoreUnavailable | Reason::DeadlineExceeded | Reason::KeyUnavailable
+            Reason::AuditUnavailable
+                | Reason::StoreUnavailable
+                | Reason::DeadlineExceeded
+                | Reason::KeyUnavailable
         );
         if !passing || tokens.clock.now() >= until {
             tracing::error!(reason = refusal.reason.as_str(), "refreshed tokens could not be stored");

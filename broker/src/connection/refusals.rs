@@ -54,8 +54,9 @@ impl From<Refused> for Refusal {
             Refused::Unavailable | Refused::Overloaded => refusal.retry_after(SHORTLY),
             Refused::Hit(ref rule) => {
                 let named = rule.target.kind();
-                refusal.with("named", named)
+                refusal.with("named", named).recorded()
             }
+            Refused::Duplicate(_) | Refused::NotApplied => refusal.recorded(),
             _ => refusal,
         }
         .caused_by(refused)

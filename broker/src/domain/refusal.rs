@@ -15,6 +15,8 @@ pub struct Refusal {
     pub metadata: BTreeMap<&'static str, String>,
     /// The request field at fault.
     pub field: Option<&'static str>,
+    /// Whether a row of the audit log says so already (AU2).
+    pub recorded: bool,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -32,6 +34,7 @@ impl Refusal {
             retry_after: None,
             metadata: BTreeMap::new(),
             field: None,
+            recorded: false,
             source: None,
         }
     }
@@ -52,6 +55,13 @@ impl Refusal {
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.metadata.insert(key, value.into());
+        self
+    }
+
+    /// The same, once a row of the audit log says so.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.recorded = true;
         self
     }
 

@@ -83,7 +83,8 @@ impl ScopeSet {
     /// # Errors
     /// [`BadScope`].
     pub fn from_stored(text: &str) -> Result<Self, BadScope> {
-        let set: BTreeSet<Scope> = text.split(' ').filter(|s| !s.is_empty()).map(Scope::parse).collect::<Result<_, _>>()?;
+        let set: BTreeSet<Scope> =
+            text.split(' ').filter(|s| !s.is_empty()).map(Scope::parse).collect::<Result<_, _>>()?;
         if set.len() > Self::MAX_STORED { Err(BadScope::TooMany) } else { Ok(Self(set)) }
     }
 

@@ -52,7 +52,11 @@ impl Actor {
     /// [`Reason::NotFound`].
     pub fn reaches(&self, rooms: &Rooms, tenant: &TenantId) -> Result<(), Refusal> {
         let known = rooms.settings.tenants.contains(tenant);
-        if known && self.tenants(rooms).contains(tenant) { Ok(()) } else { Err(Refusal::new(Reason::NotFound)) }
+        if known && self.tenants(rooms).contains(tenant) {
+            Ok(())
+        } else {
+            Err(Refusal::new(Reason::NotFound))
+        }
     }
 
     /// Whether this caller's tenants are all there are: what is not any tenant's own is theirs to block or read.
@@ -69,8 +73,22 @@ impl Actor {
         }
     }
 
-    /// Writes down what a known caller was refused after they were let in.
-    pub async fn refused(&self, rooms: &Rooms, action: RpcAction, refusal: Refusal) -> Refusal {
+    /// Who it is, in a form that two different actors never share. Personal data: to compare or bind, not to show.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Workload(caller) => format!("workload {}", caller.id()),
+            Self::Person(person, _) => {
+                let subject = person.subject();
+                format!("person {}/{}/{}", subject.tenant, subject.realm, subject.id)
+            }
+        }
+    }
+
+    /// Writes down that this caller was refused after policy let them in, unless a row says so already (AU2).
+    pub async fn denied(&self, rooms: &Rooms, action: RpcAction, refusal: Refusal) -> Refusal {
+        if refusal.recorded {
+            return refusal;
+        }
         let mut draft = self.draft(rooms, EventKind::CallDenied, Outcome::Denied);
         draft.detail.insert("action", action.as_str().into());
         super::record_denial(rooms, self.call(), draft, refusal).await
@@ -101,14 +119,9 @@ pub async fn authorize(
     action: RpcAction,
 ) -> Result<Actor, Refusal> {
     let actor = match (assertion, workload) {
-        (Some(token), workload) => match rooms.identity.person(token).await {
-            Ok(person) => Actor::Person(Box::new(person), call),
-            Err(error) => return Err(super::unknown_person(rooms, workload, call, error.into()).await),
-        },
+        (Some(token), _) => Actor::Person(Box::new(rooms.identity.person(token).await?), call),
         (None, Some(workload)) => Actor::Workload(Caller { workload, call }),
-        (None, None) => {
-            return Err(super::unknown_person(rooms, None, call, Refusal::new(Reason::AssertionMissing)).await);
-        }
+        (None, None) => return Err(Refusal::new(Reason::AssertionMissing)),
     };
     let allowed = rooms.not_blocked(&actor.names()).and_then(|_| {
         let caller = match &actor {
@@ -125,6 +138,6 @@ pub async fn authorize(
     });
     match allowed {
         Ok(_) => Ok(actor),
-        Err(refusal) => Err(actor.refused(rooms, action, refusal).await),
+        Err(refusal) => Err(actor.denied(rooms, action, refusal).await),
     }
 }

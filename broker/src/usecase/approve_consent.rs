@@ -33,7 +33,8 @@ pub async fn approve_consent(
     chosen: Option<ConnectionId>,
 ) -> Result<Approved, Refusal> {
     let found = open_consent::find_by_handle(rooms, handle).await?;
-    let (mut consent, epoch) = own(rooms, visitor, found).await?.ok_or_else(|| Refusal::new(Reason::NotFound))?;
+    let (mut consent, epoch) =
+        own(rooms, visitor, found).await?.ok_or_else(|| Refusal::new(Reason::NotFound))?;
     // The yes is to what the page said: a server must not swap it between page and click.
     if consent.terms() != seen {
         let sentence = "This request has changed since the page was shown. Read it again before you decide.";

@@ -3,7 +3,10 @@
 use super::{Call, Rooms, revoke_obtained};
 use crate::{
     audit::{Deadline, Refused},
-    domain::{Consent, ConsentId, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, Reason, Refusal, Write},
+    domain::{
+        Consent, ConsentId, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, Reason, Refusal,
+        Write,
+    },
 };
 use std::sync::Arc;
 
@@ -68,7 +71,9 @@ pub async fn expire_overdue(rooms: &Arc<Rooms>) -> Result<usize, Refusal> {
             match expire(rooms, consent).await {
                 Ok(_) => count += 1,
                 // The others are not kept waiting by one.
-                Err(refusal) => tracing::warn!(reason = refusal.reason.as_str(), "a consent could not be expired"),
+                Err(refusal) => {
+                    tracing::warn!(reason = refusal.reason.as_str(), "a consent could not be expired")
+                }
             }
         }
     }

@@ -5,8 +5,9 @@ use crate::{
     audit::Deadline,
     consent::words,
     domain::{
-        AccessToken, Consent, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, PkceVerifier, ProviderId,
-        ProviderSpec, Reason, RefreshToken, Refusal, Sealed, SecretString, Write, consent::Obtained,
+        AccessToken, Consent, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, PkceVerifier,
+        ProviderId, ProviderSpec, Reason, RefreshToken, Refusal, Sealed, SecretString, Write,
+        consent::Obtained,
     },
     policy::{ExchangeCode, Permit},
     provider::TokenSet,
@@ -57,7 +58,9 @@ pub async fn finish_consent(
     if found.provider != *provider {
         return Err(Refusal::new(Reason::NotFound));
     }
-    let Some((consent, epoch)) = own(rooms, visitor, found).await? else { return Ok(Finished::SomebodyElses) };
+    let Some((consent, epoch)) = own(rooms, visitor, found).await? else {
+        return Ok(Finished::SomebodyElses);
+    };
     if consent.state.browser_hash().is_some_and(|hash| Some(*hash) != visitor.browser_hash) {
         return Ok(Finished::OtherBrowser);
     }
@@ -114,7 +117,10 @@ async fn redeem(
     let outcome = exchange(rooms, spec, &exchanging, proof, &verifier, code).await;
     match outcome {
         Ok(set) => keep(rooms, visitor, spec, exchanging, set).await,
-        Err(refusal) => fail(rooms, visitor, exchanging, refusal.reason, None).await,
+        Err(refusal) => {
+            tracing::warn!(provider = %spec.id, error = ?refusal, "a code could not be exchanged");
+            fail(rooms, visitor, exchanging, refusal.reason, None).await
+        }
     }
 }
 
@@ -166,13 +172,8 @@ async fn keep(
     draft.detail.insert("refresh_token", refresh.is_some().into());
     draft.detail.insert("fewer_scopes", (!consent.scopes.is_subset(&granted)).into());
     draft.detail.insert("wider_scopes", (!granted.is_subset(&consent.provider_scopes)).into());
-    let obtained = Obtained {
-        account,
-        scopes: granted,
-        refresh,
-        access,
-        access_expires_at: set.access_expires_at,
-    };
+    let obtained =
+        Obtained { account, scopes: granted, refresh, access, access_expires_at: set.access_expires_at };
     settle(rooms, visitor, consent, obtained, draft).await
 }
 

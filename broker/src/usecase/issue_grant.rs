@@ -5,9 +5,9 @@ use crate::{
     audit::Refused,
     connection::{Access, Need, Resolved, Usable, Wanted, Wanting, resolve},
     domain::{
-        AccessToken, Connection, ConnectionState, Consent, ConsentReason, Entry, EventDraft, EventId, EventKind,
-        ExposeSecret, Names, Outcome, ProviderSpec, Reason, Refusal, RequestClaim, ScopeSet, Sealed, SecretRow,
-        Timestamp, Write,
+        AccessToken, Connection, ConnectionState, Consent, ConsentReason, Entry, EventDraft, EventId,
+        EventKind, ExposeSecret, Names, Outcome, ProviderSpec, Reason, Refusal, RequestClaim, ScopeSet,
+        Sealed, SecretRow, Timestamp, Write,
     },
     identity::VerifiedAssertion,
     policy::{Denial, Question, TtlLimits, Verdict},
@@ -241,10 +241,11 @@ impl Ask<'_> {
         let subject = self.assertion.subject();
         self.policy_allows_token(&secret.scopes)?;
         let asked = verdict.allowed().clone();
-        let permit = match verdict.issue(subject, &usable.connection, &usable.approval, &secret, self.limits()) {
-            Ok(permit) => permit,
-            Err(denial) => return self.denied(denial, usable, &secret, &asked, about).await,
-        };
+        let permit =
+            match verdict.issue(subject, &usable.connection, &usable.approval, &secret, self.limits()) {
+                Ok(permit) => permit,
+                Err(denial) => return self.denied(denial, usable, &secret, &asked, about).await,
+            };
         let expires_at = permit.facts().expires_at;
         let mut draft = about.clone();
         draft.outcome = Outcome::Allowed;

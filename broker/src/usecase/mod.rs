@@ -38,7 +38,7 @@ pub use get_consent::{consent_changed, get_consent};
 pub use issue_grant::{ConsentLink, GrantOutcome, Issued, issue_grant};
 use open_consent::own;
 pub use open_consent::{ConsentView, Visit, find_by_handle, open_consent};
-pub use record_denial::{record_denial, unknown_person};
+pub use record_denial::record_denial;
 pub use request::{GrantRequest, MAX_REQUEST_ID};
 pub use revoke_connection::{AtProvider, Disconnected, retry_revocations, revoke_connection};
 use revoke_obtained::{revoke_obtained, revoke_sealed};

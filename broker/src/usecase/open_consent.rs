@@ -14,7 +14,7 @@ use crate::{
 use std::sync::Arc;
 
 /// After this many foreign visits of one link no further event is written (CO2).
-const MAX_MISMATCHES: i64 = 20;
+pub(super) const MAX_MISMATCHES: i64 = 20;
 
 /// What a consent page shows.
 #[derive(Debug)]
@@ -116,7 +116,8 @@ pub(super) async fn view(rooms: &Rooms, consent: Consent) -> Result<ConsentView,
     let rules = rooms.audit.rules();
     let provider = Some(&consent.provider);
     let own = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
-    let accounts: Vec<(ConnectionId, Account)> = own.connections.into_iter().map(|(c, _)| account_of(c)).collect();
+    let accounts: Vec<(ConnectionId, Account)> =
+        own.connections.into_iter().map(|(c, _)| account_of(c)).collect();
     let (about, wider) = match &consent.state {
         ConsentState::Completed { connection, .. } => (Some(connection), ScopeSet::default()),
         ConsentState::AwaitingConfirmation { obtained, .. } => {

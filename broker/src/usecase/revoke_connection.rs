@@ -221,7 +221,8 @@ async fn retry(rooms: &Rooms, queued: &QueuedRevocation) -> Result<(), Refusal> 
 async fn postpone(rooms: &Rooms, queued: &QueuedRevocation) -> Result<(), Refusal> {
     tracing::error!(connection = %queued.connection, "a queued revocation has no revoked connection to it");
     let attempts = queued.attempts + 1;
-    let mut draft = EventDraft::new(EventId::random(&*rooms.rng), EventKind::ProviderRevoked, Outcome::Failed);
+    let mut draft =
+        EventDraft::new(EventId::random(&*rooms.rng), EventKind::ProviderRevoked, Outcome::Failed);
     draft.tenant = Some(queued.tenant.clone());
     draft.connection = Some(queued.connection.clone());
     draft.reason = Some(Reason::RecordQuarantined);

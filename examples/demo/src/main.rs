@@ -4,8 +4,9 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use demo::story::{self, Stage, Style, Telling};
-use demo::world::ALICE;
+use demo::story::{self, Stage, Style};
+use demo::world::{ALICE, Options};
+use tracing_subscriber::EnvFilter;
 
 /// Runs a token broker and everything around it on this machine and tells what happens.
 #[derive(Parser)]
@@ -17,16 +18,25 @@ struct Arguments {
     /// Keep the broker's directory (configuration, keys, database), to look into it with the broker's command line.
     #[arg(long)]
     keep: bool,
+    /// Show the broker's own log on stderr, from this level on: error, warn, info or debug.
+    #[arg(long, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug"])]
+    log: Option<String>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(level) = &arguments.log {
+        // Both are the broker's own; its libraries would only drown it.
+        let filter = EnvFilter::new(format!("off,broker={level},broker_client={level}"));
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    }
     let mut out = io::stdout();
     let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let style = if colour { Style::Colour } else { Style::Plain };
+    let options = Options { keep_directory: arguments.keep, ..Options::default() };
     let told = tokio::select! {
-        told = story::tell(&mut out, Telling { style, keep_directory: arguments.keep }) => told,
+        told = story::tell(&mut out, style, options) => told,
         // What was started ends with its future: ports close, the directory is removed.
         _ = tokio::signal::ctrl_c() => return ExitCode::from(130),
     };

@@ -48,6 +48,11 @@ impl Fault {
         Self(json!({"kind": "rewrite", "drop": members}))
     }
 
+    /// Processes the request, then sets members of the answer.
+    pub fn rewrite(members: Value) -> Self {
+        Self(json!({"kind": "rewrite", "set": members}))
+    }
+
     /// Processes the request, then closes the connection without an answer.
     pub fn lose_reply() -> Self {
         Self(json!({"kind": "lose_reply"}))

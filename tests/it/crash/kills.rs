@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use broker::app::{self, Sockets};
 use broker::config::Config;
-use broker_tests::clock::SkippingClock;
+use broker_tests::clock::ShiftedClock;
 use broker_tests::dice::Dice;
 use broker_tests::process::BrokerProcess;
 use demo::notes::Event;
@@ -38,7 +38,7 @@ pub struct Kills {
 /// Proves: AU1, AU8, AU17, RF1, RF7
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn au1_after_twenty_kills_every_received_grant_has_exactly_one_row() {
-    let clock = Arc::new(SkippingClock::default());
+    let clock = Arc::new(ShiftedClock::default());
     let amend = |text: String| text.replace("level: warn", "level: info");
     let site = World::prepare(Options {
         clock: clock.clone(),
@@ -64,7 +64,7 @@ async fn au1_after_twenty_kills_every_received_grant_has_exactly_one_row() {
     println!("{kills:?}, {} calls", load.calls.lock().expect("no holder panicked").len());
 
     reckoning::check(&load, kills).await;
-    clock.skip(LEASE + Duration::from_secs(10));
+    clock.advance(LEASE + Duration::from_secs(10));
     everybody_goes_on(&load).await;
     reckoning::reuse_is_a_lost_reply(&load).await;
 }

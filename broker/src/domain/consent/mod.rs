@@ -188,7 +188,8 @@ impl Consent {
         if self.state.is_terminal() {
             self.refuse("declined")
         } else {
-            Ok(self.become_state(ConsentState::Declined))
+            let state_hash = self.state.state_hash().copied();
+            Ok(self.become_state(ConsentState::Declined { state_hash }))
         }
     }
 
@@ -200,7 +201,8 @@ impl Consent {
         if self.state.is_terminal() {
             self.refuse("expired")
         } else {
-            Ok(self.become_state(ConsentState::Expired))
+            let state_hash = self.state.state_hash().copied();
+            Ok(self.become_state(ConsentState::Expired { state_hash }))
         }
     }
 

@@ -1,6 +1,6 @@
 //! `AdminService`.
 
-use super::{convert, gate::Principal, status::to_status};
+use super::{convert, denied, gate::Principal};
 use crate::{
     domain::{ProviderId, Refusal, RuleKind, Target, TenantId, WorkloadId},
     policy::RpcAction,
@@ -43,6 +43,7 @@ impl Admin {
         named: Option<v1::BlockTarget>,
         reason: &str,
     ) -> Result<u64, Status> {
+        let asking = principal.clone();
         let done = async {
             let target = target(named)?;
             let why = why(reason)?;
@@ -51,10 +52,10 @@ impl Admin {
                 authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::Admin).await?;
             match block(&self.0, &actor, kind, target, &why).await {
                 Ok(epoch) => Ok(epoch),
-                Err(refusal) => Err(actor.refused(&self.0, RpcAction::Admin, refusal).await),
+                Err(refusal) => Err(actor.denied(&self.0, RpcAction::Admin, refusal).await),
             }
         };
-        let epoch = done.await.map_err(|refusal: Refusal| to_status(&refusal))?;
+        let epoch = denied::answer(&self.0, &asking, done.await).await?;
         Ok(u64::try_from(epoch).unwrap_or(0))
     }
 }

@@ -1,6 +1,6 @@
 //! `AuditService`. Answers are decoded from the bytes that were hashed, not from the columns.
 
-use super::{convert, gate::Principal, paging, status::to_status};
+use super::{convert, denied, gate::Principal, paging};
 use crate::{
     domain::{
         EventId, Outcome, Position, ProviderId, RealmId, Refusal, StreamId, Subject, TenantId, WorkloadId,
@@ -24,7 +24,8 @@ impl AuditService for Audit {
         request: Request<v1::ListAuditEventsRequest>,
     ) -> Result<Response<v1::ListAuditEventsResponse>, Status> {
         let principal = Principal::of(&request)?;
-        self.list(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+        let done = self.list(principal.clone(), request.into_inner()).await;
+        denied::answer(&self.0, &principal, done).await.map(Response::new)
     }
 }
 
@@ -41,7 +42,7 @@ impl Audit {
             authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::AuditRead).await?;
         match self.list_for(&actor, &request, limit).await {
             Ok(response) => Ok(response),
-            Err(refusal) => Err(actor.refused(&self.0, RpcAction::AuditRead, refusal).await),
+            Err(refusal) => Err(actor.denied(&self.0, RpcAction::AuditRead, refusal).await),
         }
     }
 
@@ -52,7 +53,7 @@ impl Audit {
         limit: u32,
     ) -> Result<v1::ListAuditEventsResponse, Refusal> {
         let filter = self.filter(actor, request).await?;
-        let query = format!("audit {filter:?}");
+        let query = format!("audit {} {filter:?}", actor.name());
         let (after, page) = match request.page_token.as_str() {
             "" => (None, 0),
             token => read_token(&self.0.keys, &query, token)?,

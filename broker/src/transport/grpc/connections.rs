@@ -1,14 +1,14 @@
 //! `ConnectionService`.
 
-use super::{convert, gate::Principal, paging, status::to_status};
+use super::{convert, denied, gate::Principal, paging};
 use crate::{
     domain::{ConnectionId, Entry, EventKind, Outcome, ProviderId, Reason, Refusal, Subject},
     keys::KeyRing,
     policy::RpcAction,
     usecase::{
-        Actor, AtProvider, Caller, Rooms, authorize,
+        Actor, AtProvider, Rooms, authorize,
         list_connections::{self, Listed},
-        record_denial, revoke_connection, withdraw_approval,
+        revoke_connection, withdraw_approval,
     },
 };
 use broker_proto::v1::{self, connection_service_server::ConnectionService};
@@ -24,7 +24,8 @@ impl ConnectionService for Connections {
         request: Request<v1::ListConnectionsRequest>,
     ) -> Result<Response<v1::ListConnectionsResponse>, Status> {
         let principal = Principal::of(&request)?;
-        self.list(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+        let done = self.list(principal.clone(), request.into_inner()).await;
+        denied::answer(&self.0, &principal, done).await.map(Response::new)
     }
 
     async fn get_connection(
@@ -32,7 +33,8 @@ impl ConnectionService for Connections {
         request: Request<v1::GetConnectionRequest>,
     ) -> Result<Response<v1::GetConnectionResponse>, Status> {
         let principal = Principal::of(&request)?;
-        let listed = self.get(principal, request.into_inner()).await.map_err(|r| to_status(&r))?;
+        let done = self.get(principal.clone(), request.into_inner()).await;
+        let listed = denied::answer(&self.0, &principal, done).await?;
         Ok(Response::new(v1::GetConnectionResponse { connection: Some(convert::connection(&listed)) }))
     }
 
@@ -41,7 +43,8 @@ impl ConnectionService for Connections {
         request: Request<v1::RevokeConnectionRequest>,
     ) -> Result<Response<v1::RevokeConnectionResponse>, Status> {
         let principal = Principal::of(&request)?;
-        self.revoke(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+        let done = self.revoke(principal.clone(), request.into_inner()).await;
+        denied::answer(&self.0, &principal, done).await.map(Response::new)
     }
 
     async fn withdraw_approval(
@@ -49,7 +52,8 @@ impl ConnectionService for Connections {
         request: Request<v1::WithdrawApprovalRequest>,
     ) -> Result<Response<v1::WithdrawApprovalResponse>, Status> {
         let principal = Principal::of(&request)?;
-        self.withdraw(principal, request.into_inner()).await.map(Response::new).map_err(|r| to_status(&r))
+        let done = self.withdraw(principal.clone(), request.into_inner()).await;
+        denied::answer(&self.0, &principal, done).await.map(Response::new)
     }
 }
 
@@ -77,7 +81,13 @@ impl Connections {
         match (&principal.workload, &request.subject, assertion) {
             // A workload with its user's assertion sees what it may use.
             (Some(_), None, Some(assertion)) => {
-                let own = self.of_workload(principal.caller()?, assertion, provider.as_ref()).await?;
+                let own = list_connections::of_workload(
+                    &self.0,
+                    &principal.caller()?,
+                    assertion,
+                    provider.as_ref(),
+                )
+                .await?;
                 Ok(page.of_all(own))
             }
             (_, subject, assertion) => {
@@ -110,22 +120,6 @@ impl Connections {
         Ok(page.answer(&listed, next.as_ref()))
     }
 
-    /// Connections on which the calling workload has an approval. A refusal is recorded (AU2).
-    async fn of_workload(
-        &self,
-        caller: Caller,
-        assertion: &str,
-        provider: Option<&ProviderId>,
-    ) -> Result<Vec<Listed>, Refusal> {
-        match list_connections::of_workload(&self.0, &caller, assertion, provider).await {
-            Ok(own) => Ok(own),
-            Err(refusal) => {
-                let draft = caller.draft(&*self.0.rng, EventKind::CallDenied, Outcome::Denied);
-                Err(record_denial(&self.0, &caller.call, draft, refusal).await)
-            }
-        }
-    }
-
     /// An administrator's look at connections is in the log, whether it succeeded or not (AU2).
     async fn recorded<T>(&self, actor: &Actor, done: Result<T, Refusal>) -> Result<T, Refusal> {
         match done {
@@ -134,7 +128,7 @@ impl Connections {
                 self.0.audit.note(Entry::note(draft), actor.call().deadline).await?;
                 Ok(seen)
             }
-            Err(refusal) => Err(actor.refused(&self.0, RpcAction::ConnectionsAdmin, refusal).await),
+            Err(refusal) => Err(actor.denied(&self.0, RpcAction::ConnectionsAdmin, refusal).await),
         }
     }
 
@@ -142,7 +136,7 @@ impl Connections {
         let id = convert::connection_id("connection_id", &request.connection_id)?;
         let assertion = request.assertion.as_deref().filter(|text| !text.is_empty());
         if let (Some(_), Some(assertion)) = (&principal.workload, assertion) {
-            let own = self.of_workload(principal.caller()?, assertion, None).await?;
+            let own = list_connections::of_workload(&self.0, &principal.caller()?, assertion, None).await?;
             let found = own.into_iter().find(|one| one.connection.id == id);
             return found.ok_or_else(|| Refusal::new(Reason::NotFound));
         }
@@ -162,7 +156,7 @@ impl Connections {
         let tenants = actor.tenants(&self.0);
         let listed = match list_connections::by_id(&self.0, &tenants, &id).await {
             Ok(listed) => listed,
-            Err(refusal) => return Err(actor.refused(&self.0, RpcAction::ConnectionsAdmin, refusal).await),
+            Err(refusal) => return Err(actor.denied(&self.0, RpcAction::ConnectionsAdmin, refusal).await),
         };
         let mut draft = actor.draft(&self.0, EventKind::ConnectionRevoked, Outcome::Allowed);
         draft.purpose = why;
@@ -186,7 +180,7 @@ impl Connections {
         let id = convert::connection_id("connection_id", &request.connection_id)?;
         let caller = principal.caller()?;
         let assertion = request.assertion.ok_or_else(|| Refusal::new(Reason::AssertionMissing))?;
-        let own = self.of_workload(caller.clone(), &assertion, None).await?;
+        let own = list_connections::of_workload(&self.0, &caller, &assertion, None).await?;
         let found = own.into_iter().find(|one| one.connection.id == id);
         let connection = found.ok_or_else(|| Refusal::new(Reason::NotFound))?.connection;
         let mut draft = caller.draft(&*self.0.rng, EventKind::ApprovalWithdrawn, Outcome::Allowed);

@@ -1,6 +1,6 @@
 //! `ConsentService`.
 
-use super::{convert, gate::Principal, status::to_status};
+use super::{convert, denied, gate::Principal, status::to_status};
 use crate::{
     domain::{Consent, Refusal},
     usecase::{Caller, Rooms, consent_changed, get_consent},
@@ -20,10 +20,11 @@ impl ConsentService for Consents {
         &self,
         request: Request<v1::GetConsentRequest>,
     ) -> Result<Response<v1::GetConsentResponse>, Status> {
-        let caller = Principal::of(&request)?.caller().map_err(|r| to_status(&r))?;
+        let principal = Principal::of(&request)?;
+        let caller = principal.clone().caller().map_err(|r| to_status(&r))?;
         let request = request.into_inner();
-        let consent = self.find(&caller, &request.consent_id, request.assertion.as_deref()).await;
-        let consent = consent.map_err(|r| to_status(&r))?;
+        let found = self.find(&caller, &request.consent_id, request.assertion.as_deref()).await;
+        let consent = denied::answer(&self.0, &principal, found).await?;
         Ok(Response::new(v1::GetConsentResponse { consent: Some(message(&self.0, &consent)) }))
     }
 
@@ -33,10 +34,11 @@ impl ConsentService for Consents {
         &self,
         request: Request<v1::WatchConsentRequest>,
     ) -> Result<Response<Watch>, Status> {
-        let caller = Principal::of(&request)?.caller().map_err(|r| to_status(&r))?;
+        let principal = Principal::of(&request)?;
+        let caller = principal.clone().caller().map_err(|r| to_status(&r))?;
         let request = request.into_inner();
-        let first = self.find(&caller, &request.consent_id, request.assertion.as_deref()).await;
-        let first = first.map_err(|r| to_status(&r))?;
+        let found = self.find(&caller, &request.consent_id, request.assertion.as_deref()).await;
+        let first = denied::answer(&self.0, &principal, found).await?;
         Ok(Response::new(watch(Arc::clone(&self.0), caller, first)))
     }
 }

@@ -5,6 +5,7 @@ use super::{
         bucket::{Buckets, Rate},
         listener::Peer,
     },
+    denied, framing,
     status::to_status,
     table::{self, GateRow, Limit, Who},
 };
@@ -28,7 +29,6 @@ use tokio::sync::Semaphore;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
-
 /// What the gate established. Handlers take it from the request's extensions.
 #[derive(Clone)]
 pub struct Principal {
@@ -36,6 +36,8 @@ pub struct Principal {
     pub workload: Option<VerifiedWorkload>,
     /// Facts of the call.
     pub call: Call,
+    /// The method's name in the gate table.
+    pub action: &'static str,
 }
 
 impl Principal {
@@ -126,14 +128,23 @@ where
                 Err(_) if anyone => None,
                 Err(_) => return Ok(to_status(&overloaded()).into_http()),
             };
-            match gate.admit(&parts).await {
-                Ok(Some(principal)) => {
-                    parts.extensions.insert(principal);
-                }
-                Ok(None) => {}
-                Err(refusal) => return Ok(to_status(&refusal).into_http()),
+            if let Some(answer) = framing::not_grpc(&parts) {
+                return Ok(answer);
             }
-            inner.call(Request::from_parts(parts, body)).await
+            let principal = match gate.admit(&parts).await {
+                Ok(Some(principal)) => principal,
+                Ok(None) => return inner.call(Request::from_parts(parts, body)).await,
+                Err(refusal) => return Ok(to_status(&refusal).into_http()),
+            };
+            parts.extensions.insert(principal.clone());
+            let response = inner.call(Request::from_parts(parts, body)).await?;
+            match framing::unreadable(&response) {
+                None => Ok(response),
+                Some(refusal) => {
+                    let refusal = denied::written_down(&gate.rooms, &principal, refusal).await;
+                    Ok(to_status(&refusal).into_http())
+                }
+            }
         })
     }
 }
@@ -153,26 +164,25 @@ impl Gate {
         if row.who == Who::Anyone {
             return Ok(None);
         }
-        let credential = match request.headers.get(AUTHORIZATION).map(|value| value.to_str()) {
-            None => None,
-            Some(Ok(text)) => Some(text),
-            Some(Err(_)) => return Err(Refusal::new(Reason::WorkloadCredentialInvalid)),
+        let mut credentials = request.headers.get_all(AUTHORIZATION).iter().map(|value| value.to_str());
+        let credential = match (credentials.next(), credentials.next()) {
+            (None, _) => None,
+            (Some(Ok(text)), None) => Some(text),
+            // Two of them: which one a proxy in front believed is anybody's guess.
+            _ => return Err(Refusal::new(Reason::WorkloadCredentialInvalid)),
         };
         self.limit(row, credential, peer)?;
         let longest = self.rooms.settings.limits.request_timeout;
         let call = Call {
             client_address: peer.map(|ip| ip.to_string()),
             trace_id: trace_id(request),
-            deadline: Deadline::after(
-                &*self.rooms.clock,
-                timeout(request).unwrap_or(longest).min(longest),
-            ),
+            deadline: Deadline::after(&*self.rooms.clock, timeout(request).unwrap_or(longest).min(longest)),
         };
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
-            return Ok(Some(Principal { workload: None, call }));
+            return Ok(Some(Principal { workload: None, call, action: row.action }));
         }
         let workload = self.authenticate(credential, peer).await?;
-        Ok(Some(Principal { workload: Some(workload), call }))
+        Ok(Some(Principal { workload: Some(workload), call, action: row.action }))
     }
 
     /// A peer that keeps showing bad credentials waits, before any signature is looked at.

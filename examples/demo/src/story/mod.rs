@@ -12,34 +12,27 @@ use std::io::Write;
 pub use stage::Stage;
 pub use teller::{StepFailed, Style};
 
+use crate::world::Options;
 use teller::Teller;
-
-/// How the story is told.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Telling {
-    /// How it looks.
-    pub style: Style,
-    /// Whether the broker's directory stays when the story ends.
-    pub keep_directory: bool,
-}
 
 /// Tells the story from the start to the end, in plain text.
 ///
 /// # Errors
 /// [`StepFailed`], naming the step that did not go as it must.
 pub async fn run(out: &mut dyn Write) -> Result<(), StepFailed> {
-    tell(out, Telling::default()).await?.clear().await;
+    tell(out, Style::Plain, Options::default()).await?.clear().await;
     Ok(())
 }
 
-/// Tells the story and leaves the stage standing, with a link that alice has not opened yet.
+/// Tells the story in a world of these options and leaves the stage standing, with a link that alice has not opened
+/// yet.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn tell(out: &mut dyn Write, telling: Telling) -> Result<Stage, StepFailed> {
-    let mut teller = Teller::new(out, telling.style);
+pub async fn tell(out: &mut dyn Write, style: Style, options: Options) -> Result<Stage, StepFailed> {
+    let mut teller = Teller::new(out, style);
     teller.opening()?;
-    let stage = teller.step("Everything starts", Stage::set(telling.keep_directory)).await?;
+    let stage = teller.step("Everything starts", Stage::set(options)).await?;
 
     let t = &mut teller;
     let link = t.step("alice's agent asks Ticket helper to write a note", scenes::ask::first(&stage)).await?;

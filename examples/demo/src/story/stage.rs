@@ -31,8 +31,8 @@ struct Served {
 }
 
 impl Stage {
-    pub(super) async fn set(keep_directory: bool) -> Scene<Stage> {
-        let world = World::start(Options { keep_directory, ..Options::default() }).await?;
+    pub(super) async fn set(options: Options) -> Scene<Stage> {
+        let world = World::start(options).await?;
         let stage = Stage {
             ticket_helper: serve(&world, Workload::TicketHelper).await?,
             report_writer: serve(&world, Workload::ReportWriter).await?,

@@ -156,7 +156,7 @@ impl<'a> Teller<'a> {
         for (what, why) in [
             ("README.md", "what this is, and the walk of one request"),
             ("cargo run -p demo -- --stay", "the same, left running for your own browser"),
-            ("cargo run -p demo -- --help", "and keeping the broker's files to look into"),
+            ("cargo run -p demo -- --help", "its log, and keeping its files to look into"),
             ("cargo run -p broker -- init DIR", "a configuration of your own to start from"),
             ("cargo run -p broker -- --help", "serve, config check, audit list, audit verify"),
         ] {

@@ -1,9 +1,11 @@
 //! The story is told to its end, and gives nothing away.
 
 use super::{
-    StepFailed, Telling, tell,
+    StepFailed, run, tell,
     teller::{Style, Teller, Told},
 };
+
+use crate::world::Options;
 
 const STEPS: usize = 14;
 
@@ -11,7 +13,7 @@ const STEPS: usize = 14;
 #[tokio::test]
 async fn the_whole_story_is_told_and_holds_no_secret() {
     let mut transcript = Vec::new();
-    let outcome = tell(&mut transcript, Telling::default()).await;
+    let outcome = tell(&mut transcript, Style::Plain, Options::default()).await;
     let transcript = String::from_utf8(transcript).expect("text");
     let stage = outcome.unwrap_or_else(|failed| panic!("{failed}\n{transcript}"));
 
@@ -58,4 +60,31 @@ async fn a_step_that_goes_wrong_is_named() {
     assert_eq!((failed.number, failed.title.as_str()), (2, "second"));
     assert_eq!(failed.to_string(), "step 2 (second) failed: no such page");
     assert!(String::from_utf8(out).expect("text").contains("this did not go as it must"));
+}
+
+/// Where policy allows nothing, the second step must fail, and say what came instead of a link.
+#[tokio::test]
+async fn a_story_that_cannot_go_on_stops_at_its_step() {
+    let policy = "// Nobody may have anything.".to_owned();
+    let options = Options { policy: Some(policy), ..Options::default() };
+    let mut transcript = Vec::new();
+    let failed = tell(&mut transcript, Style::Colour, options).await.err().expect("cannot go on");
+    assert_eq!(failed.number, 2, "{failed}");
+    assert!(failed.to_string().contains("POLICY_DENIED"), "{failed}");
+    let transcript = String::from_utf8(transcript).expect("text");
+    assert!(
+        transcript.contains("this did not go as it must") && !transcript.contains("  3  "),
+        "{transcript}"
+    );
+}
+
+#[tokio::test]
+async fn the_plain_telling_cleans_up_after_itself() {
+    let mut transcript = Vec::new();
+    run(&mut transcript).await.expect("told");
+    let transcript = String::from_utf8(transcript).expect("text");
+    let line = transcript.lines().find(|line| line.contains("fresh keys in")).expect("says where");
+    let directory = line.split_whitespace().last().expect("a path");
+    assert!(directory.contains("token-broker-") && !std::path::Path::new(directory).exists(), "{directory}");
+    assert!(!transcript.contains('\u{1b}'), "plain text has no colours");
 }

@@ -55,8 +55,8 @@ pub(in crate::transport::web) fn consent(
         ConsentState::AwaitingConfirmation { .. } if !here => strangers::other_browser(frame, Some(forms)),
         ConsentState::AwaitingConfirmation { obtained, .. } => confirm(frame, view, forms, obtained),
         ConsentState::Completed { .. } => outcome::done(frame, view),
-        ConsentState::Declined => outcome::declined(frame, view, note),
-        ConsentState::Expired => outcome::expired(frame),
+        ConsentState::Declined { .. } => outcome::declined(frame, view, note),
+        ConsentState::Expired { .. } => outcome::expired(frame),
         ConsentState::Failed { reason, .. } => outcome::failed(frame, view, *reason, note),
     }
 }

@@ -2,7 +2,8 @@
 
 use super::outside::Outside;
 use crate::{
-    audit::{Audit, AuditConfig, Deadline},
+    audit::{Audit, AuditConfig, Deadline, Refusals},
+    config::Limits as ConfigLimits,
     connection::{Need, Parts, Tokens},
     consent::{Asking, draft, link_hash},
     domain::{
@@ -30,6 +31,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 pub(super) const ORIGIN: &str = "https://broker.example";
@@ -66,9 +68,18 @@ impl Got {
     pub(super) fn token(&self, action: &str) -> String {
         let form = self.body.split("<form").find(|form| form.contains(&format!("action=\"{action}\"")));
         let form = form.unwrap_or_else(|| panic!("no form for {action} in {}", self.body));
-        let value = form.split_once("name=\"csrf\" value=\"").unwrap().1;
-        value.split_once('"').unwrap().0.to_owned()
+        hidden(form, "csrf")
     }
+
+    /// What the page said is approved, as its forms carry it.
+    pub(super) fn terms(&self) -> String {
+        hidden(&self.body, "terms")
+    }
+}
+
+fn hidden(html: &str, name: &str) -> String {
+    let value = html.split_once(&format!("name=\"{name}\" value=\"")).unwrap().1;
+    value.split_once('"').unwrap().0.to_owned()
 }
 
 impl House {
@@ -105,7 +116,9 @@ impl House {
             clock: clock.clone(),
             rng: rng.clone(),
             replica: "test".into(),
+            detached: TaskTracker::new(),
         };
+        let refusals = Arc::new(Refusals::new(clock.clone(), rng.clone(), 600));
         let providers = outside.map(|outside| (ProviderId::parse("notes").unwrap(), outside.notes_spec()));
         let rooms = Arc::new(Rooms {
             clock: clock.clone(),
@@ -120,6 +133,8 @@ impl House {
             vault,
             engine,
             tokens: Arc::new(Tokens::new(parts)),
+            refusals,
+            detached: TaskTracker::new(),
         });
         let logins = Arc::new(Logins::new(logins(outside, &outbound), clock.clone()));
         Self { router: router(rooms.clone(), logins), rooms, clock, _directory: directory }
@@ -229,6 +244,14 @@ fn settings() -> Settings {
         public_url: ORIGIN.parse().unwrap(),
         consent_lifetime: Duration::from_secs(600),
         max_open_consents: 20,
+        limits: ConfigLimits {
+            request_timeout: Duration::from_secs(30),
+            max_request_bytes: 131_072,
+            max_concurrent_requests: 64,
+            max_concurrent_verifications: 64,
+            policy_cache_entries: 64,
+        },
+        workload_providers: HashMap::new(),
         tenants: vec![TenantId::parse("acme").unwrap()],
         workload_names: HashMap::from([(
             WorkloadId::parse("meeting-assistant").unwrap(),

@@ -1,0 +1,41 @@
+//! What is not gRPC, and messages that cannot be read: answered in the contract's terms.
+
+use crate::domain::{Reason, Refusal};
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use tonic::{Code, body::Body};
+
+/// The answer to a request that is not gRPC at all: plain HTTP statuses, so that no HTTP client takes it for a success
+/// (gRPC over HTTP/2, "Requests").
+pub(super) fn not_grpc(request: &Parts) -> Option<Response<Body>> {
+    if request.method != Method::POST {
+        return Some(plain(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    let mut kinds = request.headers.get_all(header::CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
+    let is_grpc = |kind: &[u8]| {
+        let rest = kind.strip_prefix(b"application/grpc").map(<[u8]>::first);
+        matches!(rest, Some(None | Some(b'+' | b';')))
+    };
+    match (kinds.next(), kinds.next()) {
+        (Some(kind), None) if is_grpc(kind) => None,
+        _ => Some(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE)),
+    }
+}
+
+fn plain(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// The refusal that a response of the gRPC stack itself stands for. Ours all carry details; those without are about a
+/// message too large or not protobuf, where the stack would say OUT_OF_RANGE or INTERNAL.
+pub(super) fn unreadable(response: &Response<Body>) -> Option<Refusal> {
+    let status = tonic::Status::from_header_map(response.headers())?;
+    let sentence = match status.code() {
+        _ if !status.details().is_empty() => return None,
+        Code::Internal => "The message cannot be read.",
+        Code::OutOfRange | Code::ResourceExhausted => "The message is too large.",
+        _ => return None,
+    };
+    Some(Refusal::because(Reason::InvalidArgument, sentence))
+}

@@ -1,0 +1,129 @@
+use broker_proto::v1::{ListConnectionsRequest, ListConnectionsResponse, Subject};
+use broker_tests::rpc::{
+    ASSERTION_INVALID, ASSERTION_MISSING, ROLE_MISSING, Rpc, WRONG_AUDIENCE, hostile, in_time, invalid,
+};
+use demo::world::{ADMIN, ALICE, AUDITOR, BOB, Workload::{ReportWriter, TicketHelper}};
+use tonic::{Response, Status};
+
+fn person(tenant: &str, realm: &str, subject: &str) -> Option<Subject> {
+    Some(Subject { tenant: tenant.to_owned(), realm: realm.to_owned(), subject: subject.to_owned() })
+}
+
+async fn by_admin(rpc: &Rpc, request: ListConnectionsRequest) -> Result<Response<ListConnectionsResponse>, Status> {
+    let assertion = Some(rpc.world.operator_assertion(&ADMIN));
+    rpc.connections().list_connections(rpc.bare(ListConnectionsRequest { assertion, ..request })).await
+}
+
+fn ids(page: &ListConnectionsResponse) -> Vec<String> {
+    page.connections.iter().map(|connection| connection.id.clone()).collect()
+}
+
+/// Proves: AU2
+#[tokio::test]
+async fn au2_filters_that_cannot_be_served_are_refused_by_field() {
+    let rpc = Rpc::start().await;
+    let own = || Some(rpc.world.assertion(&ALICE, TicketHelper));
+    for size in [-1, i32::MIN] {
+        let request = ListConnectionsRequest { page_size: size, assertion: own(), ..Default::default() };
+        let call = rpc.by(TicketHelper, request);
+        rpc.refused("negative size", invalid("page_size"), rpc.connections().list_connections(call)).await;
+    }
+    for text in hostile() {
+        let what = format!("{text:.40}");
+        let request = ListConnectionsRequest { page_token: text.clone(), assertion: own(), ..Default::default() };
+        let call = rpc.by(TicketHelper, request);
+        rpc.refused(&what, invalid("page_token"), rpc.connections().list_connections(call)).await;
+        if text == "null" {
+            continue;
+        }
+        let request = ListConnectionsRequest { provider: text, assertion: own(), ..Default::default() };
+        let call = rpc.by(TicketHelper, request);
+        rpc.refused(&what, invalid("provider"), rpc.connections().list_connections(call)).await;
+    }
+    rpc.stop().await;
+}
+
+#[tokio::test]
+async fn an_administrators_subject_filter_is_a_whole_person() {
+    let rpc = Rpc::start().await;
+    let long = "u".repeat(256);
+    for (tenant, realm, subject) in
+        [("", "staff", "u"), ("company", "", "u"), ("company", "staff", ""), ("COMPANY", "staff", "u"), ("company", "staff", &long)]
+    {
+        let request = ListConnectionsRequest { subject: person(tenant, realm, subject), ..Default::default() };
+        let message = ListConnectionsRequest { assertion: Some(rpc.world.operator_assertion(&ADMIN)), ..request };
+        let call = rpc.by(TicketHelper, message);
+        rpc.refused(&format!("{tenant} {realm}"), invalid("subject"), rpc.connections().list_connections(call)).await;
+    }
+    rpc.stop().await;
+}
+
+/// Proves: GR12, PO7
+#[tokio::test]
+async fn gr12_a_workload_lists_its_approvals_and_administrators_list_everybodys() {
+    let rpc = Rpc::start().await;
+    let (alices, bobs) = (rpc.connect(&ALICE, TicketHelper).await, rpc.connect(&BOB, TicketHelper).await);
+    rpc.connect(&ALICE, ReportWriter).await;
+    let world = &rpc.world;
+    let list = |workload, assertion: Option<String>, subject: Option<Subject>| {
+        let call = rpc.by(workload, ListConnectionsRequest { assertion, subject, ..Default::default() });
+        let mut client = rpc.connections();
+        async move { client.list_connections(call).await }
+    };
+    let own = in_time(list(TicketHelper, Some(world.assertion(&ALICE, TicketHelper)), None)).await.expect("its own");
+    let own = own.into_inner();
+    assert_eq!(ids(&own), [alices.clone()]);
+    let seen: Vec<&str> = own.connections[0].approvals.iter().map(|approval| approval.workload.as_str()).collect();
+    assert_eq!(seen, ["ticket-helper"], "not the other server's approval");
+    let none = in_time(list(ReportWriter, Some(world.assertion(&BOB, ReportWriter)), None)).await.expect("an answer");
+    assert!(none.into_inner().connections.is_empty());
+
+    rpc.refused("no role", ROLE_MISSING, list(TicketHelper, None, None)).await;
+    let users = Some(world.assertion(&ALICE, TicketHelper));
+    rpc.refused("a subject, with a user's token", WRONG_AUDIENCE, list(TicketHelper, users, person("company", "staff", "u-c05d88b1a7"))).await;
+    let others = Some(world.assertion(&ALICE, ReportWriter));
+    rpc.refused("minted for another", WRONG_AUDIENCE, list(TicketHelper, others, None)).await;
+    rpc.refused("garbage", ASSERTION_INVALID, list(TicketHelper, Some("x".repeat(99_999)), None)).await;
+    let auditor = Some(world.operator_assertion(&AUDITOR));
+    let call = rpc.bare(ListConnectionsRequest { assertion: auditor, ..Default::default() });
+    rpc.refused("an auditor", ROLE_MISSING, rpc.connections().list_connections(call)).await;
+    let call = rpc.bare(ListConnectionsRequest::default());
+    rpc.turned_away("nobody", ASSERTION_MISSING, rpc.connections().list_connections(call)).await;
+
+    let mut all = vec![alices, bobs.clone()];
+    all.sort();
+    let everybodys = in_time(by_admin(&rpc, ListConnectionsRequest::default())).await.expect("an administrator");
+    assert_eq!(ids(&everybodys.into_inner()), all);
+    let request = ListConnectionsRequest { subject: person("company", "staff", "u-c05d88b1a7"), ..Default::default() };
+    let one = in_time(by_admin(&rpc, request)).await.expect("an administrator").into_inner();
+    assert_eq!(ids(&one), [bobs]);
+    for subject in ["U-C05D88B1A7", "u-c05d88b1a7 ", "%", "*"] {
+        let request = ListConnectionsRequest { subject: person("company", "staff", subject), ..Default::default() };
+        let none = in_time(by_admin(&rpc, request)).await.expect("an answer").into_inner();
+        assert!(none.connections.is_empty(), "{subject}");
+    }
+    rpc.stop().await;
+}
+
+#[tokio::test]
+async fn pages_are_stable_and_a_token_continues_its_own_query_alone() {
+    let rpc = Rpc::start().await;
+    let mut all = vec![rpc.connect(&ALICE, TicketHelper).await, rpc.connect(&BOB, TicketHelper).await];
+    all.sort();
+    let page = |size, token: &str, provider: &str| {
+        let (page_token, provider) = (token.to_owned(), provider.to_owned());
+        by_admin(&rpc, ListConnectionsRequest { page_size: size, page_token, provider, ..Default::default() })
+    };
+    let first = in_time(page(1, "", "")).await.expect("a page").into_inner();
+    assert_eq!((ids(&first), first.next_page_token.is_empty()), (vec![all[0].clone()], false));
+    let last = in_time(page(i32::MAX, &first.next_page_token, "")).await.expect("a page").into_inner();
+    assert_eq!((ids(&last), last.next_page_token.as_str()), (vec![all[1].clone()], ""));
+    let bad = invalid("page_token");
+    rpc.refused("another filter", bad, page(1, &first.next_page_token, "notes")).await;
+    rpc.refused("cut", bad, page(1, &first.next_page_token[1..], "")).await;
+    let filtered = in_time(page(5, "", "notes")).await.expect("a page").into_inner();
+    assert_eq!(ids(&filtered), all);
+    let none = in_time(page(5, "", "other")).await.expect("a page").into_inner();
+    assert!(none.connections.is_empty(), "the filter counts for administrators too");
+    rpc.stop().await;
+}
