@@ -51,12 +51,15 @@ impl Evidence {
         if page.url.as_str().starts_with(broker) {
             let what = format!("page {:?}", page.title());
             let headers = page.headers().iter().filter(|(name, _)| *name != "set-cookie");
-            let headers: Vec<u8> = headers.flat_map(|(_, value)| [value.as_bytes(), b"\n"].concat()).collect();
+            let headers: Vec<u8> =
+                headers.flat_map(|(_, value)| [value.as_bytes(), b"\n"].concat()).collect();
             self.wrote(Place::Page, &what, page.html());
             self.wrote(Place::Page, &what, headers);
         }
         for hop in &page.trail {
-            let values = hop.url.query_pairs().filter(|(name, _)| name == "state");
+            // Made by the broker, unlike those that strangers put into an address here.
+            let made = |value: &str| value.len() >= 43;
+            let values = hop.url.query_pairs().filter(|(name, value)| name == "state" && made(value));
             // The page that sends a browser to the provider has to name its state.
             values.for_each(|(_, value)| self.secret_but_in(&[Place::Page], "state", value.as_bytes()));
         }
@@ -72,8 +75,7 @@ impl Evidence {
 
     /// Every secret that is somewhere it must not be.
     pub fn found(&self) -> Vec<String> {
-        let places =
-            [Place::Database, Place::Log, Place::Rpc, Place::Page, Place::Ops, Place::CommandLine];
+        let places = [Place::Database, Place::Log, Place::Rpc, Place::Page, Place::Ops, Place::CommandLine];
         let mut found = Vec::new();
         for place in places {
             let mut sweep = Sweep::default();

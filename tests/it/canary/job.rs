@@ -5,7 +5,9 @@ use broker_proto::v1::connection_service_client::ConnectionServiceClient;
 use broker_proto::v1::consent_service_client::ConsentServiceClient;
 use broker_proto::v1::grant_service_client::GrantServiceClient;
 use broker_proto::v1::issue_grant_response::Outcome;
-use broker_proto::v1::{GetConsentRequest, IssueGrantRequest, ListAuditEventsRequest, ListConnectionsRequest};
+use broker_proto::v1::{
+    GetConsentRequest, IssueGrantRequest, ListAuditEventsRequest, ListConnectionsRequest,
+};
 use demo::browser::{Browser, Page};
 use demo::notes::Fault;
 use demo::sso::User;
@@ -147,14 +149,17 @@ impl<'a> Job<'a> {
         let good = self.assertion(&ALICE, ticket);
         let foreign = self.assertion(&ALICE, report);
         let expired = sso.mint_with(ALICE.sso.name, ticket.audience(), json!({ "exp": 1_000_000_000 }));
-        let forged = sso.mint_raw(json!({ "kid": "canary-key-id-0815" }), &json!({ "sub": "canary-subject-0815" }));
-        let eve = User { username: "eve".to_owned(), sub: "u-eve".to_owned(), roles: vec![], ..User::alice() };
+        let forged =
+            sso.mint_raw(json!({ "kid": "canary-key-id-0815" }), &json!({ "sub": "canary-subject-0815" }));
+        let eve =
+            User { username: "eve".to_owned(), sub: "u-eve".to_owned(), roles: vec![], ..User::alice() };
         sso.put_user(eve);
         let powerless = sso.mint_assertion("eve", ticket.audience());
         let cut = good[..good.len() - 9].to_owned();
         let secret = self.site.secret(ticket).to_owned();
         let read = ["notes.read"];
-        for assertion in [foreign, expired, forged, powerless, cut, "canary-for-an-assertion-0815".to_owned()] {
+        for assertion in [foreign, expired, forged, powerless, cut, "canary-for-an-assertion-0815".to_owned()]
+        {
             self.evidence.secret("assertion", &assertion);
             self.issue(&assertion, &secret, &read).await.expect_err("refused");
         }
@@ -214,7 +219,8 @@ impl<'a> Job<'a> {
         self.evidence.wrote(Place::Rpc, "connections", format!("{:?}", listed.expect("a list")));
         let operator = self.site.operator_assertion(&AUDITOR);
         self.assertion_is_secret(&operator);
-        let request = ListAuditEventsRequest { assertion: Some(operator), page_size: 500, ..Default::default() };
+        let request =
+            ListAuditEventsRequest { assertion: Some(operator), page_size: 500, ..Default::default() };
         let listed = AuditServiceClient::new(self.channel.clone()).list_audit_events(request).await;
         self.evidence.wrote(Place::Rpc, "audit events", format!("{:?}", listed.expect("a list")));
         let mut request = Request::new(GetConsentRequest { consent_id: link.to_owned(), assertion: None });
