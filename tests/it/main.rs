@@ -1,5 +1,7 @@
 //! The integration tests: one binary, one module per thing proved.
 
+mod canary;
+mod command_line;
 mod configuration;
 mod consent;
 mod crash;
