@@ -44,7 +44,7 @@ async fn an_edited_connection_is_quarantined_and_replaced() {
     scene.stage.stop().await;
 }
 
-/// Proves: VA2, VA11
+/// Proves: VA11
 #[tokio::test]
 async fn a_connection_given_to_somebody_else_serves_nobody() {
     let mut scene = Scene::start().await;

@@ -92,7 +92,7 @@ async fn a_consent_that_is_over_does_not_come_back_by_an_edit() {
 
 /// What waits for alice's confirmation is edited while she looks at it.
 ///
-/// Proves: VA2, VA11, CO11
+/// Proves: VA11, CO11
 #[tokio::test]
 async fn what_waits_for_confirmation_cannot_be_exchanged() {
     let stage = Stage::start().await;

@@ -8,7 +8,7 @@ const fn quarantined(sql: &'static str, ask: Ask) -> Edit {
     Edit { sql, ask, answer: Answer::Quarantine(ReauthRequired) }
 }
 
-/// Proves: VA2, VA9, VA11
+/// Proves: VA9, VA11
 #[tokio::test]
 async fn a_ciphertext_in_another_row_is_quarantined_and_replaced() {
     let mut scene = Scene::start().await;
