@@ -10,6 +10,7 @@ pub mod forms;
 pub mod npm;
 pub mod oidc;
 pub mod operator;
+pub mod pki;
 pub mod process;
 pub mod rpc;
 pub mod stage;

@@ -10,3 +10,4 @@ mod pages;
 mod peers;
 mod rpc;
 mod tampering;
+mod tls;
