@@ -7,6 +7,7 @@ pub mod clock;
 pub mod database;
 pub mod dice;
 pub mod forms;
+pub mod http1;
 pub mod npm;
 pub mod oidc;
 pub mod operator;

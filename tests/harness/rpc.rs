@@ -227,13 +227,36 @@ pub fn check(what: &str, (code, reason, field): Expected<'_>, result: Result<(),
 /// Texts that are no id, name or token of anything.
 pub fn hostile() -> Vec<String> {
     let mut texts: Vec<String> = [
-        " ", "\0", "x\0y", "con_", "con_zzzzzzzzzzzzzzzzzzzzzzzzzz", "CON_00000000000000000000000000",
-        "con_00000000000000000000000000 ", "cns_0000000000000000000000000", "../../etc/passwd", "..%2f..%2f",
-        "'; DROP TABLE connections; --", "\" OR 1=1 --", "${file:/etc/passwd}", "{{7*7}}", "<script>alert(1)</script>",
-        "\r\nSet-Cookie: a=b", "\u{202e}evil", "\u{feff}", "null", "%s%s%n", "٣", "ＮＯＴＥＳ",
+        " ",
+        "\0",
+        "x\0y",
+        "con_",
+        "con_zzzzzzzzzzzzzzzzzzzzzzzzzz",
+        "CON_00000000000000000000000000",
+        "con_00000000000000000000000000 ",
+        "cns_0000000000000000000000000",
+        "../../etc/passwd",
+        "..%2f..%2f",
+        "'; DROP TABLE connections; --",
+        "\" OR 1=1 --",
+        "${file:/etc/passwd}",
+        "{{7*7}}",
+        "<script>alert(1)</script>",
+        "\r\nSet-Cookie: a=b",
+        "\u{202e}evil",
+        "\u{feff}",
+        "null",
+        "%s%s%n",
+        "٣",
+        "ＮＯＴＥＳ",
     ]
     .map(str::to_owned)
     .to_vec();
     texts.push("x".repeat(100_000));
     texts
+}
+
+/// Those of them that could not name a tenant, provider or workload either.
+pub fn hostile_names() -> Vec<String> {
+    hostile().into_iter().filter(|text| broker::domain::ProviderId::parse(text).is_err()).collect()
 }

@@ -26,10 +26,14 @@ pub struct Wire {
 
 impl Wire {
     /// For the broker at `base`.
-    #[expect(clippy::disallowed_methods, reason = "the tests stand outside the broker, whose rule for outbound calls this is")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the tests stand outside the broker, whose rule for outbound calls this is"
+    )]
     pub fn to(base: String) -> Wire {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = reqwest::Client::builder().http2_prior_knowledge().timeout(Duration::from_secs(5)).no_proxy();
+        let builder =
+            reqwest::Client::builder().http2_prior_knowledge().timeout(Duration::from_secs(5)).no_proxy();
         Wire { client: builder.build().expect("a client"), base }
     }
 

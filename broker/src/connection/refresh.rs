@@ -46,7 +46,8 @@ impl Refreshing {
     /// Reads what is needed and asks policy.
     ///
     /// # Errors
-    /// The store's; a cooldown; a policy denial.
+    /// The store's; a cooldown; a policy denial; [`Reason::ProviderGrantRejected`] when there is nothing to refresh with
+    /// any more.
     pub(super) async fn prepare(
         tokens: &Tokens,
         wanting: &Wanting<'_>,
@@ -57,6 +58,9 @@ impl Refreshing {
         let stored = tokens.store.connections.by_id(wanting.connection.owner.tenant(), id).await?;
         let stored = stored.ok_or_else(|| Refusal::new(Reason::NotFound))?;
         let connection = stored.row.check(&key)?;
+        if connection.state == ConnectionState::ReauthRequired {
+            return Err(Refusal::new(Reason::ProviderGrantRejected));
+        }
         let now = tokens.clock.now();
         if let Some(until) = stored.refresh.cooldown_until.filter(|until| *until > now) {
             return Err(cooling(&stored.refresh, until.since(now)));

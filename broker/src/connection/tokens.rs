@@ -14,7 +14,7 @@ use crate::{
     keys::KeyRing,
     policy::{Policy, Verdict},
     provider::Engine,
-    storage::Store,
+    storage::{Store, StoreError},
     vault::Vault,
 };
 use std::sync::Arc;
@@ -121,7 +121,15 @@ impl Tokens {
             Ok(Pick::Refresh { narrow_to, fallback }) => (narrow_to, fallback),
             other => return Ok(settle(other)),
         };
-        let refreshing = Refreshing::prepare(self, wanting, narrow_to).await?;
+        let refreshing = match (Refreshing::prepare(self, wanting, narrow_to).await, fallback.clone()) {
+            (Ok(refreshing), _) => refreshing,
+            // Whoever had the turn before was told that the grant is dead.
+            (Err(refusal), _) if refusal.reason == Reason::ProviderGrantRejected => {
+                return Ok(Access::Need(ConsentReason::ReauthRequired, wanting.scopes.clone(), None));
+            }
+            (Err(refusal), Some(row)) if is_passing(refusal.reason) => return Ok(Access::Ready(row)),
+            (Err(refusal), _) => return Err(refusal),
+        };
         // Detached: a caller that goes away must not lose a rotated token (RF3).
         let this = Arc::clone(self);
         let task = self.detached.spawn(async move {
@@ -145,7 +153,11 @@ impl Tokens {
 
     async fn pick(&self, wanting: &Wanting<'_>) -> Result<Result<Pick, Quarantined>, Refusal> {
         let key = self.keys.row_key();
-        let stored = self.store.connections.secrets(&wanting.connection.id).await?;
+        let stored = match self.store.connections.secrets(&wanting.connection.id).await {
+            // A row that cannot be read is one that was edited: its owner replaces it, like one that fails its check.
+            Err(StoreError::Malformed { table, .. }) => return Ok(Err(Quarantined { table })),
+            stored => stored?,
+        };
         let rows: Result<Vec<SecretRow>, Quarantined> =
             stored.into_iter().map(|tagged: Tagged<SecretRow>| tagged.check(&key)).collect();
         let rows = match rows {

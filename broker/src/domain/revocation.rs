@@ -217,6 +217,11 @@ impl Rules {
         names.targets().iter().find_map(|t| self.blocked.get(t))
     }
 
+    /// Whether exactly `target` is blocked.
+    pub fn blocks(&self, target: &Target) -> bool {
+        self.blocked.contains_key(target)
+    }
+
     /// A revoke of one of `names` that is newer than `born_epoch`.
     pub fn revoke_on(&self, names: &Names, born_epoch: i64) -> Option<&Rule> {
         names.targets().iter().find_map(|t| self.revoked.get(t).filter(|r| r.epoch > born_epoch))

@@ -1,12 +1,12 @@
 //! Block stops someone or something until lifted; immediate on every replica (RV3, ID11).
 
 use super::{Actor, Rooms};
-use crate::domain::{Entry, EventKind, Outcome, Refusal, RuleKind, Target, Write};
+use crate::domain::{Entry, EventKind, Outcome, Reason, Refusal, RuleKind, Target, Write};
 
 /// Sets or lifts a block; answers with the revocation epoch at which it holds.
 ///
 /// # Errors
-/// [`crate::domain::Reason::NotFound`] for another tenant's; [`crate::domain::Reason::RoleMissing`]; the audit log's: an acknowledged block is committed (RV4).
+/// [`Reason::NotFound`] for another tenant's, and when what is not blocked is to be unblocked; [`Reason::RoleMissing`]; the audit log's: an acknowledged block is committed (RV4).
 pub async fn block(
     rooms: &Rooms,
     actor: &Actor,
@@ -18,6 +18,9 @@ pub async fn block(
         Target::Subject(subject) => actor.reaches(rooms, &subject.tenant)?,
         Target::Tenant(tenant) => actor.reaches(rooms, tenant)?,
         _ => actor.reaches_everything(rooms)?,
+    }
+    if kind == RuleKind::Lift && !rooms.audit.rules().blocks(&target) {
+        return Err(Refusal::because(Reason::NotFound, "This is not blocked."));
     }
     let event = if kind == RuleKind::Lift { EventKind::BlockLifted } else { EventKind::BlockSet };
     let mut draft = actor.draft(rooms, event, Outcome::Allowed);

@@ -63,6 +63,11 @@ impl Fault {
         Self(json!({"kind": "hold"}))
     }
 
+    /// Processes the request, then answers only after [`OidcPeer::release`].
+    pub fn hold_reply() -> Self {
+        Self(json!({"kind": "hold_reply"}))
+    }
+
     /// At `revocation`, `introspection`, `userinfo`, `jwks` or `discovery` instead of `token`.
     pub fn at(mut self, endpoint: &str) -> Self {
         self.0["on"] = json!(endpoint);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use broker_client::proto::ConsentReason;
 use broker_tests::certified::{Certified, READ, SAAS, TOOL, User};
-use broker_tests::oidc::Fault;
+use broker_tests::oidc::{Call, Fault};
 use broker_tests::walk;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -22,6 +22,16 @@ async fn expired() -> (Certified, User) {
 
 async fn refreshes(world: &Certified) -> usize {
     world.saas.token_calls("refresh_token").await.len()
+}
+
+/// Waits until there is an event of that kind.
+async fn reached(world: &Certified, kind: &str) {
+    let there = async {
+        while world.count(kind).await == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), there).await.unwrap_or_else(|_| panic!("no {kind}"));
 }
 
 /// The stored refresh token is the living one: the next refresh succeeds and its token works.
@@ -66,12 +76,7 @@ async fn rf3_a_caller_who_leaves_mid_refresh_loses_nothing_and_the_intent_was_wr
     call.abort();
     assert!(call.await.expect_err("gone").is_cancelled());
     world.saas.release().await;
-    let stored = async {
-        while world.count("refresh.stored").await == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), stored).await.expect("stored without its caller");
+    reached(&world, "refresh.stored").await;
     let grant = alice.grant(SAAS, &[READ]).await;
     assert!(world.saas.is_active(&world.client, grant.access_token.expose()).await);
     assert_eq!(refreshes(&world).await, 1, "the stored token answers");
@@ -95,7 +100,11 @@ async fn rf6_a_provider_in_trouble_never_costs_a_connection_and_is_left_alone_fo
         (Fault::error_with_200("ratelimited"), limited, 10),
         (Fault::error_with_200("temporarily_unavailable"), unavailable, 10),
         (Fault::respond(200, "application/json", "{\"access_token\":"), unavailable, 10),
-        (Fault::respond(401, "application/json", r#"{"error":"invalid_client"}"#), "PROVIDER_CLIENT_REJECTED", 10),
+        (
+            Fault::respond(401, "application/json", r#"{"error":"invalid_client"}"#),
+            "PROVIDER_CLIENT_REJECTED",
+            10,
+        ),
     ];
     for (n, (fault, reason, rest)) in faults.into_iter().enumerate() {
         world.saas.inject([fault.clone()]).await;
@@ -103,7 +112,10 @@ async fn rf6_a_provider_in_trouble_never_costs_a_connection_and_is_left_alone_fo
         assert_eq!(refused.reason(), reason, "{fault:?}");
         let told = refused.retry_after().expect("when to come back");
         assert!(told <= Duration::from_secs(rest) && told.as_secs() + 3 >= rest, "{fault:?}: {told:?}");
-        assert!(!refused.message().contains("Maintenance") && !refused.message().contains("error"), "{refused}");
+        assert!(
+            !refused.message().contains("Maintenance") && !refused.message().contains("error"),
+            "{refused}"
+        );
         // Whoever comes too early is told so without a call.
         let early = futures::future::join_all((0..10).map(|_| alice.refused(SAAS, &[READ]))).await;
         for refused in early {
@@ -177,7 +189,10 @@ async fn rf6_a_lost_reply_is_no_verdict_until_the_provider_gives_one() {
     let needed = alice.needs(SAAS, &[READ]).await;
     assert_eq!(needed.reason, ConsentReason::ReauthRequired);
     let calls = world.saas.token_calls("refresh_token").await;
-    assert_eq!(calls.iter().map(|call| call.error.as_deref()).collect::<Vec<_>>(), [None, Some("invalid_grant")]);
+    assert_eq!(
+        calls.iter().map(|call| call.error.as_deref()).collect::<Vec<_>>(),
+        [None, Some("invalid_grant")]
+    );
     walk::connect(&world.browser(), needed.url.expose(), "alice", "alice").await;
     family_lives(&world, &alice).await;
     world.stop().await;
@@ -206,33 +221,27 @@ async fn rf4_a_token_that_comes_back_to_an_ended_connection_is_ended_at_the_prov
     let browser = world.browser();
     let page = walk::open(&browser, &format!("{}/connections", world.web()), "alice").await;
     let page = page.click("Disconnect").await.expect("asks first");
-    world.saas.inject([Fault::hold()]).await;
+    world.saas.inject([Fault::hold_reply()]).await;
     let revoke = async {
         world.saas.held(1).await;
-        let page = walk::press(&page, "disconnect").await;
-        world.saas.release().await;
-        page
+        // Told to the provider only when the refresh is over; ended here at once.
+        let release = async {
+            reached(&world, "connection.revoked").await;
+            world.saas.release().await;
+        };
+        tokio::join!(walk::press(&page, "disconnect"), release).0
     };
     let (outcome, page) = tokio::join!(alice.ask(SAAS, &[READ]), revoke);
-    assert_eq!(page.status, 200, "{}", page.describe());
+    assert_eq!(page.title(), "Disconnected · Token broker", "{}", page.describe());
     if let Ok(broker_client::Outcome::Grant(_)) = outcome {
         panic!("a grant from an ended connection");
     }
+    let refreshed = world.saas.token_calls("refresh_token").await.pop().expect("a refresh");
+    assert!(refreshed.issued_refresh.is_some(), "rotated before the connection ended");
     let log = world.saas.log().await;
-    let issued: Vec<_> = log.iter().filter_map(|call| call.issued_refresh.clone()).collect();
-    let last = issued.last().expect("a rotated token");
-    let calls = world.saas.token_calls("refresh_token").await;
-    if calls.last().is_some_and(|call| call.issued_refresh.as_ref() == Some(last)) {
-        let ended = async {
-            loop {
-                let log = world.saas.log().await;
-                if log.iter().any(|c| c.endpoint == "revocation" && c.presented.as_ref() == Some(last)) {
-                    return;
-                }
-                broker::worker::round(world.rooms()).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the rotated token is ended");
+    for token in [&refreshed.issued_refresh, &refreshed.issued_access] {
+        let told = |call: &&Call| call.endpoint == "revocation" && call.presented == *token;
+        assert!(log.iter().any(|call| told(&call)), "what came back is ended: {log:?}");
     }
     world.stop().await;
 }

@@ -1,1 +1,11 @@
-//! Pages.
+//! The pages, one file per kind of hostile value: each ends on one of our own pages, under all the headers, with nothing
+//! of the value in it.
+
+mod cookies;
+mod escaping;
+mod forms;
+mod house;
+mod methods;
+mod parameters;
+mod paths;
+mod redirects;

@@ -80,7 +80,10 @@ async fn id1_every_method_but_health_and_reflection_wants_one_sound_credential()
         vec![many],
         vec![format!("Bearer {}", gate.rpc.world.assertion(&ALICE, TicketHelper))],
         vec![format!("Bearer {}", sso.mint_workload_token(account, "another-service"))],
-        vec![format!("Bearer {}", sso.mint_workload_token("system:serviceaccount:tools:evil", "token-broker"))],
+        vec![format!(
+            "Bearer {}",
+            sso.mint_workload_token("system:serviceaccount:tools:evil", "token-broker")
+        )],
     ];
     for row in GATE.iter().filter(|row| row.who != Who::Anyone) {
         for credentials in &bad {
@@ -105,10 +108,18 @@ async fn id1_every_method_but_health_and_reflection_wants_one_sound_credential()
 async fn po7_what_has_no_row_is_not_served_whoever_calls() {
     let gate = Gate::start().await;
     for path in [
-        "/broker.v1.GrantService/IssueGrants", "/broker.v1.GrantService/", "/broker.v1.GrantService", "/", "//",
-        "/broker.v1.grantservice/issuegrant", "/broker.v1.GrantService/IssueGrant/", "//broker.v1.GrantService/IssueGrant",
-        "/broker.v1.GrantService%2fIssueGrant", "/broker.v2.GrantService/IssueGrant",
-        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "/grpc.health.v1.Health/List",
+        "/broker.v1.GrantService/IssueGrants",
+        "/broker.v1.GrantService/",
+        "/broker.v1.GrantService",
+        "/",
+        "//",
+        "/broker.v1.grantservice/issuegrant",
+        "/broker.v1.GrantService/IssueGrant/",
+        "//broker.v1.GrantService/IssueGrant",
+        "/broker.v1.GrantService%2fIssueGrant",
+        "/broker.v2.GrantService/IssueGrant",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        "/grpc.health.v1.Health/List",
     ] {
         for credentials in [vec![], vec![gate.secret()]] {
             let credentials: Vec<&str> = credentials.iter().map(String::as_str).collect();
@@ -123,7 +134,8 @@ async fn po7_what_has_no_row_is_not_served_whoever_calls() {
 #[tokio::test]
 async fn au2_messages_that_cannot_be_read_are_the_callers_fault_and_recorded() {
     let gate = Gate::start().await;
-    let huge = IssueGrantRequest { purpose: "p".repeat(200_000), ..IssueGrantRequest::default() }.encode_to_vec();
+    let huge =
+        IssueGrantRequest { purpose: "p".repeat(200_000), ..IssueGrantRequest::default() }.encode_to_vec();
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("garbage", frame(b"\xff\xff\xff\xff\xff")),
         ("wrong wire type", frame(&[0x08, 0x01])),
@@ -141,11 +153,16 @@ async fn au2_messages_that_cannot_be_read_are_the_callers_fault_and_recorded() {
         assert!(is(&answer, Code::InvalidArgument, "INVALID_ARGUMENT"), "{what}: {answer:?}");
         assert_eq!(gate.rows(before).await, 1, "{what}");
     }
-    for (what, body) in [("nothing", vec![]), ("half a head", vec![0, 0]), ("half a body", frame(&[0; 8])[..9].to_vec()), ("flags", {
-        let mut body = frame(&[]);
-        body[0] = 0xff;
-        body
-    })] {
+    for (what, body) in [
+        ("nothing", vec![]),
+        ("half a head", vec![0, 0]),
+        ("half a body", frame(&[0; 8])[..9].to_vec()),
+        ("flags", {
+            let mut body = frame(&[]);
+            body[0] = 0xff;
+            body
+        }),
+    ] {
         let answer = gate.post(ISSUE, headers(&[&gate.secret()]), body).await;
         assert!(answer.http == 200 && !matches!(answer.grpc, Some(0 | 2 | 13)), "{what}: {answer:?}");
         assert!(answer.grpc.is_some(), "{what}: {answer:?}");
@@ -157,9 +174,11 @@ async fn au2_messages_that_cannot_be_read_are_the_callers_fault_and_recorded() {
 async fn a_field_given_twice_counts_once_the_last_time() {
     let gate = Gate::start().await;
     let one = |provider: &str| {
-        IssueGrantRequest { provider: provider.to_owned(), ..gate.rpc.grant_request(&ALICE, TicketHelper) }.encode_to_vec()
+        IssueGrantRequest { provider: provider.to_owned(), ..gate.rpc.grant_request(&ALICE, TicketHelper) }
+            .encode_to_vec()
     };
-    let answer = gate.post(ISSUE, headers(&[&gate.secret()]), frame(&[one("notes"), one("other")].concat())).await;
+    let answer =
+        gate.post(ISSUE, headers(&[&gate.secret()]), frame(&[one("notes"), one("other")].concat())).await;
     assert!(is(&answer, Code::NotFound, "PROVIDER_UNKNOWN"), "{answer:?}");
     gate.rpc.stop().await;
 }
@@ -169,7 +188,14 @@ async fn a_field_given_twice_counts_once_the_last_time() {
 async fn av2_what_is_not_grpc_is_not_served() {
     let gate = Gate::start().await;
     let sound = || frame(&gate.rpc.grant_request(&ALICE, TicketHelper).encode_to_vec());
-    for kind in ["application/json", "application/x-www-form-urlencoded", "text/plain", "application/grpc-web", "application/grpcx", ""] {
+    for kind in [
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        "application/grpc-web",
+        "application/grpcx",
+        "",
+    ] {
         let mut headers = headers(&[&gate.secret()]);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         let answer = gate.post(ISSUE, headers, sound()).await;
@@ -185,7 +211,10 @@ async fn av2_what_is_not_grpc_is_not_served() {
     assert!(sent.as_ref().map_or(true, |answer| answer.http == 431), "{sent:?}");
 
     let mut http1 = tokio::net::TcpStream::connect(gate.rpc.world.addresses().grpc).await.expect("connects");
-    http1.write_all(b"POST /broker.v1.GrantService/IssueGrant HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sends");
+    http1
+        .write_all(b"POST /broker.v1.GrantService/IssueGrant HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .expect("sends");
     let mut said = Vec::new();
     let read = tokio::time::timeout(std::time::Duration::from_secs(5), http1.read_to_end(&mut said)).await;
     assert!(read.is_ok(), "the connection is closed, not left hanging");

@@ -1,6 +1,9 @@
 use broker_proto::v1::{ConsentState, GetConsentRequest, issue_grant_response::Outcome};
 use broker_tests::rpc::{ASSERTION_INVALID, NOT_FOUND, Rpc, WRONG_AUDIENCE, hostile, in_time, invalid};
-use demo::world::{ALICE, BOB, Workload::{ReportWriter, TicketHelper}};
+use demo::world::{
+    ALICE, BOB,
+    Workload::{ReportWriter, TicketHelper},
+};
 
 fn named(consent_id: &str) -> GetConsentRequest {
     GetConsentRequest { consent_id: consent_id.to_owned(), assertion: None }

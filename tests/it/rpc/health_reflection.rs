@@ -2,7 +2,9 @@ use std::collections::BTreeSet;
 
 use broker_tests::rpc::{Rpc, in_time};
 use tonic::{Code, Request};
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
@@ -38,7 +40,8 @@ async fn reflect(rpc: &Rpc, asked: MessageRequest) -> MessageResponse {
 #[tokio::test]
 async fn reflection_lists_exactly_what_is_served() {
     let rpc = Rpc::start().await;
-    let MessageResponse::ListServicesResponse(listed) = reflect(&rpc, MessageRequest::ListServices(String::new())).await
+    let MessageResponse::ListServicesResponse(listed) =
+        reflect(&rpc, MessageRequest::ListServices(String::new())).await
     else {
         panic!("a list")
     };

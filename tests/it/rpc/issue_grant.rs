@@ -2,7 +2,10 @@ use broker_proto::v1::{IssueGrantRequest, issue_grant_response::Outcome};
 use broker_tests::rpc::{
     ASSERTION_INVALID, ASSERTION_MISSING, Expected, NOT_FOUND, Rpc, WRONG_AUDIENCE, hostile, in_time, invalid,
 };
-use demo::world::{ADMIN, ALICE, AUDITOR, BOB, PROVIDER, Workload::{ReportWriter, TicketHelper}};
+use demo::world::{
+    ADMIN, ALICE, AUDITOR, BOB, PROVIDER,
+    Workload::{ReportWriter, TicketHelper},
+};
 use serde_json::json;
 use tonic::Code;
 
@@ -11,6 +14,7 @@ const EXPIRED: Expected<'static> = (Code::Unauthenticated, "ASSERTION_EXPIRED", 
 const UNKNOWN_PROVIDER: Expected<'static> = (Code::NotFound, "PROVIDER_UNKNOWN", None);
 const UNKNOWN_SCOPE: Expected<'static> = (Code::InvalidArgument, "SCOPE_UNKNOWN", None);
 
+type Set = fn(&mut IssueGrantRequest, String);
 type Case = (&'static str, Expected<'static>, Box<dyn Fn(&mut IssueGrantRequest)>);
 
 fn case(
@@ -33,7 +37,9 @@ fn shapes() -> Vec<Case> {
         case("folded provider", invalid("provider"), |r| r.provider = "Notes".to_owned()),
         case("no scopes", invalid("scopes"), |r| r.scopes.clear()),
         case("empty scope", invalid("scopes"), |r| r.scopes.push(String::new())),
-        case("two scopes in one", invalid("scopes"), |r| r.scopes = vec!["notes.read notes.write".to_owned()]),
+        case("two scopes in one", invalid("scopes"), |r| {
+            r.scopes = vec!["notes.read notes.write".to_owned()]
+        }),
         case("long scope", invalid("scopes"), |r| r.scopes = vec!["s".repeat(257)]),
         case("many scopes", invalid("scopes"), |r| r.scopes = (0..65).map(|n| format!("s{n}")).collect()),
         case("unknown scope", UNKNOWN_SCOPE, |r| r.scopes.push("notes.admin".to_owned())),
@@ -42,8 +48,12 @@ fn shapes() -> Vec<Case> {
             r.connection = Some(format!("cns_{}", "0".repeat(26)));
         }),
         case("relative resource", invalid("resource"), |r| r.resource = Some("/notes".to_owned())),
-        case("long resource", invalid("resource"), |r| r.resource = Some(format!("https://a/{}", "b".repeat(2048)))),
-        case("resource with a fragment", invalid("resource"), |r| r.resource = Some("https://a/#b".to_owned())),
+        case("long resource", invalid("resource"), |r| {
+            r.resource = Some(format!("https://a/{}", "b".repeat(2048)))
+        }),
+        case("resource with a fragment", invalid("resource"), |r| {
+            r.resource = Some("https://a/#b".to_owned())
+        }),
         case("no ttl", invalid("ttl"), move |r| r.ttl = seconds(0, 0)),
         case("negative ttl", invalid("ttl"), move |r| r.ttl = seconds(-1, 0)),
         case("negative nanos", invalid("ttl"), move |r| r.ttl = seconds(0, -1)),
@@ -81,8 +91,10 @@ async fn id5_every_field_is_bounded_and_each_refusal_has_its_reason_field_and_ro
 async fn hostile_text_in_any_field_is_refused_by_that_field() {
     let rpc = Rpc::start().await;
     for text in hostile() {
-        let fields: [(Expected<'_>, fn(&mut IssueGrantRequest, String)); 4] = [
-            (if text.len() > 16_384 { invalid("assertion") } else { ASSERTION_INVALID }, |r, t| r.assertion = t),
+        let fields: [(Expected<'_>, Set); 4] = [
+            (if text.len() > 16_384 { invalid("assertion") } else { ASSERTION_INVALID }, |r, t| {
+                r.assertion = t
+            }),
             (invalid("connection"), |r, t| r.connection = Some(t)),
             (invalid("request_id"), |r, t| r.request_id = Some(format!("{t}é"))),
             (invalid("resource"), |r, t| r.resource = Some(format!(" / {t}"))),
@@ -106,14 +118,37 @@ async fn id10_an_assertion_serves_only_the_server_it_was_minted_for_and_people_w
     let cases = [
         ("another server's", world.assertion(&ALICE, ReportWriter), WRONG_AUDIENCE),
         ("the broker's own", world.operator_assertion(&ADMIN), WRONG_AUDIENCE),
-        ("two audiences", sso.mint_with("alice", audience, json!({"aud": [audience, "https://other.example"]})), WRONG_AUDIENCE),
-        ("expired", sso.mint_with("alice", audience, json!({"exp": 1_789_990_000})), EXPIRED),
+        (
+            "two audiences",
+            sso.mint_with("alice", audience, json!({"aud": [audience, "https://other.example"]})),
+            WRONG_AUDIENCE,
+        ),
+        (
+            "expired",
+            sso.mint_with(
+                "alice",
+                audience,
+                json!({"exp": 1_789_990_000, "iat": 1_789_989_000, "auth_time": 1_789_989_000}),
+            ),
+            EXPIRED,
+        ),
         ("no expiry", sso.mint_with("alice", audience, json!({"exp": null})), ASSERTION_INVALID),
-        ("from the future", sso.mint_with("alice", audience, json!({"iat": 1_790_009_000})), ASSERTION_INVALID),
+        (
+            "from the future",
+            sso.mint_with("alice", audience, json!({"iat": 1_790_009_000})),
+            ASSERTION_INVALID,
+        ),
         ("no subject", sso.mint_with("alice", audience, json!({"sub": null})), ASSERTION_INVALID),
-        ("a list as subject", sso.mint_with("alice", audience, json!({"sub": ["u-7f3a19c2e4"]})), ASSERTION_INVALID),
-        ("unknown issuer", sso.mint_with("alice", audience, json!({"iss": "https://evil.example"})),
-            (Code::Unauthenticated, "ISSUER_UNKNOWN", None)),
+        (
+            "a list as subject",
+            sso.mint_with("alice", audience, json!({"sub": ["u-7f3a19c2e4"]})),
+            ASSERTION_INVALID,
+        ),
+        (
+            "unknown issuer",
+            sso.mint_with("alice", audience, json!({"iss": "https://evil.example"})),
+            (Code::Unauthenticated, "ISSUER_UNKNOWN", None),
+        ),
         ("a pod's token", sso.mint_workload_token(TicketHelper.service_account(), audience), WRONG_AUDIENCE),
         ("no access", sso.mint_assertion(AUDITOR.name, audience), POLICY_DENIED),
     ];
@@ -129,7 +164,8 @@ async fn id10_an_assertion_serves_only_the_server_it_was_minted_for_and_people_w
 async fn gr5_scopes_are_a_set_and_a_request_id_is_for_one_request() {
     let rpc = Rpc::start().await;
     let connection = rpc.connect(&ALICE, TicketHelper).await;
-    let request = IssueGrantRequest { request_id: Some("r-1".to_owned()), ..rpc.grant_request(&ALICE, TicketHelper) };
+    let request =
+        IssueGrantRequest { request_id: Some("r-1".to_owned()), ..rpc.grant_request(&ALICE, TicketHelper) };
     let twice = IssueGrantRequest { scopes: vec!["notes.read".to_owned(); 70], ..request.clone() };
     let mut ids = Vec::new();
     for request in [request.clone(), twice, request.clone()] {
@@ -144,7 +180,12 @@ async fn gr5_scopes_are_a_set_and_a_request_id_is_for_one_request() {
     rpc.refused("another request", reused, rpc.grants().issue_grant(rpc.by(TicketHelper, other))).await;
 
     let bobs = IssueGrantRequest { connection: Some(connection), ..rpc.grant_request(&BOB, TicketHelper) };
-    rpc.refused("alice's connection for bob", NOT_FOUND, rpc.grants().issue_grant(rpc.by(TicketHelper, bobs))).await;
+    rpc.refused(
+        "alice's connection for bob",
+        NOT_FOUND,
+        rpc.grants().issue_grant(rpc.by(TicketHelper, bobs)),
+    )
+    .await;
     assert_eq!(PROVIDER, "notes");
     rpc.stop().await;
 }

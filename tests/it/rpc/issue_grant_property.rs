@@ -23,7 +23,8 @@ fn text(sound: String) -> impl Strategy<Value = String> {
 }
 
 fn requests(sound: &IssueGrantRequest) -> impl Strategy<Value = IssueGrantRequest> + use<> {
-    let ttl = (any::<i64>(), any::<i32>()).prop_map(|(seconds, nanos)| prost_types::Duration { seconds, nanos });
+    let ttl =
+        (any::<i64>(), any::<i32>()).prop_map(|(seconds, nanos)| prost_types::Duration { seconds, nanos });
     (
         text(sound.assertion.clone()),
         text(sound.provider.clone()),
@@ -35,15 +36,31 @@ fn requests(sound: &IssueGrantRequest) -> impl Strategy<Value = IssueGrantReques
         text("to read".to_owned()),
         option::of(text("r-1".to_owned())),
     )
-        .prop_map(|(assertion, provider, scopes, connection, resource, ttl, tool, purpose, request_id)| {
-            IssueGrantRequest { assertion, provider, scopes, connection, resource, ttl, tool, purpose, request_id }
-        })
+        .prop_map(
+            |(assertion, provider, scopes, connection, resource, ttl, tool, purpose, request_id)| {
+                IssueGrantRequest {
+                    assertion,
+                    provider,
+                    scopes,
+                    connection,
+                    resource,
+                    ttl,
+                    tool,
+                    purpose,
+                    request_id,
+                }
+            },
+        )
 }
 
 /// Proves: AU2, ID5
 #[test]
 fn au2_any_text_in_any_field_gets_a_documented_answer_and_one_row() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let rpc = runtime.block_on(Rpc::start());
     let sound = rpc.grant_request(&ALICE, TicketHelper);
     let refused = Cell::new(0_usize);
@@ -63,7 +80,11 @@ fn au2_any_text_in_any_field_gets_a_documented_answer_and_one_row() {
                 let info = details.error_info().ok_or_else(|| TestCaseError::fail(format!("{status:?}")))?;
                 prop_assert_eq!(info.domain.as_str(), "broker.v1");
                 let reason = broker::domain::Reason::parse(&info.reason);
-                prop_assert!(reason.is_some_and(|reason| reason != broker::domain::Reason::Internal), "{:?}", info);
+                prop_assert!(
+                    reason.is_some_and(|reason| reason != broker::domain::Reason::Internal),
+                    "{:?}",
+                    info
+                );
                 prop_assert!(!matches!(status.code(), tonic::Code::Internal | tonic::Code::Unknown));
                 prop_assert_eq!(new[0]["reason"].as_str(), Some(info.reason.as_str()));
             }

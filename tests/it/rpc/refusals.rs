@@ -36,7 +36,9 @@ async fn au2_a_flood_of_strangers_becomes_one_row_a_minute_and_reason() {
     let rows = summaries(&rpc).await;
     let told: Vec<(&str, i64)> = rows
         .iter()
-        .map(|row| (row["reason"].as_str().expect("a reason"), row["detail"]["count"].as_i64().expect("a count")))
+        .map(|row| {
+            (row["reason"].as_str().expect("a reason"), row["detail"]["count"].as_i64().expect("a count"))
+        })
         .collect();
     assert_eq!(told, [("WORKLOAD_CREDENTIAL_INVALID", 200), ("WORKLOAD_CREDENTIAL_MISSING", 100)]);
     assert!(rows.iter().all(|row| row["detail"]["source_prefix"] == "127.0.0.0/24"), "{rows:#?}");
@@ -51,7 +53,8 @@ async fn au2_a_flood_of_strangers_becomes_one_row_a_minute_and_reason() {
 async fn au2_beyond_its_budget_a_workloads_denials_are_summed_up() {
     let rpc = Rpc::start().await;
     for _ in 0..BUDGET + 5 {
-        let request = IssueGrantRequest { provider: "other".to_owned(), ..rpc.grant_request(&ALICE, TicketHelper) };
+        let request =
+            IssueGrantRequest { provider: "other".to_owned(), ..rpc.grant_request(&ALICE, TicketHelper) };
         let answer = in_time(rpc.grants().issue_grant(rpc.by(TicketHelper, request))).await.map(drop);
         check("each is told why", (Code::NotFound, "PROVIDER_UNKNOWN", None), answer);
     }
@@ -61,10 +64,19 @@ async fn au2_beyond_its_budget_a_workloads_denials_are_summed_up() {
     rpc.background().await;
     let rows = summaries(&rpc).await;
     assert_eq!(rows.len(), 1, "{rows:#?}");
-    assert_eq!((rows[0]["workload"].as_str(), rows[0]["detail"]["count"].as_i64()), (Some("ticket-helper"), Some(5)));
+    assert_eq!(
+        (rows[0]["workload"].as_str(), rows[0]["detail"]["count"].as_i64()),
+        (Some("ticket-helper"), Some(5))
+    );
     // A new minute, a new budget.
-    let request = IssueGrantRequest { provider: "other".to_owned(), ..rpc.grant_request(&ALICE, TicketHelper) };
-    rpc.refused("again", (Code::NotFound, "PROVIDER_UNKNOWN", None), rpc.grants().issue_grant(rpc.by(TicketHelper, request))).await;
+    let request =
+        IssueGrantRequest { provider: "other".to_owned(), ..rpc.grant_request(&ALICE, TicketHelper) };
+    rpc.refused(
+        "again",
+        (Code::NotFound, "PROVIDER_UNKNOWN", None),
+        rpc.grants().issue_grant(rpc.by(TicketHelper, request)),
+    )
+    .await;
     rpc.stop().await;
 }
 
@@ -82,7 +94,8 @@ async fn av1_changes_are_limited_per_caller_and_refill_with_time() {
     }
     let limited = unblock().await;
     check("the burst is over", (Code::ResourceExhausted, "RATE_LIMITED", None), Err(limited.clone()));
-    let delay = limited.get_error_details().retry_info().and_then(|info| info.retry_delay).expect("RetryInfo");
+    let delay =
+        limited.get_error_details().retry_info().and_then(|info| info.retry_delay).expect("RetryInfo");
     assert!(!delay.is_zero() && delay <= Duration::from_millis(50), "{delay:?}");
 
     let read = GetConsentRequest { consent_id: format!("cns_{}", "0".repeat(26)), assertion: None };

@@ -1,8 +1,13 @@
-use broker_proto::v1::{ConsentState, WatchConsentRequest, WatchConsentResponse, issue_grant_response::Outcome};
+use broker_proto::v1::{
+    ConsentState, WatchConsentRequest, WatchConsentResponse, issue_grant_response::Outcome,
+};
 use broker_tests::rpc::{NOT_FOUND, PATIENCE, Rpc, hostile, in_time, invalid};
 use demo::{
     walk,
-    world::{ALICE, Workload::{ReportWriter, TicketHelper}},
+    world::{
+        ALICE,
+        Workload::{ReportWriter, TicketHelper},
+    },
 };
 use std::time::Duration;
 use tonic::Streaming;

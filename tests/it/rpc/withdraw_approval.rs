@@ -1,6 +1,11 @@
 use broker_proto::v1::{WithdrawApprovalRequest, issue_grant_response::Outcome};
-use broker_tests::rpc::{ASSERTION_INVALID, ASSERTION_MISSING, NOT_FOUND, Rpc, WRONG_AUDIENCE, hostile, in_time, invalid};
-use demo::world::{ADMIN, ALICE, BOB, Workload::{ReportWriter, TicketHelper}};
+use broker_tests::rpc::{
+    ASSERTION_INVALID, ASSERTION_MISSING, NOT_FOUND, Rpc, WRONG_AUDIENCE, hostile, in_time, invalid,
+};
+use demo::world::{
+    ADMIN, ALICE, BOB,
+    Workload::{ReportWriter, TicketHelper},
+};
 use tonic::Code;
 
 fn named(connection_id: &str, assertion: Option<String>) -> WithdrawApprovalRequest {

@@ -45,12 +45,17 @@ impl Admin {
     ) -> Result<u64, Status> {
         let asking = principal.clone();
         let done = async {
-            let target = target(named)?;
-            let why = why(reason)?;
             let assertion = assertion.as_deref().filter(|text| !text.is_empty());
             let actor =
                 authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::Admin).await?;
-            match block(&self.0, &actor, kind, target, &why).await {
+            let ruled = async {
+                let target = target(&self.0.settings.tenants, named)?;
+                if reason.trim().is_empty() {
+                    return Err(Refusal::invalid("reason", "Say why: it is recorded."));
+                }
+                block(&self.0, &actor, kind, target, &why(reason)?).await
+            };
+            match ruled.await {
                 Ok(epoch) => Ok(epoch),
                 Err(refusal) => Err(actor.denied(&self.0, RpcAction::Admin, refusal).await),
             }
@@ -66,12 +71,17 @@ pub(super) fn why(reason: &str) -> Result<String, Refusal> {
     Ok(reason.to_owned())
 }
 
-fn target(named: Option<v1::BlockTarget>) -> Result<Target, Refusal> {
+fn target(tenants: &[TenantId], named: Option<v1::BlockTarget>) -> Result<Target, Refusal> {
     let bad = |error: crate::domain::ids::BadId| Refusal::invalid("target", convert::sentence(&error));
     Ok(match named.and_then(|named| named.target) {
         None => return Err(Refusal::invalid("target", "Name who or what is blocked.")),
         Some(block_target::Target::Subject(subject)) => {
-            Target::Subject(convert::subject("target", &subject)?)
+            let subject = convert::subject("target", &subject)?;
+            // Recording it needs the tenant's key, which is made on first use: not for a tenant that nobody configured.
+            if !tenants.contains(&subject.tenant) {
+                return Err(Refusal::invalid("target", "No such tenant."));
+            }
+            Target::Subject(subject)
         }
         Some(block_target::Target::Workload(name)) => {
             Target::Workload(WorkloadId::parse(&name).map_err(bad)?)

@@ -35,12 +35,11 @@ impl Audit {
         principal: Principal,
         request: v1::ListAuditEventsRequest,
     ) -> Result<v1::ListAuditEventsResponse, Refusal> {
-        let limit = paging::size(request.page_size)?;
         let assertion = request.assertion.as_deref().filter(|text| !text.is_empty());
         // Who asks comes first: nothing is looked up or made for a stranger.
         let actor =
             authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::AuditRead).await?;
-        match self.list_for(&actor, &request, limit).await {
+        match self.list_for(&actor, &request).await {
             Ok(response) => Ok(response),
             Err(refusal) => Err(actor.denied(&self.0, RpcAction::AuditRead, refusal).await),
         }
@@ -50,8 +49,8 @@ impl Audit {
         &self,
         actor: &Actor,
         request: &v1::ListAuditEventsRequest,
-        limit: u32,
     ) -> Result<v1::ListAuditEventsResponse, Refusal> {
+        let limit = paging::size(request.page_size)?;
         let filter = self.filter(actor, request).await?;
         let query = format!("audit {} {filter:?}", actor.name());
         let (after, page) = match request.page_token.as_str() {

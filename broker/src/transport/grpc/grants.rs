@@ -57,7 +57,12 @@ impl Grants {
     fn grant(&self, issued: &Issued) -> v1::Grant {
         let facts = &issued.grant.facts;
         let spec = self.0.providers.get(&issued.connection.provider);
-        let exact = issued.token_scopes == facts.scopes;
+        // Technical scopes (such as offline_access) are never part of a grant, and no reason to call it wider.
+        let can_do = spec.map_or_else(
+            || issued.token_scopes.clone(),
+            |spec| issued.token_scopes.minus(&spec.technical_scopes),
+        );
+        let exact = can_do == facts.scopes;
         let ends = facts.expires_at;
         let enforced = match (issued.token_expires_at, ends) {
             (Some(token), Some(grant)) => token <= grant,
@@ -69,8 +74,8 @@ impl Grants {
             header_name: spec.map_or_else(|| "authorization".to_owned(), |s| s.header_name.clone()),
             header_value_prefix: spec.map_or_else(|| "Bearer ".to_owned(), |s| s.header_prefix.clone()),
             expire_time: ends.map(convert::timestamp),
-            // What the token can really do, not what was asked for (GR1).
-            scopes: convert::scopes(&issued.token_scopes),
+            // What was granted, never more than was asked for; `narrowing` says whether the token can do more (GR1).
+            scopes: convert::scopes(&facts.scopes),
             narrowing: if exact {
                 v1::GrantNarrowing::Exact
             } else {
@@ -112,10 +117,11 @@ fn parse(request: v1::IssueGrantRequest) -> Result<GrantRequest, Refusal> {
         Some(text) => Some(convert::connection_id("connection", text)?),
     };
     let resource = request.resource.unwrap_or_default();
-    if resource.len() > MAX_RESOURCE || (!resource.is_empty() && url::Url::parse(&resource).is_err()) {
+    let is_resource = |text: &str| url::Url::parse(text).is_ok_and(|url| url.fragment().is_none());
+    if resource.len() > MAX_RESOURCE || (!resource.is_empty() && !is_resource(&resource)) {
         return Err(Refusal::invalid(
             "resource",
-            "A resource is an absolute URI of at most 2048 bytes (RFC 8707).",
+            "A resource is an absolute URI without fragment, at most 2048 bytes (RFC 8707).",
         ));
     }
     for (field, text) in [("tool", &request.tool), ("purpose", &request.purpose)] {
@@ -139,6 +145,8 @@ fn parse(request: v1::IssueGrantRequest) -> Result<GrantRequest, Refusal> {
 }
 
 fn ttl(ttl: prost_types::Duration) -> Result<Duration, Refusal> {
-    let ttl = Duration::try_from(ttl).ok().filter(|ttl| !ttl.is_zero() && *ttl <= MAX_TTL);
+    // Looked at first: the conversion overflows at the far end of negative numbers.
+    let positive = Some(ttl).filter(|ttl| ttl.seconds >= 0 && (0..1_000_000_000).contains(&ttl.nanos));
+    let ttl = positive.and_then(|ttl| Duration::try_from(ttl).ok()).filter(|ttl| !ttl.is_zero() && *ttl <= MAX_TTL);
     ttl.ok_or_else(|| Refusal::invalid("ttl", "A ttl is more than 0 and at most 7 days."))
 }

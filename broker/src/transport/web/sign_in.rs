@@ -32,7 +32,9 @@ pub(super) async fn start(State(web): State<Arc<Web>>, incoming: Incoming) -> An
     let back = return_path(incoming.query.get("return", 128)?)?;
     let Some(realm) = incoming.query.get("realm", 64)? else { return choose(&web, &back) };
     let realm = RealmId::parse(realm).map_err(|_| Failure::not_found())?;
-    let (url, cookies) = begin(&web, &incoming, client_of(&web, &realm)?, &back, false).await?;
+    // A name from the address bar: that nobody has it is the visitor's mistake, not the operator's.
+    let client = web.logins.of_realm(&realm).ok_or_else(Failure::not_found)?;
+    let (url, cookies) = begin(&web, &incoming, client, &back, false).await?;
     Ok(cookies.into_iter().fold(reply::see_other(url.as_str()), reply::with_cookie))
 }
 
