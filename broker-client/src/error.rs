@@ -139,7 +139,8 @@ impl From<Status> for Error {
             details.error_info().filter(|info| info.domain == DOMAIN).map(|info| info.reason.clone());
         let retry_after = details.retry_info().and_then(|info| info.retry_delay);
         let local = std::error::Error::source(&status).is_some();
-        let code = status.code();
+        // A connection that broke under a call is UNKNOWN to tonic; to the caller it is a broker that cannot be reached.
+        let code = if local && status.code() == Code::Unknown { Code::Unavailable } else { status.code() };
         let failure = Failure {
             message: status.message().chars().take(MESSAGE_LIMIT).collect(),
             retry_after,

@@ -11,6 +11,7 @@ pub mod http1;
 pub mod npm;
 pub mod oidc;
 pub mod operator;
+pub mod pki;
 pub mod process;
 pub mod rpc;
 pub mod stage;

@@ -12,3 +12,4 @@ mod peers;
 mod revocation;
 mod rpc;
 mod tampering;
+mod tls;

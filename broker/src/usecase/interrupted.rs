@@ -4,7 +4,8 @@ use super::Rooms;
 use crate::{
     audit::{Deadline, Refused},
     domain::{
-        Consent, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, Reason, Refusal, Timestamp, Write,
+        Consent, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, Reason, Refusal, Timestamp,
+        Write,
     },
 };
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod init;
+mod memory;
 mod migrate;
 mod refusals;
 mod stop;

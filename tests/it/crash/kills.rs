@@ -35,7 +35,7 @@ pub struct Kills {
 /// the end the clients' answers, the log and the provider's own record agree, the log verifies, and whoever lost a
 /// refresh token is asked once.
 ///
-/// Proves: AU1, AU8, AU17, RF1, RF7
+/// Proves: AU1, AU8, AU17, RF1
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn au1_after_twenty_kills_every_received_grant_has_exactly_one_row() {
     let clock = Arc::new(ShiftedClock::default());

@@ -1,0 +1,5 @@
+//! TLS that the broker accepts itself.
+
+mod certificates;
+mod clients;
+mod scene;
