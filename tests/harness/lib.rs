@@ -1,9 +1,18 @@
 //! What the integration tests stand on: real peers started on loopback, and a browser that walks pages.
 
+pub mod audit;
 pub mod browser;
+pub mod certified;
+pub mod clock;
+pub mod database;
+pub mod dice;
 pub mod forms;
 pub mod http1;
 pub mod npm;
 pub mod oidc;
+pub mod operator;
+pub mod process;
 pub mod rpc;
+pub mod stage;
+pub mod walk;
 pub mod wire;

@@ -11,6 +11,7 @@
 //        kind "rewrite"     {set, drop}              processes the request, then edits the JSON answer
 //        kind "lose_reply"  processes the request, then closes the connection without an answer
 //        kind "hold"        processes the request only after POST /release
+//        kind "hold_reply"  processes the request, then answers only after POST /release
 //   POST /release             lets every held request go on
 //   GET  /held?at_least=N     answers when N requests are held
 //   POST /rotate {keep_old}   a new signing key of each kind; the old ones stay published or disappear at once
@@ -122,6 +123,7 @@ async function witness(ctx, next) {
     entry.issued_access = digest(ctx.body?.access_token);
     entry.issued_refresh = digest(ctx.body?.refresh_token);
   }
+  if (fault?.kind === 'hold_reply') await hold();
   if (fault?.kind === 'rewrite') {
     const body = { ...ctx.body, ...fault.set };
     for (const name of fault.drop ?? []) delete body[name];

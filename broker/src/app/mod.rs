@@ -24,7 +24,7 @@ use crate::{
         tls::{self, TlsError, TlsFiles},
         web::{self, LoginSpec, Logins},
     },
-    usecase::Rooms,
+    usecase::{self, Rooms},
     vault::Vault,
     worker,
 };
@@ -127,6 +127,11 @@ impl Running {
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
             tracing::warn!("some calls did not finish in time and were cut off");
         }
+        // Refreshes and code exchanges outlive their callers; losing one would cost a connection (RF3).
+        self.rooms.detached.close();
+        if tokio::time::timeout(grace, self.rooms.detached.wait()).await.is_err() {
+            tracing::error!("a call to a provider did not end in time; its tokens may be lost");
+        }
         if self.rooms.audit.close(Deadline::none()).await.is_err() {
             tracing::error!("the audit stream could not be closed; the next start recovers it");
         }
@@ -145,6 +150,10 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let outbound = Arc::new(Outbound::new(Arc::clone(&clock)));
     let rooms = Arc::new(rooms(config, clock, rng, &outbound).await?);
+    // This is the only process on its database: what is half done now, nobody is doing any more.
+    if let Err(refusal) = usecase::fail_interrupted(&rooms).await {
+        tracing::warn!(reason = refusal.reason.as_str(), "consents that a crash interrupted wait for their expiry");
+    }
     let logins = Arc::new(logins(config, &outbound, &rooms)?);
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -179,7 +188,10 @@ pub async fn start(
 /// Fetches every issuer's keys, so that the first call does not wait for them and a wrong address is told at once.
 async fn warm(rooms: Arc<Rooms>) {
     for issuer in rooms.identity.warm().await {
-        tracing::warn!(issuer, "the keys of this issuer cannot be fetched; calls with its tokens are refused until they can");
+        tracing::warn!(
+            issuer,
+            "the keys of this issuer cannot be fetched; calls with its tokens are refused until they can"
+        );
     }
 }
 
@@ -275,7 +287,9 @@ async fn rooms(
     let audit = Arc::new(audit);
     let vault = Arc::new(Vault::new(keys.clone(), clock.clone(), rng.clone()));
     let engine = Arc::new(Engine::new(Arc::clone(outbound), Arc::clone(&clock)));
+    let detached = TaskTracker::new();
     let tokens = Arc::new(Tokens::new(Parts {
+        detached: detached.clone(),
         store: store.clone(),
         keys: keys.clone(),
         policy: policy.clone(),
@@ -302,6 +316,7 @@ async fn rooms(
         vault,
         engine,
         tokens,
+        detached,
     })
 }
 

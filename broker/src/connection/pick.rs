@@ -52,8 +52,8 @@ impl Choice<'_> {
 
     /// The provider can narrow: only a token for exactly these scopes will do, or what it gave when asked for them.
     fn pick_narrow(&self) -> Pick {
-        let will_do =
-            |row: &&SecretRow| row.scopes == *self.wanted || Some(&row.scopes) == self.given_for_wanted;
+        let given = self.given_for_wanted.filter(|given| self.wanted.is_subset(given));
+        let will_do = |row: &&SecretRow| row.scopes == *self.wanted || Some(&row.scopes) == given;
         let valid: Vec<&SecretRow> = self.usable().filter(will_do).collect();
         if let Some(row) = valid.iter().find(|row| self.is_fresh(row)) {
             return self.serve(row);

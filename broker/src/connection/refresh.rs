@@ -2,7 +2,7 @@
 
 use super::tokens::{Tokens, Wanting};
 use crate::{
-    audit::Deadline,
+    audit::{Deadline, Refused},
     domain::{
         Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Names, Outcome, Owner,
         ProviderSpec, Reason, RefreshState, RefreshToken, Refusal, ScopeSet, Sealed, SecretKind, SecretRow,
@@ -46,7 +46,8 @@ impl Refreshing {
     /// Reads what is needed and asks policy.
     ///
     /// # Errors
-    /// The store's; a cooldown; a policy denial.
+    /// The store's; a cooldown; a policy denial; [`Reason::ProviderGrantRejected`] when there is nothing to refresh with
+    /// any more.
     pub(super) async fn prepare(
         tokens: &Tokens,
         wanting: &Wanting<'_>,
@@ -57,9 +58,21 @@ impl Refreshing {
         let stored = tokens.store.connections.by_id(wanting.connection.owner.tenant(), id).await?;
         let stored = stored.ok_or_else(|| Refusal::new(Reason::NotFound))?;
         let connection = stored.row.check(&key)?;
+        if connection.state == ConnectionState::ReauthRequired {
+            return Err(Refusal::new(Reason::ProviderGrantRejected));
+        }
         let now = tokens.clock.now();
         if let Some(until) = stored.refresh.cooldown_until.filter(|until| *until > now) {
             return Err(cooling(&stored.refresh, until.since(now)));
+        }
+        // Somebody holds the lease, or died with it: their call may still be under way (RF7).
+        if let Some(until) = stored.refresh.lease_until.filter(|until| *until > now) {
+            return Err(Refusal::new(Reason::ProviderUnavailable).retry_after(until.since(now)));
+        }
+        // Only the client that minted a token refreshes it (PR7); an operator changed the configuration.
+        if connection.client_id != wanting.spec.client.id {
+            tracing::error!(provider = %connection.provider, "a connection was made with another OAuth client; its owner must connect again");
+            return Err(Refusal::new(Reason::ProviderClientRejected));
         }
         let mut secret = None;
         let mut generation = 0;
@@ -179,7 +192,7 @@ async fn rescue(
     draft.connection = Some(connection.id.clone());
     draft.reason = Some(Reason::ProviderUnavailable);
     let entry = Entry { effect: vec![row], settlement: true, ..Entry::note(draft) };
-    persist(tokens, entry, tokens.clock.now().plus(LEASE)).await
+    persist(tokens, connection, generation, entry, tokens.clock.now().plus(LEASE)).await
 }
 
 async fn refresh_row(
@@ -260,26 +273,58 @@ async fn settle_success(
     draft.scopes_granted = set.scopes;
     draft.expires_at = access.expires_at;
     draft.detail.insert("rotated", rotated.into());
-    persist(tokens, Entry { effect, settlement: true, ..Entry::note(draft) }, lease.until).await?;
+    let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
+    if let Err(refusal) = persist(tokens, connection, generation, entry, lease.until).await {
+        // The lease is given back on its own, so that nobody waits for it to end.
+        let mut failed =
+            EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshFailed, Outcome::Failed);
+        failed.tenant = Some(connection.owner.tenant().clone());
+        failed.provider = Some(connection.provider.clone());
+        failed.connection = Some(connection.id.clone());
+        settle_failure(tokens, connection, lease.epoch, failed, refusal.reason, None).await?;
+        return Err(refusal);
+    }
     Ok(RefreshOutcome::Stored(Box::new(access)))
 }
 
 /// Tries until the lease ends: the provider has already forgotten the old token.
-async fn persist(tokens: &Tokens, entry: Entry, until: Timestamp) -> Result<(), Refusal> {
+async fn persist(
+    tokens: &Tokens,
+    connection: &Connection,
+    generation: i64,
+    mut entry: Entry,
+    until: Timestamp,
+) -> Result<(), Refusal> {
     let mut pause = Duration::from_millis(50);
     loop {
-        let error = match tokens.audit.note(entry.clone(), Deadline::none()).await {
+        let refusal = match tokens.audit.note(entry.clone(), Deadline::none()).await {
             Ok(_) => return Ok(()),
-            Err(error) => error,
+            // An earlier try whose answer was lost may have been committed after all.
+            Err(Refused::NotApplied) if is_stored(tokens, connection, generation).await? => return Ok(()),
+            Err(refused) => Refusal::from(refused),
         };
-        let refusal = Refusal::from(error);
-        if refusal.reason != Reason::AuditUnavailable || tokens.clock.now() >= until {
+        let passing = matches!(
+            refusal.reason,
+            Reason::AuditUnavailable
+                | Reason::StoreUnavailable
+                | Reason::DeadlineExceeded
+                | Reason::KeyUnavailable
+        );
+        if !passing || tokens.clock.now() >= until {
             tracing::error!(reason = refusal.reason.as_str(), "refreshed tokens could not be stored");
             return Err(refusal);
         }
+        // Each try is an event of its own.
+        entry.draft.id = EventId::random(&*tokens.rng);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));
     }
+}
+
+async fn is_stored(tokens: &Tokens, connection: &Connection, generation: i64) -> Result<bool, Refusal> {
+    let rows = tokens.store.connections.secrets(&connection.id).await?;
+    let key = tokens.keys.row_key();
+    Ok(rows.into_iter().filter_map(|tagged| tagged.check(&key).ok()).any(|row| row.generation == generation))
 }
 
 async fn settle_failure(

@@ -129,7 +129,7 @@ pub async fn resolve(
     let own = own_connections(store, key, rules, wanted.subject, Some(wanted.provider)).await?;
     let quarantined = !own.unverified.is_empty();
     let (connection, refresh) = match choose(store, key, own.connections, wanted).await? {
-        Chosen::One(connection, refresh) => (connection, refresh),
+        Chosen::One(chosen) => *chosen,
         Chosen::None => {
             let reason =
                 if quarantined { ConsentReason::ReauthRequired } else { ConsentReason::NotConnected };
@@ -168,10 +168,8 @@ fn need(
     connection: Option<Connection>,
 ) -> Result<Resolved, Refusal> {
     let mut need = Need::of(reason, wanted.scopes);
-    if let Some(connection) = &connection {
-        if reason == ConsentReason::ScopesMissing {
-            need.missing = wanted.scopes.minus(&connection.scopes);
-        }
+    if let (ConsentReason::ScopesMissing, Some(connection)) = (reason, &connection) {
+        need.missing = wanted.scopes.minus(&connection.scopes);
     }
     need.connection = connection;
     Ok(Resolved::Need(Box::new(need)))
@@ -179,7 +177,7 @@ fn need(
 
 enum Chosen {
     None,
-    One(Connection, RefreshState),
+    One(Box<(Connection, RefreshState)>),
     Several,
 }
 
@@ -193,10 +191,10 @@ async fn choose(
     if let Some(named) = wanted.connection {
         let found = own.into_iter().find(|(connection, _)| connection.id == *named);
         let (connection, refresh) = found.ok_or_else(|| Refusal::new(Reason::NotFound))?;
-        return Ok(Chosen::One(connection, refresh));
+        return Ok(Chosen::One(Box::new((connection, refresh))));
     }
     if own.len() <= 1 {
-        return Ok(own.pop().map_or(Chosen::None, |(connection, refresh)| Chosen::One(connection, refresh)));
+        return Ok(own.pop().map_or(Chosen::None, |chosen| Chosen::One(Box::new(chosen))));
     }
     let mut default = None;
     for (index, (connection, _)) in own.iter().enumerate() {
@@ -209,8 +207,7 @@ async fn choose(
     }
     Ok(match default {
         Some(index) => {
-            let (connection, refresh) = own.swap_remove(index);
-            Chosen::One(connection, refresh)
+            Chosen::One(Box::new(own.swap_remove(index)))
         }
         None => Chosen::Several,
     })

@@ -18,6 +18,8 @@ use crate::{
     vault::Vault,
 };
 use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
+use tokio_util::task::TaskTracker;
 
 /// What a call wants a token for.
 pub struct Wanting<'a> {
@@ -60,6 +62,7 @@ pub struct Tokens {
     pub(super) rng: Arc<dyn Rng>,
     /// Names this process in leases.
     pub(super) replica: String,
+    detached: TaskTracker,
     flights: Flights,
     /// What a provider really gave when asked for a narrower set, so that it is not asked each time.
     given: moka::sync::Cache<(ConnectionId, ScopeSet), ScopeSet>,
@@ -85,15 +88,22 @@ pub struct Parts {
     pub rng: Arc<dyn Rng>,
     /// Names this process in leases.
     pub replica: String,
+    /// Work that outlives its caller.
+    pub detached: TaskTracker,
 }
 
 impl Tokens {
     /// From finished parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, keys, policy, audit, vault, engine, clock, rng, replica } = parts;
+        let Parts { store, keys, policy, audit, vault, engine, clock, rng, replica, detached } = parts;
         let given = moka::sync::Cache::new(10_000);
         let flights = Flights::default();
-        Self { store, keys, policy, audit, vault, engine, clock, rng, replica, flights, given }
+        Self { store, keys, policy, audit, vault, engine, clock, rng, replica, detached, flights, given }
+    }
+
+    /// Waits until nobody in this process refreshes `connection`, and keeps others from it until dropped.
+    pub async fn turn(&self, connection: &ConnectionId) -> OwnedMutexGuard<()> {
+        self.flights.turn(connection).await
     }
 
     /// A token for `wanting`.
@@ -111,10 +121,18 @@ impl Tokens {
             Ok(Pick::Refresh { narrow_to, fallback }) => (narrow_to, fallback),
             other => return Ok(settle(other)),
         };
-        let refreshing = Refreshing::prepare(self, wanting, narrow_to).await?;
+        let refreshing = match (Refreshing::prepare(self, wanting, narrow_to).await, fallback.clone()) {
+            (Ok(refreshing), _) => refreshing,
+            // Whoever had the turn before was told that the grant is dead.
+            (Err(refusal), _) if refusal.reason == Reason::ProviderGrantRejected => {
+                return Ok(Access::Need(ConsentReason::ReauthRequired, wanting.scopes.clone(), None));
+            }
+            (Err(refusal), Some(row)) if is_passing(refusal.reason) => return Ok(Access::Ready(row)),
+            (Err(refusal), _) => return Err(refusal),
+        };
         // Detached: a caller that goes away must not lose a rotated token (RF3).
         let this = Arc::clone(self);
-        let task = tokio::spawn(async move {
+        let task = self.detached.spawn(async move {
             let outcome = refreshing.run(&this).await;
             drop(turn);
             outcome
@@ -157,10 +175,11 @@ impl Tokens {
 
     /// What the provider gave decides, not what it was asked for.
     fn judge(&self, wanting: &Wanting<'_>, row: SecretRow) -> Access {
-        self.given.insert((wanting.connection.id.clone(), wanting.scopes.clone()), row.scopes.clone());
         if !wanting.scopes.is_subset(&row.scopes) {
-            Access::Need(ConsentReason::ScopesMissing, wanting.scopes.clone(), None)
-        } else if !row.scopes.is_subset(&wanting.approval.scopes) {
+            return Access::Need(ConsentReason::ScopesMissing, wanting.scopes.clone(), None);
+        }
+        self.given.insert((wanting.connection.id.clone(), wanting.scopes.clone()), row.scopes.clone());
+        if !row.scopes.is_subset(&wanting.approval.scopes) {
             Access::Need(ConsentReason::WiderThanApproved, row.scopes, None)
         } else {
             Access::Ready(Box::new(row))

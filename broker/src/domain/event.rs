@@ -81,6 +81,8 @@ kinds! {
     CallDenied = "call.denied",
     /// Refusals before authentication, summed up.
     RefusalsSummary = "refusals.summary",
+    /// An administrator looked at connections.
+    ConnectionsRead = "connections.read",
     /// Somebody read the audit log.
     AuditQueried = "audit.queried",
     /// A writer began a stream.

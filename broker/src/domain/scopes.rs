@@ -59,6 +59,8 @@ pub struct ScopeSet(BTreeSet<Scope>);
 impl ScopeSet {
     /// Most scopes in one set.
     pub const MAX: usize = 64;
+    /// Most scopes in a set the broker stores: a union of what is asked, held and approved.
+    pub const MAX_STORED: usize = 4 * Self::MAX;
 
     /// Reads a list of scope-tokens; repeats are one.
     ///
@@ -73,6 +75,17 @@ impl ScopeSet {
             }
         }
         Ok(Self(set))
+    }
+
+    /// Reads what [`Self::canonical`] wrote. Sets the broker has united may be larger than [`Self::MAX`], up to
+    /// [`Self::MAX_STORED`].
+    ///
+    /// # Errors
+    /// [`BadScope`].
+    pub fn from_stored(text: &str) -> Result<Self, BadScope> {
+        let set: BTreeSet<Scope> =
+            text.split(' ').filter(|s| !s.is_empty()).map(Scope::parse).collect::<Result<_, _>>()?;
+        if set.len() > Self::MAX_STORED { Err(BadScope::TooMany) } else { Ok(Self(set)) }
     }
 
     /// Reads a `scope` parameter whose scopes are separated by `separator` (a space in RFC 6749).

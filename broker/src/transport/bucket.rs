@@ -29,6 +29,15 @@ impl Buckets {
         Self { clock, levels: moka::sync::Cache::new(keys) }
     }
 
+    /// How long `key`'s bucket is empty; takes nothing.
+    pub fn wait(&self, key: [u8; 32], rate: Rate) -> Option<Duration> {
+        let level = self.levels.get(&key)?;
+        let level = level.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = self.clock.monotonic().saturating_sub(level.1).as_secs_f64();
+        let now = level.0 + since * f64::from(rate.per_second);
+        (now < 1.0).then(|| Duration::from_secs_f64((1.0 - now) / f64::from(rate.per_second.max(1))))
+    }
+
     /// Takes one call from `key`'s bucket.
     ///
     /// # Errors

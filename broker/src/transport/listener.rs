@@ -12,7 +12,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{Semaphore, mpsc},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
@@ -157,6 +157,7 @@ async fn accept_loop(
     sender: mpsc::Sender<(Conn, SocketAddr)>,
     stop: CancellationToken,
 ) {
+    let handshakes = Arc::new(Semaphore::new(BACKLOG));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -180,7 +181,10 @@ async fn accept_loop(
         };
         let acceptor = TlsAcceptor::from(tls());
         let sender = sender.clone();
+        // More handshakes than this wait in the kernel's queue.
+        let Ok(turn) = Arc::clone(&handshakes).acquire_owned().await else { return };
         tokio::spawn(async move {
+            let _turn = turn;
             if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
                 let _ = sender.send((Conn::Tls(Box::new(stream)), peer)).await;
             }

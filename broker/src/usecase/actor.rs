@@ -2,7 +2,7 @@
 
 use super::{Call, Caller, Rooms};
 use crate::{
-    domain::{EventDraft, EventKind, Names, Outcome, Reason, Refusal},
+    domain::{EventDraft, EventKind, Names, Outcome, Reason, Refusal, TenantId},
     identity::{VerifiedAssertion, VerifiedWorkload},
     policy::{self, RpcAction},
 };
@@ -16,17 +16,6 @@ pub enum Actor {
 }
 
 impl Actor {
-    /// Who it is, in a form that two different actors never share. Personal data: to compare or bind, not to show.
-    pub fn name(&self) -> String {
-        match self {
-            Self::Workload(caller) => format!("workload {}", caller.id()),
-            Self::Person(person, _) => {
-                let subject = person.subject();
-                format!("person {}/{}/{}", subject.tenant, subject.realm, subject.id)
-            }
-        }
-    }
-
     /// Facts of the call.
     pub fn call(&self) -> &Call {
         match self {
@@ -42,6 +31,55 @@ impl Actor {
             Self::Person(person, call) => {
                 let draft = call.draft(&*rooms.rng, kind, outcome);
                 call.about(draft, person.subject(), Some(person.label()))
+            }
+        }
+    }
+
+    /// The tenants this caller may look into and act on (PO9): a person's own; those a workload serves.
+    pub fn tenants(&self, rooms: &Rooms) -> Vec<TenantId> {
+        match self {
+            Self::Workload(caller) => {
+                let all = rooms.settings.tenants.iter();
+                all.filter(|tenant| caller.workload.serves(tenant)).cloned().collect()
+            }
+            Self::Person(person, _) => vec![person.subject().tenant.clone()],
+        }
+    }
+
+    /// Whether `tenant` is one of them. Anybody else's is as if it did not exist.
+    ///
+    /// # Errors
+    /// [`Reason::NotFound`].
+    pub fn reaches(&self, rooms: &Rooms, tenant: &TenantId) -> Result<(), Refusal> {
+        let known = rooms.settings.tenants.contains(tenant);
+        if known && self.tenants(rooms).contains(tenant) {
+            Ok(())
+        } else {
+            Err(Refusal::new(Reason::NotFound))
+        }
+    }
+
+    /// Whether this caller's tenants are all there are: what is not any tenant's own is theirs to block or read.
+    ///
+    /// # Errors
+    /// [`Reason::RoleMissing`].
+    pub fn reaches_everything(&self, rooms: &Rooms) -> Result<(), Refusal> {
+        let own = self.tenants(rooms);
+        if rooms.settings.tenants.iter().all(|tenant| own.contains(tenant)) {
+            Ok(())
+        } else {
+            let sentence = "This is not one tenant's own; it takes a caller who administers every tenant.";
+            Err(Refusal::because(Reason::RoleMissing, sentence))
+        }
+    }
+
+    /// Who it is, in a form that two different actors never share. Personal data: to compare or bind, not to show.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Workload(caller) => format!("workload {}", caller.id()),
+            Self::Person(person, _) => {
+                let subject = person.subject();
+                format!("person {}/{}/{}", subject.tenant, subject.realm, subject.id)
             }
         }
     }

@@ -2,17 +2,17 @@
 
 use super::{Rooms, Visitor, open_consent, own};
 use crate::{
-    connection::own_connections,
+    connection::{own_approval, own_connections},
     domain::{
         Approval, ApprovalId, ApprovedBy, Connection, ConnectionId, ConnectionState, Consent, ConsentReason,
         Entry, EventKind, Outcome, PkceVerifier, Reason, Refusal, ScopeSet, Write,
     },
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use std::sync::Arc;
 use url::Url;
 
 /// What follows the yes.
-#[derive(Debug)]
 pub enum Approved {
     /// The browser leaves for the provider.
     Leave(Url),
@@ -20,19 +20,35 @@ pub enum Approved {
     Completed,
 }
 
-/// Approves a consent. `chosen` names the account for [`ConsentReason::ChooseAccount`].
+/// Approves a consent. `seen` is [`Consent::terms`] as the page showed them; `chosen` names the account for
+/// [`ConsentReason::ChooseAccount`].
 ///
 /// # Errors
 /// [`Reason::NotFound`] for a foreign or unknown link; [`Reason::Conflict`] when it is over; the store's.
 pub async fn approve_consent(
-    rooms: &Rooms,
+    rooms: &Arc<Rooms>,
     visitor: &Visitor,
     handle: &str,
+    seen: &str,
     chosen: Option<ConnectionId>,
 ) -> Result<Approved, Refusal> {
     let found = open_consent::find_by_handle(rooms, handle).await?;
-    let consent = own(rooms, visitor, found).await?.ok_or_else(|| Refusal::new(Reason::NotFound))?;
-    let epoch = rooms.audit.rules().epoch();
+    let (mut consent, epoch) =
+        own(rooms, visitor, found).await?.ok_or_else(|| Refusal::new(Reason::NotFound))?;
+    // The yes is to what the page said: a server must not swap it between page and click.
+    if consent.terms() != seen {
+        let sentence = "This request has changed since the page was shown. Read it again before you decide.";
+        return Err(Refusal::because(Reason::Conflict, sentence));
+    }
+    if let (ConsentReason::ChooseAccount, Some(chosen)) = (consent.reason, &chosen) {
+        let connection = target(rooms, &consent, Some(chosen.clone())).await?;
+        if !consent.scopes.is_subset(&connection.scopes) {
+            // The account chosen carries too little: it is widened at the provider.
+            consent.reason = ConsentReason::ScopesMissing;
+            consent.provider_scopes = consent.scopes.union(&connection.scopes);
+            consent.connection = Some(connection.id);
+        }
+    }
     if consent.reason.needs_provider() {
         leave(rooms, visitor, consent, epoch).await
     } else {
@@ -121,49 +137,54 @@ pub(super) async fn put_approval(
     let tenant = connection.owner.tenant();
     let earlier = rooms.store.approvals.find(tenant, &connection.id, &consent.workload).await?;
     // The version guards the replacement even of a row that fails its check: what it says otherwise does not count.
-    let expected_version = earlier.as_ref().map(|tagged| tagged.stored_parts().0.version);
-    let checked = earlier.and_then(|tagged| tagged.check(&key).ok());
-    let standing = checked.as_ref().filter(|a| a.is_active());
+    let expected_version = earlier.map(|tagged| tagged.unverified().version);
+    let rules = rooms.audit.rules();
+    let standing = own_approval(&rooms.store, &key, &rules, connection, &consent.workload).await?;
+    let others = !other_defaults(rooms, consent, connection).await?.is_empty();
+    let default_account = consent.reason == ConsentReason::ChooseAccount || !others;
     let approval = Approval {
-        id: ApprovalId::random(&*rooms.rng),
+        // A standing approval keeps its id, so that a rule on it hits whoever read it before it was widened.
+        id: standing.as_ref().map_or_else(|| ApprovalId::random(&*rooms.rng), |a| a.id.clone()),
         tenant: tenant.clone(),
         connection: connection.id.clone(),
         workload: consent.workload.clone(),
-        scopes: standing.map_or_else(|| scopes.clone(), |a| a.scopes.union(scopes)),
+        scopes: standing.as_ref().map_or_else(|| scopes.clone(), |a| a.scopes.union(scopes)),
         by: ApprovedBy::User,
-        default_account: true,
+        default_account: default_account || standing.as_ref().is_some_and(|a| a.default_account),
         withdrawn_at: None,
-        version: expected_version.unwrap_or(0).saturating_add(1),
+        version: expected_version.unwrap_or(0).wrapping_add(1),
         born_epoch: epoch,
         created_at: rooms.clock.now(),
     };
+    let becomes_default = approval.default_account;
     let id = approval.id.clone();
     effect.push(Write::PutApproval { row: key.tag(approval), expected_version });
-    no_longer_default(rooms, consent, connection, effect).await?;
+    if becomes_default {
+        for other in other_defaults(rooms, consent, connection).await? {
+            let expected_version = Some(other.version);
+            let row = Approval { default_account: false, version: other.version + 1, ..other };
+            effect.push(Write::PutApproval { row: key.tag(row), expected_version });
+        }
+    }
     Ok(id)
 }
 
-/// At most one account is a workload's default.
-async fn no_longer_default(
+/// The workload's standing default approvals on the person's other connections: at most one account is a default.
+async fn other_defaults(
     rooms: &Rooms,
     consent: &Consent,
     chosen: &Connection,
-    effect: &mut Vec<Write>,
-) -> Result<(), Refusal> {
+) -> Result<Vec<Approval>, Refusal> {
     let key = rooms.row_key();
     let rules = rooms.audit.rules();
     let provider = Some(&consent.provider);
     let own = own_connections(&rooms.store, &key, &rules, &consent.subject, provider).await?;
+    let mut defaults = Vec::new();
     for (other, _) in own.connections.iter().filter(|(other, _)| other.id != chosen.id) {
-        let found = rooms.store.approvals.find(other.owner.tenant(), &other.id, &consent.workload).await?;
-        let Some(approval) = found.and_then(|tagged| tagged.check(&key).ok()) else { continue };
-        if approval.is_active() && approval.default_account {
-            let expected_version = Some(approval.version);
-            let row = Approval { default_account: false, version: approval.version + 1, ..approval };
-            effect.push(Write::PutApproval { row: key.tag(row), expected_version });
-        }
+        let approval = own_approval(&rooms.store, &key, &rules, other, &consent.workload).await?;
+        defaults.extend(approval.filter(|approval| approval.default_account));
     }
-    Ok(())
+    Ok(defaults)
 }
 
 /// 256 random bits in base64url.

@@ -5,7 +5,8 @@ use crate::{
     connection::Need,
     consent::{self, Asking},
     domain::{
-        Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, Outcome, Reason, Refusal, Write,
+        Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, EventId, Outcome, Reason,
+        Refusal, Write,
     },
 };
 
@@ -15,13 +16,20 @@ pub(super) async fn begin_consent(
     need: Need,
     about: &EventDraft,
 ) -> Result<GrantOutcome, Failed> {
-    for _ in 0..3 {
+    if need.reason == ConsentReason::WiderThanApproved {
+        ask.policy_allows_token(&need.scopes)?;
+    }
+    for attempt in 0..3 {
         let (consent, write) = match open_consent(ask, &need).await? {
             Some(found) => retarget(ask, found, &need),
             None => create(ask, &need).await?,
         };
         let mut draft = about.clone();
         draft.outcome = Outcome::ConsentRequired;
+        if attempt > 0 {
+            // The row of the try that lost the race has the first id.
+            draft.id = EventId::random(&*ask.rooms.rng);
+        }
         draft.consent = Some(consent.id.clone());
         draft.reason = need.quarantined.then_some(Reason::RecordQuarantined);
         draft.detail.insert("consent_reason", need.reason.as_str().into());
@@ -35,7 +43,7 @@ pub(super) async fn begin_consent(
             Err(refused) => return Err(Failed::Recorded(refused.into())),
         }
     }
-    Err(Refusal::new(Reason::Conflict).into())
+    Err(Failed::Recorded(Refusal::new(Reason::Conflict)))
 }
 
 async fn open_consent(ask: &Ask<'_>, need: &Need) -> Result<Option<Consent>, Refusal> {

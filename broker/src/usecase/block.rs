@@ -6,7 +6,8 @@ use crate::domain::{Entry, EventKind, Outcome, Reason, Refusal, RuleKind, Target
 /// Sets or lifts a block; answers with the revocation epoch at which it holds.
 ///
 /// # Errors
-/// [`Reason::NotFound`] when what is not blocked is to be unblocked; the audit log's: an acknowledged block is committed (RV4).
+/// [`Reason::NotFound`] for another tenant's, and when what is not blocked is to be unblocked; [`Reason::RoleMissing`];
+/// the audit log's: an acknowledged block is committed (RV4).
 pub async fn block(
     rooms: &Rooms,
     actor: &Actor,
@@ -14,6 +15,11 @@ pub async fn block(
     target: Target,
     why: &str,
 ) -> Result<i64, Refusal> {
+    match &target {
+        Target::Subject(subject) => actor.reaches(rooms, &subject.tenant)?,
+        Target::Tenant(tenant) => actor.reaches(rooms, tenant)?,
+        _ => actor.reaches_everything(rooms)?,
+    }
     if kind == RuleKind::Lift && !rooms.audit.rules().blocks(&target) {
         return Err(Refusal::because(Reason::NotFound, "This is not blocked."));
     }
@@ -21,8 +27,9 @@ pub async fn block(
     let mut draft = actor.draft(rooms, event, Outcome::Allowed);
     draft.detail.insert("target_kind", target.kind().into());
     match &target {
-        // A person appears as a pseudonym: the event is about them.
+        // A person appears as a pseudonym, and the event is found under their tenant.
         Target::Subject(subject) => {
+            draft.detail.insert("target_tenant", subject.tenant.as_str().into());
             let pseudonym = rooms.keys.pseudonym(subject).await?;
             draft.detail.insert("target", pseudonym.into());
         }

@@ -5,25 +5,26 @@ use crate::{
     connection::own_connections,
     domain::{
         Connection, ConnectionId, ConnectionState, Consent, ConsentState, Entry, EventKind, Outcome, Owner,
-        Reason, Refusal, RowKey, SecretKind, SecretRow, Write, consent::Obtained,
+        Reason, Refusal, RowKey, RuleKind, SecretKind, SecretRow, Target, Write, consent::Obtained,
     },
 };
+
+use std::sync::Arc;
 
 /// Confirms that the account shown is to be attached.
 ///
 /// # Errors
 /// [`Reason::NotFound`] for a foreign or unknown link; [`Reason::ConsentOtherBrowser`]; [`Reason::Conflict`] when there
 /// is nothing to confirm; the store's.
-pub async fn confirm_consent(rooms: &Rooms, visitor: &Visitor, handle: &str) -> Result<(), Refusal> {
+pub async fn confirm_consent(rooms: &Arc<Rooms>, visitor: &Visitor, handle: &str) -> Result<(), Refusal> {
     let found = open_consent::find_by_handle(rooms, handle).await?;
-    let consent = own(rooms, visitor, found).await?.ok_or_else(|| Refusal::new(Reason::NotFound))?;
+    let (consent, epoch) = own(rooms, visitor, found).await?.ok_or_else(|| Refusal::new(Reason::NotFound))?;
     let ConsentState::AwaitingConfirmation { browser_hash, obtained, .. } = consent.state.clone() else {
         return Err(Refusal::new(Reason::Conflict));
     };
     if visitor.browser_hash != Some(browser_hash) {
         return Err(Refusal::new(Reason::ConsentOtherBrowser));
     }
-    let epoch = rooms.audit.rules().epoch();
     let mut effect = Vec::new();
     let connection = put_connection(rooms, &consent, &obtained, epoch, &mut effect).await?;
     // Fewer scopes than asked for: the approval says what there is (CO10).
@@ -61,7 +62,7 @@ async fn put_connection(
     // A row of this account that failed its check is replaced: it would stand in the new one's way (VA9).
     for unverified in own.unverified {
         if unverified.account.id == obtained.account.id && unverified.state != ConnectionState::Revoked {
-            retire(unverified, &key, effect);
+            retire(rooms, unverified, effect);
         }
     }
     let mut generation = 0;
@@ -69,11 +70,11 @@ async fn put_connection(
         Some(earlier) => match highest_generation(rooms, &key, &earlier).await? {
             Some(highest) => {
                 generation = highest;
-                renew(earlier, obtained, &key, effect)
+                renew(rooms, earlier, obtained, effect)?
             }
             // A token of it failed its check: the connection is retired and replaced (VA9).
             None => {
-                retire(earlier, &key, effect);
+                retire(rooms, earlier, effect);
                 create(rooms, consent, obtained, epoch, effect)?
             }
         },
@@ -98,25 +99,38 @@ async fn highest_generation(
     Ok(Some(highest))
 }
 
-fn renew(earlier: Connection, obtained: &Obtained, key: &RowKey, effect: &mut Vec<Write>) -> Connection {
+fn renew(
+    rooms: &Rooms,
+    earlier: Connection,
+    obtained: &Obtained,
+    effect: &mut Vec<Write>,
+) -> Result<Connection, Refusal> {
+    if earlier.state == ConnectionState::Suspended {
+        return Err(Refusal::new(Reason::Blocked).with("blocked", "connection"));
+    }
     let expected_version = earlier.version;
     let connection = Connection {
         state: ConnectionState::Active,
+        client_id: rooms.provider(&earlier.provider)?.client.id.clone(),
         scopes: obtained.scopes.clone(),
         account: obtained.account.clone(),
         version: expected_version + 1,
         ..earlier
     };
-    effect.push(Write::UpdateConnection { row: key.tag(connection.clone()), expected_version });
+    effect.push(Write::UpdateConnection { row: rooms.row_key().tag(connection.clone()), expected_version });
     effect.push(Write::DeleteAccessTokens(connection.id.clone()));
-    connection
+    Ok(connection)
 }
 
-fn retire(earlier: Connection, key: &RowKey, effect: &mut Vec<Write>) {
+/// Ends a connection that is replaced: a rule against it, so that an older row put back stays dead, and the provider is told.
+fn retire(rooms: &Rooms, earlier: Connection, effect: &mut Vec<Write>) {
     let expected_version = earlier.version;
     let version = expected_version.wrapping_add(1);
     let row = Connection { state: ConnectionState::Revoked, version, ..earlier };
-    effect.push(Write::UpdateConnection { row: key.tag(row), expected_version });
+    let connection = row.id.clone();
+    effect.push(Write::UpdateConnection { row: rooms.row_key().tag(row), expected_version });
+    effect.push(Write::AddRule { kind: RuleKind::Revoke, target: Target::Connection(connection.clone()) });
+    effect.push(Write::QueueProviderRevocation { connection, due_at: rooms.clock.now() });
 }
 
 fn create(

@@ -1,16 +1,16 @@
 //! The user says no, before or after the provider. What was obtained meanwhile is revoked there.
 
-use super::{Rooms, Visitor, open_consent, own, revoke_obtained};
+use super::{Rooms, Visitor, expire::revoke_detached, open_consent, own};
 use crate::domain::{Entry, EventKind, Outcome, Reason, Refusal, Write};
+use std::sync::Arc;
 
 /// Declines a consent.
 ///
 /// # Errors
 /// [`Reason::NotFound`] for a foreign or unknown link; [`Reason::Conflict`] when it is over; the store's.
-pub async fn decline_consent(rooms: &Rooms, visitor: &Visitor, handle: &str) -> Result<(), Refusal> {
+pub async fn decline_consent(rooms: &Arc<Rooms>, visitor: &Visitor, handle: &str) -> Result<(), Refusal> {
     let found = open_consent::find_by_handle(rooms, handle).await?;
-    let consent = own(rooms, visitor, found).await?.ok_or_else(|| Refusal::new(Reason::NotFound))?;
-    let epoch = rooms.audit.rules().epoch();
+    let (consent, epoch) = own(rooms, visitor, found).await?.ok_or_else(|| Refusal::new(Reason::NotFound))?;
     let mut draft = visitor.draft_about(rooms, EventKind::ConsentDeclined, Outcome::Denied, &consent);
     draft.reason = Some(Reason::ConsentDeclined);
     let names = visitor.names(&consent);
@@ -19,6 +19,6 @@ pub async fn decline_consent(rooms: &Rooms, visitor: &Visitor, handle: &str) -> 
     let next = consent.decline()?;
     let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
     rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, visitor.call.deadline).await?;
-    revoke_obtained(rooms, &visitor.call, before).await;
+    revoke_detached(rooms, before);
     Ok(())
 }

@@ -2,15 +2,19 @@
 
 use super::{Call, Rooms, revoke_obtained};
 use crate::{
-    audit::Deadline,
-    domain::{Consent, Entry, EventDraft, EventId, EventKind, Outcome, Reason, Refusal, Write},
+    audit::{Deadline, Refused},
+    domain::{
+        Consent, ConsentId, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, Reason, Refusal,
+        Write,
+    },
 };
+use std::sync::Arc;
 
 /// Expires one consent, recorded. What was obtained meanwhile is revoked at the provider.
 ///
 /// # Errors
 /// The store's and the audit log's.
-pub async fn expire(rooms: &Rooms, consent: Consent) -> Result<Consent, Refusal> {
+pub async fn expire(rooms: &Arc<Rooms>, consent: Consent) -> Result<Consent, Refusal> {
     let mut draft = EventDraft::new(EventId::random(&*rooms.rng), EventKind::ConsentExpired, Outcome::Failed);
     draft = draft.about(&consent.subject);
     draft.reason = Some(Reason::ConsentExpired);
@@ -23,19 +27,38 @@ pub async fn expire(rooms: &Rooms, consent: Consent) -> Result<Consent, Refusal>
     let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next.clone()), expected_version }];
     match rooms.audit.note(Entry { effect, ..Entry::note(draft) }, Deadline::none()).await {
         Ok(_) => {
-            let call = Call { client_address: None, trace_id: None, deadline: Deadline::none() };
-            revoke_obtained(rooms, &call, before).await;
+            revoke_detached(rooms, before);
             Ok(next)
         }
+        // Somebody else moved it on at the same moment: what they made of it counts.
+        Err(Refused::NotApplied) => reread(rooms, &before.id).await,
         Err(refused) => Err(refused.into()),
     }
+}
+
+/// The consent as it is now.
+pub(super) async fn reread(rooms: &Rooms, id: &ConsentId) -> Result<Consent, Refusal> {
+    let found = rooms.store.consents.by_id(id).await?;
+    Ok(found.ok_or_else(|| Refusal::new(Reason::NotFound))?.check(&rooms.row_key())?)
+}
+
+/// Revokes what a consent obtained; whoever caused it need not wait, and going away does not stop it.
+pub(super) fn revoke_detached(rooms: &Arc<Rooms>, before: Consent) {
+    if !matches!(before.state, ConsentState::AwaitingConfirmation { .. }) {
+        return;
+    }
+    let task = Arc::clone(rooms);
+    rooms.detached.spawn(async move {
+        let call = Call { client_address: None, trace_id: None, deadline: Deadline::none() };
+        revoke_obtained(&task, &call, before).await;
+    });
 }
 
 /// Expires every overdue consent; returns how many.
 ///
 /// # Errors
 /// The store's and the audit log's.
-pub async fn expire_overdue(rooms: &Rooms) -> Result<usize, Refusal> {
+pub async fn expire_overdue(rooms: &Arc<Rooms>) -> Result<usize, Refusal> {
     let overdue = rooms.store.consents.overdue(rooms.clock.now(), 100).await?;
     let mut count = 0;
     for tagged in overdue {
@@ -45,8 +68,13 @@ pub async fn expire_overdue(rooms: &Rooms) -> Result<usize, Refusal> {
             continue;
         };
         if consent.is_expired(rooms.clock.now()) {
-            expire(rooms, consent).await?;
-            count += 1;
+            match expire(rooms, consent).await {
+                Ok(_) => count += 1,
+                // The others are not kept waiting by one.
+                Err(refusal) => {
+                    tracing::warn!(reason = refusal.reason.as_str(), "a consent could not be expired")
+                }
+            }
         }
     }
     Ok(count)

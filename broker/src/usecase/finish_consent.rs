@@ -1,17 +1,21 @@
 //! The provider sends the browser back: check who, where and what, redeem the code, keep the tokens sealed (CO2–CO5, CO10).
 
-use super::{Rooms, Visitor, own, request::sha256};
+use super::{Rooms, Visitor, expire, own, request::sha256};
 use crate::{
     audit::Deadline,
     consent::words,
     domain::{
-        AccessToken, Consent, ConsentState, Entry, EventKind, Outcome, PkceVerifier, ProviderId,
-        ProviderSpec, Reason, RefreshToken, Refusal, Sealed, SecretString, Write, consent::Obtained,
+        AccessToken, Consent, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, PkceVerifier,
+        ProviderId, ProviderSpec, Reason, RefreshToken, Refusal, Sealed, SecretString, Write,
+        consent::Obtained,
     },
     policy::{ExchangeCode, Permit},
     provider::TokenSet,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+/// How long storing what a provider gave is tried.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The callback's parameters, unverified.
 pub struct Callback {
@@ -54,7 +58,9 @@ pub async fn finish_consent(
     if found.provider != *provider {
         return Err(Refusal::new(Reason::NotFound));
     }
-    let Some(consent) = own(rooms, visitor, found).await? else { return Ok(Finished::SomebodyElses) };
+    let Some((consent, epoch)) = own(rooms, visitor, found).await? else {
+        return Ok(Finished::SomebodyElses);
+    };
     if consent.state.browser_hash().is_some_and(|hash| Some(*hash) != visitor.browser_hash) {
         return Ok(Finished::OtherBrowser);
     }
@@ -78,8 +84,9 @@ pub async fn finish_consent(
         return Ok(see);
     };
     // Detached: a browser that goes away must not lose what the provider gives for a single-use code.
+    let detached = rooms.detached.clone();
     let (rooms, visitor, spec) = (Arc::clone(rooms), visitor.clone(), spec.clone());
-    let task = tokio::spawn(async move { redeem(&rooms, &visitor, &spec, consent, code).await });
+    let task = detached.spawn(async move { redeem(&rooms, &visitor, &spec, consent, epoch, code).await });
     task.await.map_err(|e| Refusal::new(Reason::Internal).caused_by(e))??;
     Ok(see)
 }
@@ -90,9 +97,9 @@ async fn redeem(
     visitor: &Visitor,
     spec: &ProviderSpec,
     consent: Consent,
+    epoch: i64,
     code: SecretString,
 ) -> Result<(), Refusal> {
-    let epoch = rooms.audit.rules().epoch();
     let permit: Permit<ExchangeCode> = rooms.policy.exchange_code(&consent)?;
     let names = visitor.names(&consent);
     let draft = visitor.draft_about(rooms, EventKind::ConsentExchange, Outcome::Allowed, &consent);
@@ -110,7 +117,10 @@ async fn redeem(
     let outcome = exchange(rooms, spec, &exchanging, proof, &verifier, code).await;
     match outcome {
         Ok(set) => keep(rooms, visitor, spec, exchanging, set).await,
-        Err(refusal) => fail(rooms, visitor, exchanging, refusal.reason, None).await,
+        Err(refusal) => {
+            tracing::warn!(provider = %spec.id, error = ?refusal, "a code could not be exchanged");
+            fail(rooms, visitor, exchanging, refusal.reason, None).await
+        }
     }
 }
 
@@ -162,14 +172,55 @@ async fn keep(
     draft.detail.insert("refresh_token", refresh.is_some().into());
     draft.detail.insert("fewer_scopes", (!consent.scopes.is_subset(&granted)).into());
     draft.detail.insert("wider_scopes", (!granted.is_subset(&consent.provider_scopes)).into());
-    let expected_version = consent.version;
     let obtained =
         Obtained { account, scopes: granted, refresh, access, access_expires_at: set.access_expires_at };
-    let next = consent.obtained(obtained)?;
-    let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
-    let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
-    rooms.audit.note(entry, Deadline::none()).await?;
-    Ok(())
+    settle(rooms, visitor, consent, obtained, draft).await
+}
+
+/// Stores what was obtained. Whatever else happens to the consent meanwhile, the tokens are either kept or revoked.
+async fn settle(
+    rooms: &Rooms,
+    visitor: &Visitor,
+    consent: Consent,
+    obtained: Obtained,
+    mut draft: EventDraft,
+) -> Result<(), Refusal> {
+    let until = rooms.clock.now().plus(PATIENCE);
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let now = expire::reread(rooms, &consent.id).await;
+        let refusal = match now {
+            Ok(now) if now.state.state_hash() == consent.state.state_hash() && is_exchanging(&now) => {
+                let expected_version = now.version;
+                let next = now.obtained(obtained.clone())?;
+                let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
+                let entry = Entry { effect, settlement: true, ..Entry::note(draft.clone()) };
+                match rooms.audit.note(entry, Deadline::none()).await {
+                    Ok(_) => return Ok(()),
+                    Err(refused) => Refusal::from(refused),
+                }
+            }
+            // An earlier try whose answer was lost was committed after all.
+            Ok(now) if matches!(now.state, ConsentState::AwaitingConfirmation { .. }) => return Ok(()),
+            Ok(_) => {
+                let Obtained { refresh, access, .. } = obtained;
+                super::revoke_sealed(rooms, &visitor.call, &consent, refresh.as_ref(), &access).await;
+                return Ok(());
+            }
+            Err(refusal) => refusal,
+        };
+        if rooms.clock.now() >= until {
+            tracing::error!(reason = refusal.reason.as_str(), "what a provider gave could not be stored");
+            return Err(refusal);
+        }
+        draft.id = EventId::random(&*rooms.rng);
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(2));
+    }
+}
+
+fn is_exchanging(consent: &Consent) -> bool {
+    matches!(consent.state, ConsentState::Exchanging { .. })
 }
 
 async fn fail(
@@ -189,6 +240,9 @@ async fn fail(
     let expected_version = consent.version;
     let next = if declined { consent.decline()? } else { consent.fail(reason)? };
     let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
-    rooms.audit.note(Entry { effect, ..Entry::note(draft) }, Deadline::none()).await?;
-    Ok(())
+    match rooms.audit.note(Entry { effect, ..Entry::note(draft) }, Deadline::none()).await {
+        // Moved on by somebody else meanwhile (expired, declined): that outcome stands.
+        Ok(_) | Err(crate::audit::Refused::NotApplied) => Ok(()),
+        Err(refused) => Err(refused.into()),
+    }
 }

@@ -1,8 +1,8 @@
 //! How a consent stands: for the workload that asked and nobody else (CO17).
 
 use super::{Caller, Rooms};
-use crate::domain::{Consent, ConsentId, Reason, Refusal};
-use std::time::Duration;
+use crate::domain::{Consent, ConsentId, Names, Reason, Refusal};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast::error::RecvError;
 
 /// Longest pause between two looks while watching, where no wake-up comes.
@@ -13,7 +13,7 @@ const POLL: Duration = Duration::from_secs(5);
 /// # Errors
 /// [`Reason::NotFound`] also for another workload's, or with an assertion another subject's.
 pub async fn get_consent(
-    rooms: &Rooms,
+    rooms: &Arc<Rooms>,
     caller: &Caller,
     id: &ConsentId,
     assertion: Option<&str>,
@@ -27,6 +27,7 @@ pub async fn get_consent(
     if found.workload != *caller.id() || subject.is_some_and(|subject| subject != found.subject) {
         return Err(not_found());
     }
+    rooms.not_blocked(&Names { workload: Some(caller.id().clone()), ..Names::default() })?;
     if !found.is_expired(rooms.clock.now()) {
         return Ok(found);
     }
@@ -44,7 +45,7 @@ pub async fn get_consent(
 /// # Errors
 /// As [`get_consent`].
 pub async fn consent_changed(
-    rooms: &Rooms,
+    rooms: &Arc<Rooms>,
     caller: &Caller,
     id: &ConsentId,
     seen_version: i64,

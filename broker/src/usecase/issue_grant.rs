@@ -2,11 +2,12 @@
 
 use super::{Caller, Rooms, begin_consent, redeliver, request::GrantRequest};
 use crate::{
+    audit::Refused,
     connection::{Access, Need, Resolved, Usable, Wanted, Wanting, resolve},
     domain::{
-        AccessToken, Connection, ConnectionState, Consent, ConsentReason, Entry, EventDraft, EventId, EventKind,
-        ExposeSecret, Names, Outcome, ProviderSpec, Reason, Refusal, RequestClaim, ScopeSet, Sealed, SecretRow,
-        Timestamp, Write,
+        AccessToken, Connection, ConnectionState, Consent, ConsentReason, Entry, EventDraft, EventId,
+        EventKind, ExposeSecret, Names, Outcome, ProviderSpec, Reason, Refusal, RequestClaim, ScopeSet,
+        Sealed, SecretRow, Timestamp, Write,
     },
     identity::VerifiedAssertion,
     policy::{Denial, Question, TtlLimits, Verdict},
@@ -75,8 +76,15 @@ pub async fn issue_grant(
     request: GrantRequest,
 ) -> Result<GrantOutcome, Refusal> {
     let mut about = caller.draft(&*rooms.rng, EventKind::GrantIssue, Outcome::Denied);
-    match try_issue(rooms, caller, &request, &mut about).await {
+    let mut tried = try_issue(rooms, caller, &request, &mut about).await;
+    if matches!(tried, Err(Failed::Duplicate)) {
+        // The same request overtook this one: answer it as a repeat (GR5).
+        about = caller.draft(&*rooms.rng, EventKind::GrantIssue, Outcome::Denied);
+        tried = try_issue(rooms, caller, &request, &mut about).await;
+    }
+    match tried {
         Ok(outcome) => Ok(outcome),
+        Err(Failed::Duplicate) => Err(Refusal::new(Reason::Conflict)),
         // Already in the log: the commit itself refused.
         Err(Failed::Recorded(refusal)) => Err(refusal),
         Err(Failed::Unrecorded(refusal)) => {
@@ -87,8 +95,12 @@ pub async fn issue_grant(
 
 /// Whether a refusal still has to be written down.
 pub(super) enum Failed {
+    /// A row says so already.
     Recorded(Refusal),
+    /// Nothing says so yet.
     Unrecorded(Refusal),
+    /// The request id was taken at the same moment; a row says so already.
+    Duplicate,
 }
 
 impl<E: Into<Refusal>> From<E> for Failed {
@@ -227,15 +239,18 @@ impl Ask<'_> {
         about: &EventDraft,
     ) -> Result<GrantOutcome, Failed> {
         let subject = self.assertion.subject();
+        self.policy_allows_token(&secret.scopes)?;
         let asked = verdict.allowed().clone();
-        let permit = match verdict.issue(subject, &usable.connection, &usable.approval, &secret, self.limits()) {
-            Ok(permit) => permit,
-            Err(denial) => return self.denied(denial, usable, &secret, &asked, about).await,
-        };
+        let permit =
+            match verdict.issue(subject, &usable.connection, &usable.approval, &secret, self.limits()) {
+                Ok(permit) => permit,
+                Err(denial) => return self.denied(denial, usable, &secret, &asked, about).await,
+            };
         let expires_at = permit.facts().expires_at;
         let mut draft = about.clone();
         draft.outcome = Outcome::Allowed;
         draft.personal.account_label = Some(usable.connection.account.label.clone());
+        draft.ttl_seconds = expires_at.map(|end| end.unix_seconds() - self.rooms.clock.now().unix_seconds());
         draft.detail.insert("token_scopes", secret.scopes.canonical().into());
         draft.detail.insert("token_expires_at", secret.expires_at.map(|t| t.rfc3339()).into());
         let claim =
@@ -252,9 +267,29 @@ impl Ask<'_> {
         let names = self.names_of(&usable);
         let entry = Entry { names, epoch: self.epoch, claim, ..Entry::note(draft) };
         let proof = self.rooms.audit.record(permit, entry, self.caller.call.deadline).await;
-        let proof = proof.map_err(|refused| Failed::Recorded(refused.into()))?;
+        let proof = proof.map_err(|refused| match refused {
+            Refused::Duplicate(_) => Failed::Duplicate,
+            refused => Failed::Recorded(refused.into()),
+        })?;
         let id = proof.event().clone();
         self.open(id, proof, &usable.connection, &secret).await
+    }
+
+    /// Promise 7: a token that can do more than was asked for is handed out only where policy allows all it can do.
+    pub(super) fn policy_allows_token(&self, scopes: &ScopeSet) -> Result<(), Refusal> {
+        if scopes.is_subset(&self.request.scopes) {
+            return Ok(());
+        }
+        let verdict = self.rooms.policy.decide(&Question { scopes, ..self.question() });
+        let beyond = scopes.minus(verdict.allowed());
+        if beyond.is_empty() {
+            return Ok(());
+        }
+        let rules: Vec<&str> = verdict.denied().map(|denied| denied.rule).collect();
+        let sentence = "The provider can only give a token that does more than policy allows this server.";
+        Err(Refusal::because(Reason::PolicyDenied, sentence)
+            .with("scopes", beyond.canonical())
+            .with("rules", rules.join(" ")))
     }
 
     /// A denial that the user can mend is answered with a consent.
@@ -300,8 +335,11 @@ impl Ask<'_> {
                 draft.grant = Some(grant);
                 draft.reason = Some(refusal.reason);
                 let entry = Entry { effect, ..Entry::note(draft) };
-                self.rooms.audit.note(entry, self.caller.call.deadline).await?;
-                Err(Failed::Recorded(refusal))
+                // The grant's own row stands; this is a second event that names it, never a second decision (AU1).
+                match self.rooms.audit.note(entry, self.caller.call.deadline).await {
+                    Ok(_) | Err(Refused::NotApplied) => Err(Failed::Recorded(refusal)),
+                    Err(refused) => Err(Failed::Recorded(refused.into())),
+                }
             }
         }
     }

@@ -65,7 +65,7 @@ pub async fn of_subject(
     Ok(listed)
 }
 
-/// A page of a tenant's connections, for administrators. Rows that are left out do not end it early.
+/// A page of a tenant's connections, for administrators, and where the next one begins.
 ///
 /// # Errors
 /// The store's.
@@ -75,30 +75,26 @@ pub async fn of_tenant(
     provider: Option<&ProviderId>,
     after: Option<&ConnectionId>,
     limit: u32,
-) -> Result<Vec<Listed>, Refusal> {
+) -> Result<(Vec<Listed>, Option<ConnectionId>), Refusal> {
+    let mut rows = rooms.store.connections.page(tenant, after, limit + 1).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    // A row that fails its check is not shown, but it does not end the list.
+    let last = rows.last().map(|stored| stored.row.clone().unverified().id);
     let mut listed = Vec::new();
-    let mut after = after.cloned();
-    loop {
-        let stored = rooms.store.connections.page(tenant, after.as_ref(), limit).await?;
-        let last = stored.len() < limit as usize;
-        // Where to read on is no authority: the row's own word serves.
-        after = stored.last().map(|stored| stored.row.stored_parts().0.id.clone());
-        for stored in stored {
-            let one = list_one(rooms, stored).await?;
-            listed.extend(one.filter(|one| provider.is_none_or(|p| one.connection.provider == *p)));
-        }
-        if last || listed.len() >= limit as usize {
-            return Ok(listed);
-        }
+    for stored in rows {
+        listed.extend(list_one(rooms, stored).await?);
     }
+    listed.retain(|one| provider.is_none_or(|provider| one.connection.provider == *provider));
+    Ok((listed, last.filter(|_| more)))
 }
 
-/// One connection by id, wherever its tenant is.
+/// One connection by id, in one of `tenants`.
 ///
 /// # Errors
 /// [`Reason::NotFound`]; [`Reason::RecordQuarantined`]; the store's.
-pub async fn by_id(rooms: &Rooms, id: &ConnectionId) -> Result<Listed, Refusal> {
-    for tenant in &rooms.settings.tenants {
+pub async fn by_id(rooms: &Rooms, tenants: &[TenantId], id: &ConnectionId) -> Result<Listed, Refusal> {
+    for tenant in tenants {
         if let Some(stored) = rooms.store.connections.by_id(tenant, id).await? {
             return list_one(rooms, stored).await?.ok_or_else(|| Refusal::new(Reason::RecordQuarantined));
         }

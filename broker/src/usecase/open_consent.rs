@@ -11,8 +11,10 @@ use crate::{
     },
 };
 
+use std::sync::Arc;
+
 /// After this many foreign visits of one link no further event is written (CO2).
-const MAX_MISMATCHES: i64 = 20;
+pub(super) const MAX_MISMATCHES: i64 = 20;
 
 /// What a consent page shows.
 #[derive(Debug)]
@@ -60,28 +62,28 @@ pub async fn find_by_handle(rooms: &Rooms, handle: &str) -> Result<Consent, Refu
 ///
 /// # Errors
 /// [`Reason::NotFound`], [`Reason::Blocked`]; the store's.
-pub async fn open_consent(rooms: &Rooms, visitor: &Visitor, handle: &str) -> Result<Visit, Refusal> {
+pub async fn open_consent(rooms: &Arc<Rooms>, visitor: &Visitor, handle: &str) -> Result<Visit, Refusal> {
     let found = find_by_handle(rooms, handle).await?;
     match own(rooms, visitor, found).await? {
-        Some(found) => Ok(Visit::Own(Box::new(view(rooms, found).await?))),
+        Some((found, _)) => Ok(Visit::Own(Box::new(view(rooms, found).await?))),
         None => Ok(Visit::SomebodyElses),
     }
 }
 
-/// The consent if it is the visitor's; otherwise the visit is recorded and nothing is revealed.
+/// The consent if it is the visitor's, and the epoch at which nothing in it was blocked; otherwise the visit is recorded and nothing is revealed.
 ///
 /// # Errors
 /// [`Reason::Blocked`]; the audit log's.
 pub(super) async fn own(
-    rooms: &Rooms,
+    rooms: &Arc<Rooms>,
     visitor: &Visitor,
     found: Consent,
-) -> Result<Option<Consent>, Refusal> {
+) -> Result<Option<(Consent, i64)>, Refusal> {
     if found.subject == visitor.session.subject {
-        rooms.not_blocked(&visitor.names(&found))?;
+        let epoch = rooms.not_blocked(&visitor.names(&found))?;
         let found =
             if found.is_expired(rooms.clock.now()) { super::expire(rooms, found).await? } else { found };
-        return Ok(Some(found));
+        return Ok(Some((found, epoch)));
     }
     if found.mismatches < MAX_MISMATCHES {
         let mut draft = visitor.draft(rooms, EventKind::ConsentUserMismatch, Outcome::Denied);
@@ -89,9 +91,14 @@ pub(super) async fn own(
         draft.consent = Some(found.id.clone());
         draft.workload = Some(found.workload.clone());
         draft.provider = Some(found.provider.clone());
-        let expected_version = found.version;
-        let row = rooms.row_key().tag(found.count_mismatch());
-        let effect = vec![Write::UpdateConsent { row, expected_version }];
+        // While the code is being exchanged the row belongs to the exchange: a stranger's visit must not get in its way.
+        let effect = if matches!(found.state, ConsentState::Exchanging { .. }) {
+            Vec::new()
+        } else {
+            let expected_version = found.version;
+            let row = rooms.row_key().tag(found.count_mismatch());
+            vec![Write::UpdateConsent { row, expected_version }]
+        };
         match rooms.audit.note(Entry { effect, ..Entry::note(draft) }, visitor.call.deadline).await {
             Ok(_) | Err(crate::audit::Refused::NotApplied) => {}
             Err(refused) => return Err(refused.into()),
@@ -109,7 +116,8 @@ pub(super) async fn view(rooms: &Rooms, consent: Consent) -> Result<ConsentView,
     let rules = rooms.audit.rules();
     let provider = Some(&consent.provider);
     let own = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
-    let accounts: Vec<(ConnectionId, Account)> = own.connections.into_iter().map(|(c, _)| account_of(c)).collect();
+    let accounts: Vec<(ConnectionId, Account)> =
+        own.connections.into_iter().map(|(c, _)| account_of(c)).collect();
     let (about, wider) = match &consent.state {
         ConsentState::Completed { connection, .. } => (Some(connection), ScopeSet::default()),
         ConsentState::AwaitingConfirmation { obtained, .. } => {
@@ -136,13 +144,14 @@ fn account_of(connection: Connection) -> (ConnectionId, Account) {
 
 /// Every scope: one that the configuration does not describe (any more) by its own name, as if it could change things,
 /// because nobody may agree to what they are not shown.
+/// Every scope is shown. One that the catalog does not know is shown by its name, and taken for write access.
 fn in_words(spec: &ProviderSpec, scopes: &ScopeSet) -> Vec<ScopeSpec> {
-    let undescribed = |scope: &Scope| ScopeSpec {
+    let unknown = |scope: &Scope| ScopeSpec {
         scope: scope.clone(),
-        description: scope.as_str().to_owned(),
+        description: scope.to_string(),
         access: ScopeAccess::Write,
     };
-    scopes.iter().map(|scope| spec.scope(scope).cloned().unwrap_or_else(|| undescribed(scope))).collect()
+    scopes.iter().map(|scope| spec.scope(scope).cloned().unwrap_or_else(|| unknown(scope))).collect()
 }
 
 impl ConsentView {

@@ -26,6 +26,7 @@ pub(super) async fn redeliver(
     if secret.generation != claim.generation || claim.grant_expires_at <= rooms.clock.now() {
         return Err(stale().into());
     }
+    ask.policy_allows_token(&secret.scopes)?;
     // Never longer than the first answer said.
     let mut limits = ask.limits();
     limits.assertion_expires_at = limits.assertion_expires_at.min(claim.grant_expires_at);

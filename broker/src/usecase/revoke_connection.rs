@@ -2,7 +2,7 @@
 
 use super::{Call, Rooms};
 use crate::{
-    audit::Deadline,
+    audit::{Deadline, Refused},
     domain::{
         AccessToken, Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Kind, Outcome,
         Owner, Reason, RefreshToken, Refusal, RuleKind, Sealed, SecretKind, SecretRow, Target, Timestamp,
@@ -10,8 +10,12 @@ use crate::{
     },
     policy::RevokeAtProvider,
     provider::Revocation,
+    storage::QueuedRevocation,
 };
 use std::time::Duration;
+
+/// When the worker takes over a revocation that its caller could not finish.
+const FIRST_RETRY: Duration = Duration::from_secs(60);
 
 /// What the provider did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +44,10 @@ impl AtProvider {
 pub struct Disconnected {
     /// What the provider did.
     pub at_provider: AtProvider,
-    /// Until when tokens already handed out may work; `None` = they are dead, or do not end by themselves if the
-    /// provider was not told.
+    /// Until when tokens already handed out may work; `None` = they are dead, or see `never_ends`.
     pub outstanding_until: Option<Timestamp>,
+    /// A token handed out may work on without end: it has none, and the provider was not told.
+    pub never_ends: bool,
 }
 
 /// Ends a connection. `draft` says who did it.
@@ -67,10 +72,18 @@ pub async fn revoke_connection(
     let effect = vec![
         Write::UpdateConnection { row: rooms.row_key().tag(ended.clone()), expected_version },
         Write::AddRule { kind: RuleKind::Revoke, target: Target::Connection(ended.id.clone()) },
-        Write::QueueProviderRevocation { connection: ended.id.clone(), due_at: rooms.clock.now() },
+        // Due later: this call tells the provider itself, and the worker takes over if it cannot.
+        Write::QueueProviderRevocation {
+            connection: ended.id.clone(),
+            due_at: rooms.clock.now().plus(FIRST_RETRY),
+        },
     ];
     rooms.audit.note(Entry { effect, ..Entry::note(draft) }, call.deadline).await?;
-    tell_provider(rooms, &ended, 0).await
+    // The revoke is committed: whatever goes wrong from here on, it stands, and the worker goes on.
+    Ok(tell_provider(rooms, &ended, 0).await.unwrap_or_else(|refusal| {
+        tracing::warn!(reason = refusal.reason.as_str(), "the provider could not be told of a revoke yet");
+        Disconnected { at_provider: AtProvider::FailedWillRetry, outstanding_until: None, never_ends: true }
+    }))
 }
 
 /// Revokes a connection's tokens at its provider and records what came of it.
@@ -82,12 +95,16 @@ pub async fn tell_provider(
     connection: &Connection,
     attempts: i64,
 ) -> Result<Disconnected, Refusal> {
+    // A refresh under way is waited for: what it brings is to be revoked too.
+    let _turn = rooms.tokens.turn(&connection.id).await;
     let key = rooms.row_key();
+    let mut unreadable = false;
     let mut rows: Vec<SecretRow> = Vec::new();
     for tagged in rooms.store.connections.secrets(&connection.id).await? {
-        // What fails its check cannot be opened, so it cannot be revoked either: it is left to end by itself.
-        if let Ok(row) = tagged.check(&key) {
-            rows.push(row);
+        match tagged.check(&key) {
+            Ok(row) => rows.push(row),
+            // What fails its check cannot be opened, so it cannot be revoked: it is left to end by itself.
+            Err(_) => unreadable = true,
         }
     }
     rows.sort_by_key(|row| row.kind == SecretKind::Access);
@@ -107,11 +124,15 @@ pub async fn tell_provider(
             }
         }
     }
-    let ends =
-        rows.iter().filter(|row| row.kind == SecretKind::Access).filter_map(|row| row.expires_at).max();
+    if unreadable && at_provider == AtProvider::Revoked {
+        at_provider = AtProvider::Unsupported;
+    }
     record_result(rooms, connection, at_provider, attempts + 1).await?;
-    let outstanding_until = if at_provider == AtProvider::Revoked { None } else { ends };
-    Ok(Disconnected { at_provider, outstanding_until })
+    let told = at_provider == AtProvider::Revoked;
+    let handed_out = rows.iter().filter(|row| row.kind == SecretKind::Access && !told);
+    let never_ends = handed_out.clone().any(|row| row.expires_at.is_none());
+    let outstanding_until = if never_ends { None } else { handed_out.filter_map(|row| row.expires_at).max() };
+    Ok(Disconnected { at_provider, outstanding_until, never_ends })
 }
 
 async fn tell_one<K: Kind>(
@@ -145,8 +166,12 @@ async fn record_result(
     if done {
         effect.push(Write::DeleteSecrets(connection.id.clone()));
     }
-    rooms.audit.note(Entry { effect, settlement: true, ..Entry::note(draft) }, Deadline::none()).await?;
-    Ok(())
+    let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
+    match rooms.audit.note(entry, Deadline::none()).await {
+        // No longer queued: somebody else finished it.
+        Ok(_) | Err(Refused::NotApplied) => Ok(()),
+        Err(refused) => Err(refused.into()),
+    }
 }
 
 /// 30 s, doubled each time, at most 6 h.
@@ -173,15 +198,37 @@ fn own_draft(rooms: &Rooms, connection: &Connection, kind: EventKind, outcome: O
 pub async fn retry_revocations(rooms: &Rooms) -> Result<usize, Refusal> {
     let due = rooms.store.connections.due_revocations(rooms.clock.now(), 50).await?;
     for queued in &due {
-        let stored = rooms.store.connections.by_id(&queued.tenant, &queued.connection).await?;
-        match stored.map(|stored| stored.row.check(&rooms.row_key())) {
-            Some(Ok(connection)) => {
-                tell_provider(rooms, &connection, queued.attempts).await?;
-            }
-            _ => {
-                tracing::error!(connection = %queued.connection, "a queued revocation's connection cannot be read")
-            }
+        // One that cannot be done now does not keep the others waiting.
+        if let Err(refusal) = retry(rooms, queued).await {
+            tracing::warn!(reason = refusal.reason.as_str(), connection = %queued.connection, "a queued revocation failed");
         }
     }
     Ok(due.len())
+}
+
+async fn retry(rooms: &Rooms, queued: &QueuedRevocation) -> Result<(), Refusal> {
+    let stored = rooms.store.connections.by_id(&queued.tenant, &queued.connection).await?;
+    let Some(stored) = stored else { return postpone(rooms, queued).await };
+    match stored.row.check(&rooms.row_key()) {
+        Ok(connection) if connection.state == ConnectionState::Revoked => {
+            tell_provider(rooms, &connection, queued.attempts).await.map(drop)
+        }
+        // Not revoked, or not readable: the queue's row alone is no reason to end anything.
+        _ => postpone(rooms, queued).await,
+    }
+}
+
+async fn postpone(rooms: &Rooms, queued: &QueuedRevocation) -> Result<(), Refusal> {
+    tracing::error!(connection = %queued.connection, "a queued revocation has no revoked connection to it");
+    let attempts = queued.attempts + 1;
+    let mut draft =
+        EventDraft::new(EventId::random(&*rooms.rng), EventKind::ProviderRevoked, Outcome::Failed);
+    draft.tenant = Some(queued.tenant.clone());
+    draft.connection = Some(queued.connection.clone());
+    draft.reason = Some(Reason::RecordQuarantined);
+    let due_at = Some(rooms.clock.now().plus(backoff(attempts)));
+    let connection = queued.connection.clone();
+    let effect = vec![Write::RescheduleProviderRevocation { connection, attempts, due_at }];
+    rooms.audit.note(Entry { effect, ..Entry::note(draft) }, Deadline::none()).await?;
+    Ok(())
 }

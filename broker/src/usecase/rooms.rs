@@ -19,6 +19,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 /// What the operator configured, as use cases need it.
@@ -68,6 +69,8 @@ pub struct Rooms {
     pub engine: Arc<Engine>,
     /// Fresh access tokens.
     pub tokens: Arc<Tokens>,
+    /// Work that outlives its caller; waited for before the log is closed (AV5).
+    pub detached: TaskTracker,
 }
 
 impl Rooms {

@@ -28,7 +28,7 @@ pub async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
 }
 
 /// One round of everything.
-pub async fn round(rooms: &Rooms) {
+pub async fn round(rooms: &Arc<Rooms>) {
     report("consent expiry", usecase::expire_overdue(rooms).await.map(drop));
     report("revocation at providers", usecase::retry_revocations(rooms).await.map(drop));
     report("refusal summary", summarise(rooms).await);

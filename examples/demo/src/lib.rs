@@ -8,6 +8,7 @@
 //! None of this is part of the broker and none of it is meant for production: both servers keep everything in
 //! memory and listen on plain HTTP on the loopback interface. The integration tests use the same parts.
 
+pub mod agent;
 pub mod browser;
 pub mod clock;
 pub mod http;
@@ -18,5 +19,7 @@ mod random;
 mod server;
 mod sessions;
 pub mod sso;
+pub mod story;
+pub mod tools;
 pub mod walk;
 pub mod world;

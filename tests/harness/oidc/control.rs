@@ -48,6 +48,11 @@ impl Fault {
         Self(json!({"kind": "rewrite", "drop": members}))
     }
 
+    /// Processes the request, then sets members of the answer.
+    pub fn rewrite(members: Value) -> Self {
+        Self(json!({"kind": "rewrite", "set": members}))
+    }
+
     /// Processes the request, then closes the connection without an answer.
     pub fn lose_reply() -> Self {
         Self(json!({"kind": "lose_reply"}))
@@ -56,6 +61,11 @@ impl Fault {
     /// Processes the request only after [`OidcPeer::release`].
     pub fn hold() -> Self {
         Self(json!({"kind": "hold"}))
+    }
+
+    /// Processes the request, then answers only after [`OidcPeer::release`].
+    pub fn hold_reply() -> Self {
+        Self(json!({"kind": "hold_reply"}))
     }
 
     /// At `revocation`, `introspection`, `userinfo`, `jwks` or `discovery` instead of `token`.

@@ -86,8 +86,19 @@ impl OidcPeer {
 
     /// Whether the provider honours `token` (RFC 7662).
     pub async fn is_active(&self, client: &OidcClient, token: &str) -> bool {
+        self.introspect(client, token).await["active"] == true
+    }
+
+    /// What the provider says of `token` (RFC 7662 §2.2).
+    pub async fn introspect(&self, client: &OidcClient, token: &str) -> Value {
         let answer = self.post(client, "/token/introspection", &[("token", token)]).await;
-        answer.json::<Value>().await.expect("an introspection response")["active"] == true
+        answer.json().await.expect("an introspection response")
+    }
+
+    /// The account that `token` acts for (OpenID Connect Core §5.3), `null` when it is not honoured.
+    pub async fn account_of(&self, token: &str) -> Value {
+        let answer = self.http.get(self.endpoint("/me")).bearer_auth(token).send().await;
+        answer.expect("the provider answers").json::<Value>().await.expect("JSON")["sub"].take()
     }
 
     /// An ID token for `account` whose audience is `client`, from a whole login in a browser of its own.

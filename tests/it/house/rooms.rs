@@ -18,8 +18,8 @@ const FLOORS: &[&[&str]] = &[
     &["consent"],
     &["usecase"],
     &["transport", "worker"],
-    &["lifecycle"],
     &["app"],
+    &["lifecycle"],
     &["cli"],
 ];
 

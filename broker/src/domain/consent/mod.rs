@@ -6,6 +6,8 @@ mod state;
 pub use reason::ConsentReason;
 pub use state::{ConsentState, Obtained};
 
+use ring::digest;
+
 use super::{
     Authority, Canonical, ConnectionId, ConsentId, Owner, PkceVerifier, ProviderId, Reason, RecordKey,
     ScopeSet, Sealed, Subject, Timestamp, WorkloadId,
@@ -68,6 +70,23 @@ impl Consent {
             provider: self.provider.clone(),
             generation: 1,
         }
+    }
+
+    /// What a yes is a yes to, as a digest: the page carries it, and an approval counts only while it is still true.
+    pub fn terms(&self) -> String {
+        let mut terms = Canonical::new("broker.v1 consent terms");
+        self.subject.encode(&mut terms);
+        terms
+            .text(self.id.as_str())
+            .text(self.workload.as_str())
+            .text(self.provider.as_str())
+            .text(self.connection.as_ref().map_or("", ConnectionId::as_str))
+            .text(self.reason.as_str())
+            .text(&self.scopes.canonical())
+            .text(&self.provider_scopes.canonical())
+            .text(&self.tool)
+            .text(&self.purpose);
+        data_encoding::HEXLOWER.encode(digest::digest(&digest::SHA256, terms.finish()).as_ref())
     }
 
     /// Whether its time is over at `now`.
@@ -169,7 +188,8 @@ impl Consent {
         if self.state.is_terminal() {
             self.refuse("declined")
         } else {
-            Ok(self.become_state(ConsentState::Declined))
+            let state_hash = self.state.state_hash().copied();
+            Ok(self.become_state(ConsentState::Declined { state_hash }))
         }
     }
 
@@ -181,7 +201,8 @@ impl Consent {
         if self.state.is_terminal() {
             self.refuse("expired")
         } else {
-            Ok(self.become_state(ConsentState::Expired))
+            let state_hash = self.state.state_hash().copied();
+            Ok(self.become_state(ConsentState::Expired { state_hash }))
         }
     }
 

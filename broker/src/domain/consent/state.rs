@@ -57,9 +57,15 @@ pub enum ConsentState {
         state_hash: Option<[u8; 32]>,
     },
     /// The user said no, here or at the provider.
-    Declined,
+    Declined {
+        /// Kept so that a reload of the callback shows the outcome (CO6).
+        state_hash: Option<[u8; 32]>,
+    },
     /// Nobody finished it in time.
-    Expired,
+    Expired {
+        /// Kept so that a reload of the callback shows the outcome (CO6).
+        state_hash: Option<[u8; 32]>,
+    },
     /// It could not be finished.
     Failed {
         /// Why.
@@ -78,15 +84,18 @@ impl ConsentState {
             Self::Exchanging { .. } => "exchanging",
             Self::AwaitingConfirmation { .. } => "awaiting_confirmation",
             Self::Completed { .. } => "completed",
-            Self::Declined => "declined",
-            Self::Expired => "expired",
+            Self::Declined { .. } => "declined",
+            Self::Expired { .. } => "expired",
             Self::Failed { .. } => "failed",
         }
     }
 
     /// Whether nothing follows.
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Completed { .. } | Self::Declined | Self::Expired | Self::Failed { .. })
+        matches!(
+            self,
+            Self::Completed { .. } | Self::Declined { .. } | Self::Expired { .. } | Self::Failed { .. }
+        )
     }
 
     /// SHA-256 of the OAuth `state`, where one was made.
@@ -95,8 +104,11 @@ impl ConsentState {
             Self::Approved { state_hash, .. }
             | Self::Exchanging { state_hash, .. }
             | Self::AwaitingConfirmation { state_hash, .. } => Some(state_hash),
-            Self::Completed { state_hash, .. } | Self::Failed { state_hash, .. } => state_hash.as_ref(),
-            Self::Pending | Self::Declined | Self::Expired => None,
+            Self::Completed { state_hash, .. }
+            | Self::Declined { state_hash }
+            | Self::Expired { state_hash }
+            | Self::Failed { state_hash, .. } => state_hash.as_ref(),
+            Self::Pending => None,
         }
     }
 

@@ -97,8 +97,10 @@ pub(crate) async fn states(fixture: &Fixture) {
         },
         ConsentState::Completed { connection: connection.clone(), state_hash: None },
         ConsentState::Failed { reason: Reason::PolicyError, state_hash: Some(state_hash) },
-        ConsentState::Declined,
-        ConsentState::Expired,
+        ConsentState::Declined { state_hash: None },
+        ConsentState::Declined { state_hash: Some(state_hash) },
+        ConsentState::Expired { state_hash: None },
+        ConsentState::Expired { state_hash: Some(state_hash) },
         ConsentState::Completed { connection, state_hash: Some(state_hash) },
     ];
     let mut consent = samples::consent();

@@ -142,8 +142,8 @@ fn build(name: &str, found: StateCells) -> Option<ConsentState> {
     let StateCells { state_hash, browser_hash, verifier, obtained, connection, failure } = found;
     Some(match (name, state_hash, browser_hash, verifier, obtained, connection, failure) {
         ("pending", None, None, None, None, None, None) => ConsentState::Pending,
-        ("declined", None, None, None, None, None, None) => ConsentState::Declined,
-        ("expired", None, None, None, None, None, None) => ConsentState::Expired,
+        ("declined", state_hash, None, None, None, None, None) => ConsentState::Declined { state_hash },
+        ("expired", state_hash, None, None, None, None, None) => ConsentState::Expired { state_hash },
         ("approved", Some(state_hash), Some(browser_hash), Some(verifier), None, None, None) => {
             ConsentState::Approved { state_hash, browser_hash, verifier: Sealed::from_envelope(verifier) }
         }

@@ -137,5 +137,5 @@ impl<'r> Cells<'r> {
 
 /// Reads a scope set as [`ScopeSet::canonical`] wrote it; another spelling is not one.
 pub(super) fn canonical_scopes(text: &str) -> Option<ScopeSet> {
-    ScopeSet::split(text, ' ').ok().filter(|set| set.canonical() == text)
+    ScopeSet::from_stored(text).ok().filter(|set| set.canonical() == text)
 }

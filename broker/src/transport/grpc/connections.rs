@@ -2,10 +2,11 @@
 
 use super::{convert, denied, gate::Principal, paging};
 use crate::{
-    domain::{ConnectionId, EventKind, Outcome, ProviderId, Reason, Refusal},
+    domain::{ConnectionId, Entry, EventKind, Outcome, ProviderId, Reason, Refusal, Subject},
+    keys::KeyRing,
     policy::RpcAction,
     usecase::{
-        Actor, AtProvider, Disconnected, Rooms, authorize,
+        Actor, AtProvider, Rooms, authorize,
         list_connections::{self, Listed},
         revoke_connection, withdraw_approval,
     },
@@ -62,62 +63,80 @@ impl Connections {
         principal: Principal,
         request: v1::ListConnectionsRequest,
     ) -> Result<v1::ListConnectionsResponse, Refusal> {
-        match (principal.workload.is_some(), &request.subject, &request.assertion) {
+        let query = format!("connections {:?} {:?}", request.subject.as_ref().map(key), request.provider);
+        // Judged only once it is known who asks, so that a refusal is recorded as theirs (AU2).
+        let asked = Page::read(&self.0.keys, &query, &request);
+        let assertion = request.assertion.as_deref().filter(|text| !text.is_empty());
+        match (&principal.workload, &request.subject, assertion) {
             // A workload with its user's assertion sees what it may use.
-            (true, None, Some(assertion)) => {
-                let query = Query::read(&self.0, &request)?;
-                let caller = principal.caller()?;
-                let provider = query.provider.as_ref();
-                let listed = list_connections::of_workload(&self.0, &caller, assertion, provider).await?;
-                Ok(query.page(&self.0, listed))
+            (Some(_), None, Some(assertion)) => {
+                let (provider, page) = asked?;
+                let own = list_connections::of_workload(
+                    &self.0,
+                    &principal.caller()?,
+                    assertion,
+                    provider.as_ref(),
+                )
+                .await?;
+                Ok(page.of_all(own))
             }
-            (_, _, assertion) => {
-                let actor = self.admin(principal, assertion.as_deref()).await?;
-                let page = self.list_for_admin(&actor, &request).await;
-                self.of_actor(&actor, page).await
+            (_, subject, assertion) => {
+                let actor = self.admin(principal, assertion).await?;
+                let done = async {
+                    let (provider, page) = asked?;
+                    let subject = subject.as_ref().map(|s| convert::subject("subject", s)).transpose()?;
+                    self.list_for(&actor, subject.as_ref(), provider.as_ref(), page).await
+                };
+                self.recorded(&actor, done.await).await
             }
         }
     }
 
-    async fn list_for_admin(
+    async fn list_for(
         &self,
         actor: &Actor,
-        request: &v1::ListConnectionsRequest,
+        subject: Option<&Subject>,
+        provider: Option<&ProviderId>,
+        page: Page<'_>,
     ) -> Result<v1::ListConnectionsResponse, Refusal> {
-        let query = Query::read(&self.0, request)?;
-        let subject = request.subject.as_ref().map(|s| convert::subject("subject", s)).transpose()?;
-        let listed = match subject {
-            Some(subject) => list_connections::of_subject(&self.0, &subject, query.provider.as_ref()).await?,
-            None => self.of_actors_tenant(actor, &query).await?,
+        if let Some(subject) = subject {
+            actor.reaches(&self.0, &subject.tenant)?;
+            return Ok(page.of_all(list_connections::of_subject(&self.0, subject, provider).await?));
+        }
+        let tenants = actor.tenants(&self.0);
+        let [tenant] = &tenants[..] else {
+            return Err(Refusal::invalid("subject", "There are several tenants: name a subject."));
         };
-        Ok(query.page(&self.0, listed))
+        let after = page.after.clone();
+        let (listed, next) =
+            list_connections::of_tenant(&self.0, tenant, provider, after.as_ref(), page.limit).await?;
+        Ok(page.answer(&listed, next.as_ref()))
     }
 
-    /// An administrator without a subject filter sees their own tenant; a workload administrator the only one, or names a subject.
-    async fn of_actors_tenant(&self, actor: &Actor, query: &Query) -> Result<Vec<Listed>, Refusal> {
-        let tenant = match actor {
-            Actor::Person(person, _) => person.subject().tenant.clone(),
-            Actor::Workload(_) => match &self.0.settings.tenants[..] {
-                [only] => only.clone(),
-                _ => return Err(Refusal::invalid("subject", "There are several tenants: name a subject.")),
-            },
-        };
-        let (provider, after) = (query.provider.as_ref(), query.after.as_ref());
-        list_connections::of_tenant(&self.0, &tenant, provider, after, query.limit + 1).await
+    /// An administrator's look at connections is in the log, whether it succeeded or not (AU2).
+    async fn recorded<T>(&self, actor: &Actor, done: Result<T, Refusal>) -> Result<T, Refusal> {
+        match done {
+            Ok(seen) => {
+                let draft = actor.draft(&self.0, EventKind::ConnectionsRead, Outcome::Allowed);
+                self.0.audit.note(Entry::note(draft), actor.call().deadline).await?;
+                Ok(seen)
+            }
+            Err(refusal) => Err(actor.denied(&self.0, RpcAction::ConnectionsAdmin, refusal).await),
+        }
     }
 
     async fn get(&self, principal: Principal, request: v1::GetConnectionRequest) -> Result<Listed, Refusal> {
-        let id = || convert::connection_id("connection_id", &request.connection_id);
-        if let (Some(_), Some(assertion)) = (&principal.workload, &request.assertion) {
-            let id = id()?;
-            let assertion = assertion.clone();
-            let own = list_connections::of_workload(&self.0, &principal.caller()?, &assertion, None).await?;
+        let id = convert::connection_id("connection_id", &request.connection_id);
+        let assertion = request.assertion.as_deref().filter(|text| !text.is_empty());
+        if let (Some(_), Some(assertion)) = (&principal.workload, assertion) {
+            let id = id?;
+            let own = list_connections::of_workload(&self.0, &principal.caller()?, assertion, None).await?;
             let found = own.into_iter().find(|one| one.connection.id == id);
             return found.ok_or_else(|| Refusal::new(Reason::NotFound));
         }
-        let actor = self.admin(principal, request.assertion.as_deref()).await?;
-        let found = async { list_connections::by_id(&self.0, &id()?).await };
-        self.of_actor(&actor, found.await).await
+        let actor = self.admin(principal, assertion).await?;
+        let found = async { list_connections::by_id(&self.0, &actor.tenants(&self.0), &id?).await };
+        self.recorded(&actor, found.await).await
     }
 
     async fn revoke(
@@ -126,28 +145,31 @@ impl Connections {
         request: v1::RevokeConnectionRequest,
     ) -> Result<v1::RevokeConnectionResponse, Refusal> {
         let actor = self.admin(principal, request.assertion.as_deref()).await?;
-        let done = self.revoke_for_admin(&actor, &request).await;
-        self.of_actor(&actor, done).await
+        match self.revoke_for(&actor, &request).await {
+            Ok(revoked) => Ok(revoked),
+            Err(refusal) => Err(actor.denied(&self.0, RpcAction::ConnectionsAdmin, refusal).await),
+        }
     }
 
-    async fn revoke_for_admin(
+    async fn revoke_for(
         &self,
         actor: &Actor,
         request: &v1::RevokeConnectionRequest,
     ) -> Result<v1::RevokeConnectionResponse, Refusal> {
         let id = convert::connection_id("connection_id", &request.connection_id)?;
         let why = super::admin::why(&request.reason)?;
-        let listed = list_connections::by_id(&self.0, &id).await?;
+        let tenants = actor.tenants(&self.0);
+        let listed = list_connections::by_id(&self.0, &tenants, &id).await?;
         let mut draft = actor.draft(&self.0, EventKind::ConnectionRevoked, Outcome::Allowed);
         draft.purpose = why;
         let done = revoke_connection(&self.0, actor.call(), listed.connection, draft).await?;
-        let listed = list_connections::by_id(&self.0, &id).await?;
+        let listed = list_connections::by_id(&self.0, &tenants, &id).await?;
         let epoch = self.0.audit.rules().epoch();
         Ok(v1::RevokeConnectionResponse {
             connection: Some(convert::connection(&listed)),
             provider_revocation: provider_revocation(done.at_provider).into(),
             outstanding_grants_expire_time: done.outstanding_until.map(convert::timestamp),
-            outstanding_grants_never_expire: never_end(&done),
+            outstanding_grants_never_expire: done.never_ends,
             revocation_epoch: u64::try_from(epoch).unwrap_or(0),
         })
     }
@@ -172,66 +194,64 @@ impl Connections {
         Ok(v1::WithdrawApprovalResponse { revocation_epoch: u64::try_from(epoch).unwrap_or(0) })
     }
 
-    async fn of_actor<T>(&self, actor: &Actor, done: Result<T, Refusal>) -> Result<T, Refusal> {
-        match done {
-            Ok(done) => Ok(done),
-            Err(refusal) => Err(actor.denied(&self.0, RpcAction::ConnectionsAdmin, refusal).await),
-        }
-    }
-
     async fn admin(&self, principal: Principal, assertion: Option<&str>) -> Result<Actor, Refusal> {
         let assertion = assertion.filter(|text| !text.is_empty());
         authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::ConnectionsAdmin).await
     }
 }
 
-/// What a list is about, and where in it the caller is.
-struct Query {
-    limit: u32,
-    provider: Option<ProviderId>,
-    /// What page tokens are bound to.
-    binding: String,
+/// One page of an answer.
+struct Page<'a> {
+    keys: &'a KeyRing,
+    query: &'a str,
     after: Option<ConnectionId>,
+    limit: u32,
 }
 
-impl Query {
-    fn read(rooms: &Rooms, request: &v1::ListConnectionsRequest) -> Result<Self, Refusal> {
+impl<'a> Page<'a> {
+    /// Which page of what is asked for.
+    fn read(
+        keys: &'a KeyRing,
+        query: &'a str,
+        request: &v1::ListConnectionsRequest,
+    ) -> Result<(Option<ProviderId>, Self), Refusal> {
         let limit = paging::size(request.page_size)?;
         let provider = match request.provider.as_str() {
             "" => None,
             text => Some(convert::provider_id(text)?),
         };
-        let binding = format!("connections {:?} {:?}", request.subject.as_ref().map(key), request.provider);
         let after = match request.page_token.as_str() {
             "" => None,
             token => {
-                let parts = paging::read_token(&rooms.keys, &binding, token, 1)?;
+                let parts = paging::read_token(keys, query, token, 1)?;
                 Some(convert::connection_id("page_token", &parts[0])?)
             }
         };
-        Ok(Self { limit, provider, binding, after })
+        Ok((provider, Self { keys, query, after, limit }))
     }
 
-    fn page(&self, rooms: &Rooms, mut listed: Vec<Listed>) -> v1::ListConnectionsResponse {
-        listed.sort_by(|a, b| a.connection.id.cmp(&b.connection.id));
-        listed.retain(|one| self.after.as_ref().is_none_or(|after| one.connection.id > *after));
-        let more = listed.len() > self.limit as usize;
-        listed.truncate(self.limit as usize);
-        let next_page_token = match listed.last() {
-            Some(last) if more => paging::token(&rooms.keys, &self.binding, &[last.connection.id.as_str()]),
-            _ => String::new(),
-        };
-        let connections = listed.iter().map(convert::connection).collect();
-        v1::ListConnectionsResponse { connections, next_page_token }
+    /// From everything there is.
+    fn of_all(self, mut all: Vec<Listed>) -> v1::ListConnectionsResponse {
+        all.sort_by(|a, b| a.connection.id.cmp(&b.connection.id));
+        all.retain(|one| self.after.as_ref().is_none_or(|after| one.connection.id > *after));
+        let more = all.len() > self.limit as usize;
+        all.truncate(self.limit as usize);
+        let next = all.last().filter(|_| more).map(|last| last.connection.id.clone());
+        self.answer(&all, next.as_ref())
+    }
+
+    fn answer(&self, listed: &[Listed], next: Option<&ConnectionId>) -> v1::ListConnectionsResponse {
+        let next_page_token =
+            next.map_or_else(String::new, |id| paging::token(self.keys, self.query, &[id.as_str()]));
+        v1::ListConnectionsResponse {
+            connections: listed.iter().map(convert::connection).collect(),
+            next_page_token,
+        }
     }
 }
 
 fn key(subject: &v1::Subject) -> [&str; 3] {
     [&subject.tenant, &subject.realm, &subject.subject]
-}
-
-fn never_end(done: &Disconnected) -> bool {
-    done.at_provider != AtProvider::Revoked && done.outstanding_until.is_none()
 }
 
 fn provider_revocation(at_provider: AtProvider) -> v1::ProviderRevocation {

@@ -107,14 +107,14 @@ pub fn consent(consent: &Consent, url: String) -> v1::Consent {
         ConsentState::Approved { .. } | ConsentState::Exchanging { .. } => v1::ConsentState::Approved,
         ConsentState::AwaitingConfirmation { .. } => v1::ConsentState::AwaitingConfirmation,
         ConsentState::Completed { .. } => v1::ConsentState::Completed,
-        ConsentState::Declined => v1::ConsentState::Declined,
-        ConsentState::Expired => v1::ConsentState::Expired,
+        ConsentState::Declined { .. } => v1::ConsentState::Declined,
+        ConsentState::Expired { .. } => v1::ConsentState::Expired,
         ConsentState::Failed { .. } => v1::ConsentState::Failed,
     };
     let reason = match &consent.state {
         ConsentState::Failed { reason, .. } => reason.as_str(),
-        ConsentState::Declined => crate::domain::Reason::ConsentDeclined.as_str(),
-        ConsentState::Expired => crate::domain::Reason::ConsentExpired.as_str(),
+        ConsentState::Declined { .. } => crate::domain::Reason::ConsentDeclined.as_str(),
+        ConsentState::Expired { .. } => crate::domain::Reason::ConsentExpired.as_str(),
         _ => "",
     };
     v1::Consent {

@@ -1,7 +1,10 @@
 //! The gate every RPC passes: table, limit, credential; in this order, cheapest first (design §6).
 
 use super::{
-    super::{bucket::Buckets, listener::Peer},
+    super::{
+        bucket::{Buckets, Rate},
+        listener::Peer,
+    },
     denied, framing,
     status::to_status,
     table::{self, GateRow, Limit, Who},
@@ -9,7 +12,7 @@ use super::{
 use crate::{
     audit::Deadline,
     domain::{Reason, Refusal},
-    identity::VerifiedWorkload,
+    identity::{SECRET_PREFIX, VerifiedWorkload},
     usecase::{Call, Caller, Rooms},
 };
 use http::{Request, Response, header::AUTHORIZATION, request::Parts};
@@ -58,6 +61,9 @@ impl Principal {
         Ok(Caller { workload, call: self.call })
     }
 }
+
+/// Bad credentials from one peer.
+const FAILURES: Rate = Rate { per_second: 10, burst: 50 };
 
 /// Puts the gate before every service.
 #[derive(Clone)]
@@ -182,26 +188,55 @@ impl Gate {
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
             return Ok(Some(Principal { workload: None, call, action: row.action }));
         }
-        let _turn = self.verifications.try_acquire().map_err(|_| overloaded())?;
-        let workload = self.rooms.identity.workload(credential).await?;
+        let workload = self.authenticate(credential, peer).await?;
         Ok(Some(Principal { workload: Some(workload), call, action: row.action }))
+    }
+
+    /// A peer that keeps showing bad credentials waits, before any signature is looked at.
+    async fn authenticate(
+        &self,
+        credential: Option<&str>,
+        peer: Option<IpAddr>,
+    ) -> Result<VerifiedWorkload, Refusal> {
+        let failures = bucket_key("failed credentials", None, peer);
+        if let Some(wait) = self.buckets.wait(failures, FAILURES) {
+            return Err(Refusal::new(Reason::RateLimited).retry_after(wait));
+        }
+        // A static secret costs a hash; only signatures take a turn.
+        let signed = credential.is_some_and(|text| !text.contains(SECRET_PREFIX));
+        let _turn =
+            if signed { Some(self.verifications.try_acquire().map_err(|_| overloaded())?) } else { None };
+        let verified = self.rooms.identity.workload(credential).await;
+        verified.map_err(|error| {
+            let refusal = Refusal::from(error);
+            if refusal.reason == Reason::WorkloadCredentialInvalid {
+                // Empty or not makes no difference to this call: it is refused anyway.
+                let _ = self.buckets.take(failures, FAILURES);
+            }
+            refusal
+        })
     }
 
     fn limit(&self, row: &GateRow, credential: Option<&str>, peer: Option<IpAddr>) -> Result<(), Refusal> {
         let Limit::PerCaller(rate) = row.limit else { return Ok(()) };
-        let mut context = digest::Context::new(&digest::SHA256);
-        context.update(row.method.as_bytes());
-        match (credential, peer) {
-            (Some(credential), _) => context.update(credential.as_bytes()),
-            (None, Some(IpAddr::V4(ip))) => context.update(&ip.octets()),
-            // One IPv6 customer is a /64.
-            (None, Some(IpAddr::V6(ip))) => context.update(&ip.octets()[..8]),
-            (None, None) => {}
-        }
-        let mut key = [0; 32];
-        key.copy_from_slice(context.finish().as_ref());
+        let key = bucket_key(row.method, credential, peer);
         self.buckets.take(key, rate).map_err(|wait| Refusal::new(Reason::RateLimited).retry_after(wait))
     }
+}
+
+fn bucket_key(what: &str, credential: Option<&str>, peer: Option<IpAddr>) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(what.as_bytes());
+    match (credential, peer) {
+        (Some(credential), _) => context.update(credential.as_bytes()),
+        (None, Some(IpAddr::V4(ip))) => context.update(&ip.octets()),
+        // One IPv6 customer is a /64.
+        (None, Some(IpAddr::V6(ip))) => context.update(&ip.octets()[..8]),
+        (None, None) => {}
+    }
+    let mut key = [0; 32];
+    key.copy_from_slice(context.finish().as_ref());
+    key
 }
 
 fn overloaded() -> Refusal {

@@ -46,16 +46,13 @@ pub fn services(rooms: &Arc<Rooms>) -> (Routes, tonic_health::server::HealthRepo
             GrantServiceServer::new(grants::Grants(service(rooms))).max_decoding_message_size(largest),
         )
         .add_service(
-            ConsentServiceServer::new(consents::Consents(service(rooms)))
-                .max_decoding_message_size(largest),
+            ConsentServiceServer::new(consents::Consents(service(rooms))).max_decoding_message_size(largest),
         )
         .add_service(
             ConnectionServiceServer::new(connections::Connections(service(rooms)))
                 .max_decoding_message_size(largest),
         )
-        .add_service(
-            AuditServiceServer::new(audit::Audit(service(rooms))).max_decoding_message_size(largest),
-        )
+        .add_service(AuditServiceServer::new(audit::Audit(service(rooms))).max_decoding_message_size(largest))
         .add_service(
             AdminServiceServer::new(admin::Admin(service(rooms))).max_decoding_message_size(largest),
         );

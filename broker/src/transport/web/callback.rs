@@ -12,7 +12,6 @@ use super::{
     texts,
 };
 use crate::{
-    consent::words,
     domain::{ProviderId, Reason, SecretString},
     usecase::{Callback, Finished, finish_consent},
 };
@@ -30,7 +29,7 @@ pub(super) async fn finish(State(web): State<Arc<Web>>, incoming: Incoming) -> A
         iss: text("iss", 2048)?,
         error: text("error", 256)?,
     };
-    let said = query.get("error_description", 2048)?.map(words::tamed).filter(|said| !said.is_empty());
+    let said = query.words("error_description", 2048)?;
     let failed = callback.error.is_some();
     let Some(session) = incoming.session(&web).await? else {
         return Err(Failure::told(StatusCode::FORBIDDEN, texts::CALLBACK_WITHOUT_SESSION));

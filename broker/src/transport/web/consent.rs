@@ -94,9 +94,10 @@ pub(super) async fn approve(State(web): State<Arc<Web>>, incoming: Incoming) -> 
         }
         None => None,
     };
+    let seen = incoming.form.get("terms", 64)?.unwrap_or_default().to_owned();
     let (binding, cookie) = binding(&web, &incoming);
     visitor.browser_hash = Some(sha256(&binding));
-    match approve_consent(&web.rooms, &visitor, &handle, chosen).await {
+    match approve_consent(&web.rooms, &visitor, &handle, &seen, chosen).await {
         Ok(Approved::Leave(url)) => Ok(reply::with_cookie(reply::leaving(pages::to_provider(&url)), cookie)),
         Ok(Approved::Completed) => Ok(see(&handle)),
         Err(refusal) => settled(&web, &visitor, &handle, refusal).await,

@@ -45,8 +45,7 @@ impl FromRequest<Arc<Web>> for Incoming {
     async fn from_request(mut request: Request, web: &Arc<Web>) -> Result<Self, Failure> {
         let path = request.extract_parts::<RawPathParams>().await.map_err(|_| Failure::not_found())?;
         let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let address =
-            request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0.address.ip().to_string());
+        let address = client_address(&request);
         let trace_id = request.extensions().get::<TraceId>().map(|trace| trace.0.clone());
         let call = Call { client_address: address, trace_id, deadline: Deadline::none() };
         let query = Params::parse(request.uri().query().unwrap_or_default().as_bytes())?;
@@ -58,6 +57,11 @@ impl FromRequest<Arc<Web>> for Incoming {
         }
         Ok(Self { path, query, form, cookies: Cookies::read(&headers), call })
     }
+}
+
+/// Who is at the other end of the connection, if the server was told to note it. Forwarding headers are not believed.
+fn client_address(request: &Request) -> Option<String> {
+    request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0.address.ip().to_string())
 }
 
 async fn body(request: Request) -> Result<Vec<u8>, Failure> {

@@ -1,6 +1,6 @@
 //! Parameters of a query or form: each at most once, each bounded, none guessed.
 
-use crate::domain::Refusal;
+use crate::{consent::words, domain::Refusal};
 
 /// Most bytes of a query or form body.
 pub(super) const MAX_BYTES: usize = 16 * 1024;
@@ -17,17 +17,13 @@ impl Params {
     /// Reads pairs.
     ///
     /// # Errors
-    /// Too long, too many, or not UTF-8.
+    /// Too long, or too many.
     pub(super) fn parse(text: &[u8]) -> Result<Self, Refusal> {
         if text.len() > MAX_BYTES {
             return Err(Refusal::invalid("parameters", "The request is too long."));
         }
         let mut pairs = Vec::new();
         for (name, value) in url::form_urlencoded::parse(text) {
-            // The decoder replaces what is not UTF-8.
-            if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
-                return Err(Refusal::invalid("parameters", "The request is not valid UTF-8."));
-            }
             if pairs.len() == MAX_COUNT || value.len() > MAX_VALUE {
                 return Err(Refusal::invalid(
                     "parameters",
@@ -42,8 +38,25 @@ impl Params {
     /// A parameter of at most `max` bytes. One that is there twice is refused (RFC 6749 §3.1).
     ///
     /// # Errors
-    /// Given twice, or too long.
+    /// Given twice, too long, or not UTF-8.
     pub(super) fn get(&self, name: &'static str, max: usize) -> Result<Option<&str>, Refusal> {
+        let found = self.once(name, max)?;
+        // The decoder puts this character where a byte was not UTF-8.
+        if found.is_some_and(|value| value.contains('\u{fffd}')) {
+            return Err(Refusal::invalid(name, "The request has a parameter that is not UTF-8."));
+        }
+        Ok(found)
+    }
+
+    /// Words from outside that are only shown: made fit for it, and never a reason to refuse for their encoding.
+    ///
+    /// # Errors
+    /// Given twice, or too long.
+    pub(super) fn words(&self, name: &'static str, max: usize) -> Result<Option<String>, Refusal> {
+        Ok(self.once(name, max)?.map(words::tamed).filter(|text| !text.is_empty()))
+    }
+
+    fn once(&self, name: &'static str, max: usize) -> Result<Option<&str>, Refusal> {
         let mut found = self.0.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
         match (found.next(), found.next()) {
             (_, Some(_)) => Err(Refusal::invalid(name, "The request has a parameter twice.")),

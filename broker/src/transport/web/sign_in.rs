@@ -13,7 +13,6 @@ use super::{
     texts,
 };
 use crate::{
-    consent::words,
     domain::{ExposeSecret, RealmId, Reason, Refusal, SecretString},
     usecase::{
         find_by_handle,
@@ -110,7 +109,7 @@ pub(super) async fn callback(State(web): State<Arc<Web>>, incoming: Incoming) ->
     let state = query.need("state", 512)?;
     let code = query.get("code", 8 * 1024)?.map(|code| SecretString::from(code.to_owned()));
     let (iss, error) = (query.get("iss", 2048)?, query.get("error", 256)?);
-    let said = query.get("error_description", 2048)?.map(words::tamed);
+    let said = query.words("error_description", 2048)?;
     let now = web.rooms.clock.now();
     let Some((pending, name)) = PendingLogin::find(web.rooms.keys.cookies(), &incoming.cookies, state, now)
     else {

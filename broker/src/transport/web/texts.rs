@@ -73,7 +73,7 @@ pub(super) const CONFIRM_OTHER: &str = "This is a different account from the one
 pub(super) const CONFIRM_FEWER: &str =
     "{provider} granted less than was asked for. {server} will not be able to:";
 pub(super) const CONFIRM_MORE: &str =
-    "{provider} granted more than was asked for. {server} is not given this, but the stored key could do it:";
+    "{provider} granted more than {server} asked for. The stored key could also:";
 pub(super) const CONFIRM_SHORT: &str =
     "{provider} gave no way to renew this access. You will be asked again when it ends.";
 pub(super) const CONFIRM: &str = "Attach this account";
@@ -202,7 +202,7 @@ pub(super) const SIGN_IN_ELSEWHERE: Explained = told(
 
 const ASK_ADMIN: &str = "Tell your administrator; only they can mend this.";
 const SHORTLY: &str = "Wait a moment and try again.";
-const AGAIN: &str = "Ask your assistant to do the task again.";
+const AGAIN: &str = ASK_AGAIN;
 
 /// A reason, in words for people.
 pub(super) const fn explain(reason: Reason) -> Explained {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -15,6 +15,7 @@ use serde_json::json;
 use super::fault::{Endpoint, Fault};
 use super::truth::Event;
 use super::{Account, Shared};
+use crate::oauth::bearer;
 use crate::server;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
@@ -97,9 +98,4 @@ impl Shared {
 fn refuse(status: StatusCode, error: &str) -> Response {
     let challenge = [(WWW_AUTHENTICATE, format!("Bearer error=\"{error}\""))];
     (status, challenge, Json(json!({ "error": error }))).into_response()
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }

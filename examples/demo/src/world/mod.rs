@@ -15,8 +15,8 @@
 //! peers, for whoever wants to run the `broker` binary against them.
 
 mod addresses;
-mod clock;
 mod cast;
+mod clock;
 mod error;
 mod options;
 mod site;

@@ -42,7 +42,8 @@ impl Site {
         let (sso, notes) = (Sso::start(now.clone()).await?, Notes::start(now).await?);
         cast::operators().into_iter().for_each(|user| sso.put_user(user));
         let mut temporary = tempfile::Builder::new();
-        let directory = temporary.prefix("token-broker-").disable_cleanup(options.keep_directory).tempdir()?;
+        let directory =
+            temporary.prefix("token-broker-").disable_cleanup(options.keep_directory).tempdir()?;
         let rng = options.rng.clone();
         let made = Workload::ALL.map(|workload| (workload, StaticSecret::generate(&*rng)));
         let hashes = [0, 1].map(|n| (made[n].0, HEXLOWER.encode(&made[n].1.sha256)));
@@ -80,7 +81,8 @@ impl Site {
             secret: secret.expose_secret().to_owned(),
             redirect_uris: vec![redirect],
         };
-        let (pages, tokens) = (StaticSecret::generate(&*self.rng).secret, StaticSecret::generate(&*self.rng).secret);
+        let (pages, tokens) =
+            (StaticSecret::generate(&*self.rng).secret, StaticSecret::generate(&*self.rng).secret);
         self.sso.register_client(client("broker-pages", format!("{web}/login/callback"), &pages));
         self.notes.register_client(client("broker", format!("{web}/oauth/callback/notes"), &tokens));
         self.write("sso-client-secret", pages.expose_secret())?;

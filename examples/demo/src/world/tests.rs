@@ -1,5 +1,9 @@
 //! The world stands: the broker starts, is ready, knows its callers, and starts again on the same files.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::domain::{ManualClock, Timestamp};
 use broker_client::{GrantRequest, Outcome, proto::ConsentReason};
 
 use super::{ALICE, Options, PROVIDER, Workload, World};
@@ -46,6 +50,31 @@ async fn a_person_connects_on_the_real_pages_and_is_served() {
     let truth = world.notes().introspect(grant.access_token.expose()).expect("issued by the SaaS");
     assert!(truth.live && truth.scopes == ["notes.read"], "{truth:?}");
     assert_eq!(grant.account_label, ALICE.notes.name);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_world_can_stand_on_a_clock_that_is_moved_by_hand() {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_unix_seconds(1_900_000_000)));
+    let world = World::start(Options { clock: clock.clone(), ..Options::default() }).await.expect("starts");
+    let browser = world.browser().expect("browser");
+    let link = ask(&world).await;
+    crate::walk::connect(&browser, &link, &ALICE.sso, &ALICE.notes).await.expect("connects");
+    let client = world.client(Workload::TicketHelper).await.expect("client");
+    let mut generations = Vec::new();
+    for _ in 0..3 {
+        let assertion = world.assertion(&ALICE, Workload::TicketHelper);
+        let request = GrantRequest::new(assertion, PROVIDER, ["notes.read"]);
+        let Outcome::Grant(grant) = client.issue_grant(&request).await.expect("an outcome") else {
+            panic!("it is connected")
+        };
+        assert!(world.notes().introspect(grant.access_token.expose()).expect("issued").live);
+        generations.push(grant.access_token.expose().to_owned());
+        // Past the token's ten minutes, so that the next grant needs a refresh.
+        clock.advance(Duration::from_secs(700));
+    }
+    generations.dedup();
+    assert_eq!(generations.len(), 3, "each grant stands on a fresh token");
     world.stop().await;
 }
 

@@ -123,6 +123,10 @@ impl Cache {
         if found.issuer().as_str() != self.issuer {
             return Err(LoginError::Discovery("the metadata is another issuer's"));
         }
+        // A browser is sent there: no `javascript:` or the like, whoever wrote the metadata.
+        if !matches!(found.authorization_endpoint().url().scheme(), "https" | "http") {
+            return Err(LoginError::Discovery("the authorization endpoint is no web address"));
+        }
         let token = found.token_endpoint().cloned();
         let methods = found.token_endpoint_auth_methods_supported();
         let takes = |wanted| methods.is_some_and(|methods| methods.contains(&wanted));

@@ -125,10 +125,10 @@ pub(in crate::transport::web) fn disconnected(
             h1 { (texts::DISCONNECTED_TITLE) }
             p.lead { (sentence(texts::DISCONNECTED, &names)) }
             p { (sentence(there, &names)) }
-            @match (ended.at_provider, ended.outstanding_until) {
-                (AtProvider::Revoked, None) => {},
-                (_, Some(until)) => p { (timed(texts::OUTSTANDING, until)) },
-                (_, None) => p { (sentence(texts::OUTSTANDING_UNKNOWN, &names)) },
+            @match (ended.never_ends, ended.outstanding_until) {
+                (true, _) => p { (sentence(texts::OUTSTANDING_UNKNOWN, &names)) },
+                (false, Some(until)) => p { (timed(texts::OUTSTANDING, until)) },
+                (false, None) => {},
             }
             p.actions { a.button href="/connections" { (texts::SEE_CONNECTIONS) } }
         },

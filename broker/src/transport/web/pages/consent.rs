@@ -55,8 +55,8 @@ pub(in crate::transport::web) fn consent(
         ConsentState::AwaitingConfirmation { .. } if !here => strangers::other_browser(frame, Some(forms)),
         ConsentState::AwaitingConfirmation { obtained, .. } => confirm(frame, view, forms, obtained),
         ConsentState::Completed { .. } => outcome::done(frame, view),
-        ConsentState::Declined => outcome::declined(frame, view, note),
-        ConsentState::Expired => outcome::expired(frame),
+        ConsentState::Declined { .. } => outcome::declined(frame, view, note),
+        ConsentState::Expired { .. } => outcome::expired(frame),
         ConsentState::Failed { reason, .. } => outcome::failed(frame, view, *reason, note),
     }
 }
@@ -82,26 +82,22 @@ fn ask(frame: &Frame, view: &ConsentView, forms: &Forms) -> Markup {
         &title,
         html! {
             h1 { (sentence(texts::ASK_TITLE, &names)) }
-            @if wider { (notice(sentence(lead, &names))) } @else { p.lead { (sentence(lead, &names)) } }
+            @if wider { (notice(html! { p { (sentence(lead, &names)) } })) } @else { p.lead { (sentence(lead, &names)) } }
             (facts(frame, view))
             (says(view))
             h2 { (texts::SCOPES) }
             (scopes::list(&view.scopes))
             (after(view))
-            form method="post" action=(forms.action("approve")) id="allow" { (csrf(&forms.approve)) }
-            (decision(forms))
+            div.actions {
+                form method="post" action=(forms.action("approve")) {
+                    (csrf(&forms.approve))
+                    input type="hidden" name="terms" value=(view.consent.terms());
+                    button.primary type="submit" { (texts::ALLOW) }
+                }
+                (forms.decline("decline", &forms.decline, texts::DECLINE))
+            }
         },
     )
-}
-
-/// Both answers side by side, in the order of reading; each button belongs to its own form.
-fn decision(forms: &Forms) -> Markup {
-    html! {
-        div.actions {
-            button.primary type="submit" form="allow" { (texts::ALLOW) }
-            (forms.decline("decline", &forms.decline, texts::DECLINE))
-        }
-    }
 }
 
 fn choose(frame: &Frame, view: &ConsentView, forms: &Forms) -> Markup {
@@ -117,27 +113,38 @@ fn choose(frame: &Frame, view: &ConsentView, forms: &Forms) -> Markup {
             h2 { (texts::SCOPES) }
             (scopes::list(&view.scopes))
             @if view.choices.is_empty() {
-                (notice(html! { (texts::CHOOSE_NONE) }))
+                (notice(html! { p { (texts::CHOOSE_NONE) } }))
                 p { (texts::ASK_AGAIN) }
                 div.actions { (forms.decline("decline", &forms.decline, texts::DECLINE)) }
             } @else {
-                form method="post" action=(forms.action("approve")) id="allow" {
+                form method="post" action=(forms.action("approve")) {
                     (csrf(&forms.approve))
-                    fieldset {
-                        legend { (sentence(texts::CHOOSE_LEGEND, &names)) }
-                        @for (id, account) in &view.choices {
-                            label.choice {
-                                input type="radio" name="connection" value=(id.as_str()) required;
-                                (foreign(&account.label))
-                            }
-                        }
+                    input type="hidden" name="terms" value=(view.consent.terms());
+                    (accounts(view))
+                    (after(view))
+                    div.actions {
+                        button.primary type="submit" { (texts::ALLOW) }
+                        button type="submit" form="decline" { (texts::DECLINE) }
                     }
                 }
-                (after(view))
-                (decision(forms))
+                form method="post" action=(forms.action("decline")) id="decline" { (csrf(&forms.decline)) }
             }
         },
     )
+}
+
+fn accounts(view: &ConsentView) -> Markup {
+    html! {
+        fieldset {
+            legend { (sentence(texts::CHOOSE_LEGEND, &names(view))) }
+            @for (id, account) in &view.choices {
+                label.choice {
+                    input type="radio" name="connection" value=(id.as_str()) required;
+                    (foreign(&account.label))
+                }
+            }
+        }
+    }
 }
 
 fn facts(frame: &Frame, view: &ConsentView) -> Markup {
@@ -187,7 +194,7 @@ fn after(view: &ConsentView) -> Markup {
 
 pub(super) fn notice(content: Markup) -> Markup {
     html! {
-        div.notice { p.sign { (texts::NOTICE) } p { (content) } }
+        div.notice { p.sign { (texts::NOTICE) } (content) }
     }
 }
 
@@ -204,6 +211,7 @@ fn left(frame: &Frame, view: &ConsentView, forms: &Forms) -> Markup {
             div.actions {
                 form method="post" action=(forms.action("approve")) {
                     (csrf(&forms.approve))
+                    input type="hidden" name="terms" value=(view.consent.terms());
                     button.primary type="submit" { (texts::START_AGAIN) }
                 }
                 (forms.decline("decline", &forms.decline, texts::DECLINE))
@@ -242,19 +250,17 @@ fn confirm(frame: &Frame, view: &ConsentView, forms: &Forms, obtained: &Obtained
             h1 { (texts::CONFIRM_TITLE) }
             p.lead { (sentence(texts::CONFIRM_LEAD, &names)) }
             @if let Some(earlier) = earlier {
-                (notice(sentence(texts::CONFIRM_OTHER, &[("account", &earlier.label)])))
+                (notice(html! { p { (sentence(texts::CONFIRM_OTHER, &[("account", &earlier.label)])) } }))
             }
             h2 { (texts::SCOPES) }
             (scopes::list(&granted))
             @if !missing.is_empty() {
-                (notice(html! { (sentence(texts::CONFIRM_FEWER, &names)) }))
-                (scopes::list(&missing))
+                (notice(html! { p { (sentence(texts::CONFIRM_FEWER, &names)) } (scopes::list(&missing)) }))
             }
             @if !view.wider.is_empty() {
-                (notice(html! { (sentence(texts::CONFIRM_MORE, &names)) }))
-                (scopes::list(&view.wider))
+                (notice(html! { p { (sentence(texts::CONFIRM_MORE, &names)) } (scopes::list(&view.wider)) }))
             }
-            @if obtained.refresh.is_none() { (notice(sentence(texts::CONFIRM_SHORT, &names))) }
+            @if obtained.refresh.is_none() { (notice(html! { p { (sentence(texts::CONFIRM_SHORT, &names)) } })) }
             p.fine { (sentence(texts::REJECT_NOTE, &names)) " " (timed(texts::ENDS, view.consent.expires_at)) }
             div.actions {
                 form method="post" action=(forms.action("confirm")) {

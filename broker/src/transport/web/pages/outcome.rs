@@ -36,7 +36,7 @@ pub(super) fn failed(frame: &Frame, view: &ConsentView, reason: Reason, note: Op
         p { b { (why.title) "." } " " (why.what) }
         (said(view, note))
         p { (why.next) }
-        p { (texts::ASK_AGAIN) }
+        @if why.next != texts::ASK_AGAIN { p { (texts::ASK_AGAIN) } }
     };
     end(frame, texts::FAILED_TITLE, content)
 }

@@ -1,0 +1,73 @@
+//! alice's agent calls tools of Ticket helper.
+
+use crate::notes::Event;
+use crate::story::stage::{NOTE, Stage};
+use crate::story::teller::{Scene, Told, ensure};
+use crate::tools::{ADD_NOTE, LIST_NOTES};
+use crate::world::Workload::TicketHelper;
+
+/// Nothing is connected: a link comes back.
+pub(in crate::story) async fn first(stage: &Stage) -> Scene<String> {
+    let (link, message) = stage.must_connect(TicketHelper, ADD_NOTE, "CONSENT_REASON_NOT_CONNECTED").await?;
+    let (again, _) = stage.must_connect(TicketHelper, ADD_NOTE, "CONSENT_REASON_NOT_CONNECTED").await?;
+    ensure(link == again, || "the same question got two different links".to_owned())?;
+    let lines = [
+        "Nothing is connected yet, so instead of a token the broker hands out a link for alice:".to_owned(),
+        format!("“{message}”"),
+        link.clone(),
+    ];
+    Told::with(link, lines)
+}
+
+/// Connected: the note is written in alice's name.
+pub(in crate::story) async fn again(stage: &Stage) -> Scene<()> {
+    let done = stage.must_serve_alice(TicketHelper, ADD_NOTE).await?;
+    ensure(done.notes.iter().any(|note| note == NOTE), || {
+        format!("the note is not there: {:?}", done.notes)
+    })?;
+    ensure(done.scopes == ["notes.read", "notes.write"], || format!("granted {:?}", done.scopes))?;
+    let minutes = stage.seconds_until(done.expires_at).saturating_add(30) / 60;
+    ensure((1..=15).contains(&minutes), || format!("a grant of {minutes} minutes; policy says 15"))?;
+    Told::lines([
+        format!("A grant for {}, good for {minutes} minutes,", done.scopes.join(" and ")),
+        format!("in the log as {}", done.grant),
+        format!("Notes answers as {}: {}", done.account, quoted(&done.notes)),
+    ])
+}
+
+/// A tool that only reads gets a token that can only read.
+pub(in crate::story) async fn narrower(stage: &Stage) -> Scene<String> {
+    let done = stage.must_serve_alice(TicketHelper, LIST_NOTES).await?;
+    ensure(done.scopes == ["notes.read"], || format!("granted {:?}", done.scopes))?;
+    let narrowed =
+        |event: &Event| matches!(event, Event::Refreshed { scopes, .. } if *scopes == ["notes.read"]);
+    ensure(refreshes(stage) == 1 && stage.world.notes().truth().iter().any(narrowed), || {
+        "Notes did not narrow the token by one refresh".to_owned()
+    })?;
+    let lines = [
+        "No question to alice: reading is part of what she allowed. The broker refreshed at Notes and"
+            .to_owned(),
+        "got a token that can read and nothing else,".to_owned(),
+        format!("in the log as {}", done.grant),
+    ];
+    Told::with(done.grant, lines)
+}
+
+/// The same call again costs the broker nothing.
+pub(in crate::story) async fn remembered(stage: &Stage, grant: &str) -> Scene<()> {
+    let done = stage.must_serve_alice(TicketHelper, LIST_NOTES).await?;
+    ensure(done.grant == grant, || {
+        format!("another grant, {}, instead of the remembered {grant}", done.grant)
+    })?;
+    ensure(refreshes(stage) == 1, || "the token was refreshed again".to_owned())?;
+    Told::lines(["Ticket helper still has that grant in memory (for a minute at most), and asks nobody."])
+}
+
+fn refreshes(stage: &Stage) -> usize {
+    let truth = stage.world.notes().truth();
+    truth.iter().filter(|event| matches!(event, Event::Refreshed { .. })).count()
+}
+
+fn quoted(notes: &[String]) -> String {
+    notes.iter().map(|note| format!("“{note}”")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,131 @@
+//! The broker's SQLite file in the hands of somebody else.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
+
+/// What [`Database::save`] keeps: everything but the ledger, which grows only, and the keys.
+const SAVED: [&str; 6] =
+    ["connections", "connection_secrets", "approvals", "consents", "web_sessions", "requests"];
+
+/// A connection of one's own to the broker's database.
+pub struct Database(SqliteConnection);
+
+/// One row of the audit log.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub stream: String,
+    pub seq: i64,
+    pub kind: String,
+    pub outcome: String,
+    pub reason: String,
+    /// The canonical body.
+    pub body: Value,
+}
+
+impl Event {
+    /// The text at a JSON pointer of the body; empty when there is none.
+    pub fn text(&self, pointer: &str) -> &str {
+        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The texts of a list at a JSON pointer of the body.
+    pub fn texts(&self, pointer: &str) -> Vec<&str> {
+        let list = self.body.pointer(pointer).and_then(Value::as_array);
+        list.map_or_else(Vec::new, |list| list.iter().filter_map(Value::as_str).collect())
+    }
+}
+
+impl Database {
+    /// Opens the file beside the broker; references between tables are not enforced.
+    pub async fn open(path: &Path) -> Database {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .foreign_keys(false)
+            .busy_timeout(Duration::from_secs(5))
+            .disable_statement_logging();
+        Database(options.connect().await.expect("the broker's database"))
+    }
+
+    /// Ends the connection.
+    pub async fn close(self) {
+        self.0.close().await.expect("closes");
+    }
+
+    /// Runs one statement; answers how many rows it changed.
+    pub async fn run(&mut self, sql: &str) -> u64 {
+        let done = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut self.0).await;
+        done.unwrap_or_else(|error| panic!("{sql}: {error}")).rows_affected()
+    }
+
+    /// Runs statements, parted by semicolons, each of which must change something.
+    pub async fn edit(&mut self, sql: &str) {
+        for statement in sql.split(';') {
+            assert!(self.run(statement).await > 0, "the edit hits nothing: {statement}");
+        }
+    }
+
+    /// Takes away the triggers of a table, as whoever owns the file can.
+    pub async fn drop_triggers(&mut self, table: &str) {
+        let names = format!("SELECT group_concat(name) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = '{table}'");
+        for trigger in self.text(&names).await.split(',') {
+            self.run(&format!("DROP TRIGGER {trigger}")).await;
+        }
+    }
+
+    /// The first column of the first row, as text.
+    pub async fn text(&mut self, sql: &str) -> String {
+        let query = sqlx::query(AssertSqlSafe(format!("SELECT CAST(({sql}) AS TEXT)")));
+        let row = query.fetch_one(&mut self.0).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        row.get::<Option<String>, _>(0).unwrap_or_default()
+    }
+
+    /// Keeps a copy of every table that can be put back.
+    pub async fn save(&mut self) {
+        for table in SAVED {
+            self.run(&format!("DROP TABLE IF EXISTS temp.saved_{table}")).await;
+            self.run(&format!("CREATE TEMP TABLE saved_{table} AS SELECT * FROM main.{table}")).await;
+        }
+    }
+
+    /// Puts the copy back.
+    pub async fn restore(&mut self) {
+        self.run("BEGIN IMMEDIATE").await;
+        for table in SAVED {
+            self.run(&format!("DELETE FROM main.{table}")).await;
+            self.run(&format!("INSERT INTO main.{table} SELECT * FROM temp.saved_{table}")).await;
+        }
+        self.run("COMMIT").await;
+    }
+
+    /// The whole audit log, in order.
+    pub async fn events(&mut self) -> Vec<Event> {
+        let query = sqlx::query("SELECT stream, seq, kind, outcome, reason, body FROM audit_events ORDER BY stream, seq");
+        query.fetch_all(&mut self.0).await.expect("the audit log").iter().map(event).collect()
+    }
+
+    /// The event with this id.
+    pub async fn event(&mut self, id: &str) -> Event {
+        let query = sqlx::query("SELECT stream, seq, kind, outcome, reason, body FROM audit_events WHERE id = ?");
+        event(&query.bind(id).fetch_one(&mut self.0).await.expect("the event"))
+    }
+
+    /// The newest event.
+    pub async fn last_event(&mut self) -> Event {
+        self.events().await.pop().expect("an event")
+    }
+}
+
+fn event(row: &SqliteRow) -> Event {
+    Event {
+        stream: row.get(0),
+        seq: row.get(1),
+        kind: row.get(2),
+        outcome: row.get(3),
+        reason: row.get(4),
+        body: serde_json::from_slice(&row.get::<Vec<u8>, _>(5)).expect("a body in JSON"),
+    }
+}

@@ -1,0 +1,12 @@
+//! Rows edited behind the broker's back: every edit ends in quarantine or refusal, never in service.
+
+mod approvals;
+mod audit_log;
+mod connections;
+mod consents;
+mod keys;
+mod rules;
+mod scene;
+mod secrets;
+mod sessions;
+mod states;
