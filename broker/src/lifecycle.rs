@@ -2,23 +2,36 @@
 
 use crate::app::Running;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Longest that calls under way may take after the signal. Kubernetes' default grace period is 30 s.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// SIGTERM and SIGINT, caught from the moment this exists: one that comes while the broker starts is not lost, and does
+/// not end the process without a word in the audit log.
+pub struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// Catches them from now on.
+    ///
+    /// # Errors
+    /// When signals cannot be received.
+    pub fn catch() -> std::io::Result<Self> {
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt })
+    }
+}
+
 /// Waits for SIGTERM or SIGINT, then drains.
-///
-/// # Errors
-/// When signals cannot be received.
-pub async fn until_told(running: Running) -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+pub async fn until_told(running: Running, mut signals: StopSignals) {
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        _ = signals.terminate.recv() => {}
+        _ = signals.interrupt.recv() => {}
     }
     tracing::info!("stopping: finishing what runs");
     running.stop(GRACE).await;
     tracing::info!("stopped");
-    Ok(())
 }

@@ -67,7 +67,7 @@ CREATE INDEX web_sessions_expiry ON web_sessions (expires_at);
 -- Request ids taken by callers, so that a retry gets the same grant.
 CREATE TABLE requests (
     key              BLOB    NOT NULL PRIMARY KEY, -- SHA-256 over tenant, workload, subject and request id
-    fingerprint      BLOB    NOT NULL, -- SHA-256 over every field of the request
+    fingerprint      BLOB    NOT NULL, -- MAC over every field of the request and of this row
     grant_id         TEXT    NOT NULL, -- the grant that answers it: evt_…
     connection       TEXT    NOT NULL, -- the connection whose token answers it
     scope_key        TEXT    NOT NULL, -- the token's scope key

@@ -74,9 +74,10 @@ impl Certified {
         let archive = OidcClient::new("broker-archive", &format!("http://{web}/oauth/callback/archive"));
         let pages = OidcClient::new("broker-pages", &format!("http://{web}/login/callback"));
         let ttl = vec![("AccessToken", 3600), ("IdToken", LONG)];
-        let peer = |clients| OidcPeer::start(OidcConfig { clients, ttl: ttl.clone(), ..OidcConfig::default() });
+        let peer =
+            |clients| OidcPeer::start(OidcConfig { clients, ttl: ttl.clone(), ..OidcConfig::default() });
         let tools = [TOOL, OTHER].map(|id| OidcClient::new(id, NOWHERE));
-        let idp_clients = [&[pages.clone()], &tools[..]].concat();
+        let idp_clients = [std::slice::from_ref(&pages), &tools[..]].concat();
         let (idp, saas) = tokio::join!(peer(idp_clients), peer(vec![client.clone(), archive.clone()]));
 
         let directory = tempfile::tempdir().expect("a directory");
@@ -111,6 +112,12 @@ impl Certified {
     /// Ends the broker; the peers end with it.
     pub async fn stop(self) {
         self.broker.stop(Duration::from_secs(10)).await;
+    }
+
+    /// The same after the identity provider has ended for good: its port is closed.
+    pub async fn without_idp(mut self) -> Self {
+        self.idp.kill().await;
+        self
     }
 
     /// What is below the broker's transports.

@@ -70,7 +70,9 @@ impl Database {
 
     /// Takes away the triggers of a table, as whoever owns the file can.
     pub async fn drop_triggers(&mut self, table: &str) {
-        let names = format!("SELECT group_concat(name) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = '{table}'");
+        let names = format!(
+            "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = '{table}'"
+        );
         for trigger in self.text(&names).await.split(',') {
             self.run(&format!("DROP TRIGGER {trigger}")).await;
         }
@@ -103,13 +105,16 @@ impl Database {
 
     /// The whole audit log, in order.
     pub async fn events(&mut self) -> Vec<Event> {
-        let query = sqlx::query("SELECT stream, seq, kind, outcome, reason, body FROM audit_events ORDER BY stream, seq");
+        let query = sqlx::query(
+            "SELECT stream, seq, kind, outcome, reason, body FROM audit_events ORDER BY stream, seq",
+        );
         query.fetch_all(&mut self.0).await.expect("the audit log").iter().map(event).collect()
     }
 
     /// The event with this id.
     pub async fn event(&mut self, id: &str) -> Event {
-        let query = sqlx::query("SELECT stream, seq, kind, outcome, reason, body FROM audit_events WHERE id = ?");
+        let query =
+            sqlx::query("SELECT stream, seq, kind, outcome, reason, body FROM audit_events WHERE id = ?");
         event(&query.bind(id).fetch_one(&mut self.0).await.expect("the event"))
     }
 

@@ -14,5 +14,6 @@ pub mod operator;
 pub mod process;
 pub mod rpc;
 pub mod stage;
+pub mod sweep;
 pub mod walk;
 pub mod wire;

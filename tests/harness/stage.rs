@@ -42,7 +42,8 @@ impl Stage {
     }
 
     async fn around(world: World, clock: Arc<ManualClock>) -> Stage {
-        let clients = [client(&world, Workload::TicketHelper).await, client(&world, Workload::ReportWriter).await];
+        let clients =
+            [client(&world, Workload::TicketHelper).await, client(&world, Workload::ReportWriter).await];
         Stage { world, clock, clients }
     }
 
@@ -76,7 +77,9 @@ impl Stage {
     /// A request of `workload` for `person`, with a fresh assertion.
     pub fn request(&self, person: &Person, workload: Workload, scopes: &[&str]) -> GrantRequest {
         let assertion = self.world.assertion(person, workload);
-        GrantRequest::new(assertion, PROVIDER, scopes.iter().copied()).tool("list_notes").purpose("Show notes")
+        GrantRequest::new(assertion, PROVIDER, scopes.iter().copied())
+            .tool("list_notes")
+            .purpose("Show notes")
     }
 
     /// What `workload` is answered when it asks for `person`.

@@ -1,10 +1,14 @@
 //! The integration tests: one binary, one module per thing proved.
 
+mod canary;
+mod command_line;
 mod configuration;
 mod consent;
 mod crash;
+mod grants;
 mod house;
 mod pages;
 mod peers;
+mod revocation;
 mod rpc;
 mod tampering;

@@ -4,7 +4,7 @@ mod fetch;
 mod wiring;
 
 use crate::{
-    audit::{Audit, AuditConfig, AuditError, Deadline, Refusals},
+    audit::{Audit, AuditConfig, AuditError, Deadline, Refusals, check_continuity},
     config::{Config, ListenerTls, Storage},
     connection::{Parts, Tokens},
     domain::{Clock, Rng, StreamId},
@@ -281,6 +281,7 @@ async fn rooms(
             cache_entries: u64::from(config.limits.policy_cache_entries),
         },
     ));
+    check_continuity(&*store.ledger, &*store.audit_log, &keys.audit_keys()).await?;
     let ledger = Arc::clone(&store.ledger);
     let audit =
         Audit::start(ledger, keys.clone(), clock.clone(), rng.clone(), AuditConfig::default()).await?;

@@ -54,6 +54,16 @@ pub enum AuditError {
         /// Its place in the list of rules.
         epoch: i64,
     },
+    /// Rules that the log speaks of are gone: what they took away might be served again.
+    #[error(
+        "revocation rules are missing: the audit log speaks of {recorded}, here are {found}: restore them from a backup"
+    )]
+    RulesMissing {
+        /// How many the log speaks of.
+        recorded: i64,
+        /// How many there are.
+        found: i64,
+    },
     /// A stream's head failed its integrity check.
     #[error("the head of audit stream {0} failed its integrity check: run `broker audit verify`")]
     StreamTampered(StreamId),

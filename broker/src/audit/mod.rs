@@ -6,6 +6,7 @@
 pub mod audited;
 pub mod body;
 pub mod chain;
+mod continuity;
 pub mod deadline;
 pub mod log;
 mod prepare;
@@ -24,6 +25,7 @@ mod writer;
 pub mod refused;
 
 pub use audited::Audited;
+pub use continuity::check_continuity;
 pub use deadline::Deadline;
 pub use log::{Audit, AuditConfig, AuditError};
 pub use recorded::Recorded;

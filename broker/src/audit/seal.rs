@@ -3,13 +3,14 @@
 use super::{
     body::{self, Place},
     chain::{StreamState, event_hash, head_mac},
+    continuity::RULES_ADDED,
     prepare::Prepared,
     refused::hit_reason,
 };
 use crate::{
     domain::{
         Applied, Entry, EventDraft, Group, Outcome, Reason, RowKey, Rule, ScopeSet, Tagged, Timestamp,
-        ledger::Head,
+        Write, ledger::Head,
     },
     keys::AuditKeys,
     storage::{AuditColumns, AuditRow, Seal},
@@ -47,7 +48,10 @@ impl<'a> BatchSeal<'a> {
     }
 
     fn row(&self, head: &Head, entry: &Entry, applied: &Applied, prepared: &Prepared) -> AuditRow {
-        let draft = truth(&entry.draft, applied);
+        let mut draft = truth(&entry.draft, applied);
+        if *applied == Applied::Yes && let Some(rules) = rules_of(entry) {
+            draft.detail.insert(RULES_ADDED, rules.into());
+        }
         let place = Place {
             stream: &head.stream,
             seq: head.seq + 1,
@@ -102,6 +106,12 @@ impl Seal for BatchSeal<'_> {
     fn check_rules(&self, rules: Vec<Tagged<Rule>>) -> Option<Vec<Rule>> {
         rules.into_iter().map(|rule| rule.check(self.rows).ok()).collect()
     }
+}
+
+/// How many rules are made with an entry, if any.
+fn rules_of(entry: &Entry) -> Option<usize> {
+    let rules = entry.effect.iter().filter(|write| matches!(write, Write::AddRule { .. })).count();
+    (rules > 0).then_some(rules)
 }
 
 /// The draft as it really went: what did not happen is never written as if it had.

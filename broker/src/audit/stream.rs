@@ -5,6 +5,7 @@
 
 use super::{
     chain::{StreamState, empty_head, head_mac},
+    continuity::RULES_BEFORE,
     log::AuditError,
     prepare::Prepared,
     seal::BatchSeal,
@@ -54,7 +55,7 @@ impl Context {
             heartbeat_at: now,
         };
         self.ledger.open_stream(&row).await?;
-        let mut entries = vec![self.opened_entry(streams.last())];
+        let mut entries = vec![self.opened_entry(streams.last(), known_epoch)];
         for dead in self.end_dead(&streams).await? {
             entries.push(self.recovered_entry(&dead));
         }
@@ -118,8 +119,11 @@ impl Context {
         StreamState::vouched(&self.audit, &stream.head, &stream.mac)
     }
 
-    fn opened_entry(&self, predecessor: Option<&StreamRow>) -> Entry {
+    fn opened_entry(&self, predecessor: Option<&StreamRow>, rules: i64) -> Entry {
         let mut draft = self.own_event(EventKind::StreamOpened);
+        if rules > 0 {
+            draft.detail.insert(RULES_BEFORE, rules.into());
+        }
         if let Some(predecessor) = predecessor {
             draft.detail.insert("predecessor", predecessor.head.stream.as_str().into());
         }

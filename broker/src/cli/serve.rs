@@ -5,7 +5,7 @@ use crate::{
     app::{self, Sockets},
     config::{Config, LogFormat, Storage},
     domain::{Clock, Rng, SystemClock, SystemRng},
-    lifecycle,
+    lifecycle::{self, StopSignals},
     storage::sqlite,
 };
 use std::{process::ExitCode, sync::Arc};
@@ -15,6 +15,7 @@ pub(super) fn serve(file: &ConfigFile) -> Outcome {
     let config = load(&file.config)?;
     log_to_stderr(&config)?;
     runtime()?.block_on(async {
+        let signals = StopSignals::catch()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let rng: Arc<dyn Rng> = Arc::new(SystemRng::default());
         let sockets = Sockets::bind(&config)?;
@@ -22,7 +23,7 @@ pub(super) fn serve(file: &ConfigFile) -> Outcome {
         for hint in next_steps(&config) {
             tracing::warn!("{hint}");
         }
-        lifecycle::until_told(running).await?;
+        lifecycle::until_told(running, signals).await;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -78,6 +78,8 @@ pub struct Own {
     pub connections: Vec<(Connection, RefreshState)>,
     /// Rows that failed their check (VA9): never used, only retired when the owner connects again.
     pub unverified: Vec<Connection>,
+    /// Ended by a rule, though the row does not say so yet: never used, only retired when the owner connects again.
+    pub over: Vec<Connection>,
 }
 
 /// The subject's own connections, at one provider or all.
@@ -95,7 +97,7 @@ pub async fn own_connections(
     for stored in store.connections.of_owner(&Owner::Subject(subject.clone()), provider).await? {
         let unverified = stored.row.clone().unverified();
         match stored.row.check(key) {
-            Ok(connection) if is_over(&connection, rules) => {}
+            Ok(connection) if is_over(&connection, rules) => own.over.push(connection),
             // The query asked for this owner and provider; the checked row must say the same.
             Ok(connection)
                 if connection.owner.is(subject) && provider.is_none_or(|p| *p == connection.provider) =>

@@ -14,7 +14,7 @@ use crate::{
     keys::KeyRing,
     policy::{Policy, Verdict},
     provider::Engine,
-    storage::Store,
+    storage::{Store, StoreError},
     vault::Vault,
 };
 use std::sync::Arc;
@@ -153,7 +153,11 @@ impl Tokens {
 
     async fn pick(&self, wanting: &Wanting<'_>) -> Result<Result<Pick, Quarantined>, Refusal> {
         let key = self.keys.row_key();
-        let stored = self.store.connections.secrets(&wanting.connection.id).await?;
+        let stored = match self.store.connections.secrets(&wanting.connection.id).await {
+            // A row that cannot be read is one that was edited: its owner replaces it, like one that fails its check.
+            Err(StoreError::Malformed { table, .. }) => return Ok(Err(Quarantined { table })),
+            stored => stored?,
+        };
         let rows: Result<Vec<SecretRow>, Quarantined> =
             stored.into_iter().map(|tagged: Tagged<SecretRow>| tagged.check(&key)).collect();
         let rows = match rows {

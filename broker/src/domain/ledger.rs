@@ -69,7 +69,8 @@ pub enum Write {
         /// The failure's reason code, `""` = it went well.
         last_error: String,
     },
-    /// Queues the revocation of a connection's tokens at the provider, durably (RV1).
+    /// Queues the revocation of a connection's tokens at the provider, durably (RV1). Queued already, the earlier time
+    /// counts.
     QueueProviderRevocation {
         /// The connection; its secrets stay sealed until it is done.
         connection: ConnectionId,
@@ -115,7 +116,7 @@ impl Write {
 pub struct RequestClaim {
     /// SHA-256 over (tenant, workload, subject, request id): where it is looked up.
     pub key: [u8; 32],
-    /// SHA-256 over every field of the request with the subject in place of the assertion.
+    /// MAC over every field of the request, with the subject in place of the assertion, and over what answers it.
     pub fingerprint: [u8; 32],
     /// The grant that answers it.
     pub grant: super::EventId,

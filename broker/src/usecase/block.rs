@@ -6,8 +6,7 @@ use crate::domain::{Entry, EventKind, Outcome, Reason, Refusal, RuleKind, Target
 /// Sets or lifts a block; answers with the revocation epoch at which it holds.
 ///
 /// # Errors
-/// [`Reason::NotFound`] for another tenant's, and when what is not blocked is to be unblocked; [`Reason::RoleMissing`];
-/// the audit log's: an acknowledged block is committed (RV4).
+/// [`Reason::NotFound`] for another tenant's, and when what is not blocked is to be unblocked; [`Reason::RoleMissing`]; the audit log's: an acknowledged block is committed (RV4).
 pub async fn block(
     rooms: &Rooms,
     actor: &Actor,

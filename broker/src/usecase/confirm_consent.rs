@@ -9,6 +9,7 @@ use crate::{
     },
 };
 
+use crate::storage::StoreError;
 use std::sync::Arc;
 
 /// Confirms that the account shown is to be attached.
@@ -59,11 +60,15 @@ async fn put_connection(
     let provider = Some(&consent.provider);
     let own = own_connections(&rooms.store, &key, &rules, &consent.subject, provider).await?;
     let same = own.connections.into_iter().map(|(c, _)| c).find(|c| c.account.id == obtained.account.id);
-    // A row of this account that failed its check is replaced: it would stand in the new one's way (VA9).
-    for unverified in own.unverified {
-        if unverified.account.id == obtained.account.id && unverified.state != ConnectionState::Revoked {
-            retire(rooms, unverified, effect);
-        }
+    // A row of this account that failed its check, or that a rule has ended, would stand in the new one's way (VA9).
+    let in_the_way =
+        |row: &Connection| row.account.id == obtained.account.id && row.state != ConnectionState::Revoked;
+    for unverified in own.unverified.into_iter().filter(in_the_way) {
+        retire(rooms, unverified, effect);
+    }
+    for over in own.over.into_iter().filter(in_the_way) {
+        // Whoever made the rule has queued the rest.
+        effect.push(end(rooms, over));
     }
     let mut generation = 0;
     let connection = match same {
@@ -90,7 +95,12 @@ async fn highest_generation(
     connection: &Connection,
 ) -> Result<Option<i64>, Refusal> {
     let mut highest = 0;
-    for tagged in rooms.store.connections.secrets(&connection.id).await? {
+    let stored = match rooms.store.connections.secrets(&connection.id).await {
+        // Not even readable: like one that failed its check.
+        Err(StoreError::Malformed { .. }) => return Ok(None),
+        stored => stored?,
+    };
+    for tagged in stored {
         match tagged.check(key) {
             Ok(row) => highest = highest.max(row.generation),
             Err(_) => return Ok(None),
@@ -124,13 +134,18 @@ fn renew(
 
 /// Ends a connection that is replaced: a rule against it, so that an older row put back stays dead, and the provider is told.
 fn retire(rooms: &Rooms, earlier: Connection, effect: &mut Vec<Write>) {
+    let connection = earlier.id.clone();
+    effect.push(end(rooms, earlier));
+    effect.push(Write::AddRule { kind: RuleKind::Revoke, target: Target::Connection(connection.clone()) });
+    effect.push(Write::QueueProviderRevocation { connection, due_at: rooms.clock.now() });
+}
+
+/// Its row says that it has ended.
+fn end(rooms: &Rooms, earlier: Connection) -> Write {
     let expected_version = earlier.version;
     let version = expected_version.wrapping_add(1);
     let row = Connection { state: ConnectionState::Revoked, version, ..earlier };
-    let connection = row.id.clone();
-    effect.push(Write::UpdateConnection { row: rooms.row_key().tag(row), expected_version });
-    effect.push(Write::AddRule { kind: RuleKind::Revoke, target: Target::Connection(connection.clone()) });
-    effect.push(Write::QueueProviderRevocation { connection, due_at: rooms.clock.now() });
+    Write::UpdateConnection { row: rooms.row_key().tag(row), expected_version }
 }
 
 fn create(

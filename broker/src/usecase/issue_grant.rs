@@ -182,15 +182,18 @@ impl Ask<'_> {
 
     /// GR5: what answered this request id before, if it was the same request.
     async fn earlier_claim(&self) -> Result<Option<RequestClaim>, Refusal> {
-        let Some((key, fingerprint)) = self.request.claim_key(self.caller.id(), self.assertion.subject())
-        else {
+        let Some(key) = self.request.claim_key(self.caller.id(), self.assertion.subject()) else {
             return Ok(None);
         };
         let earlier = self.rooms.store.requests.by_key(&key, self.rooms.clock.now()).await?;
         match earlier {
-            Some(claim) if claim.fingerprint != fingerprint => Err(Refusal::new(Reason::RequestIdReused)),
+            Some(claim) if claim.fingerprint != self.fingerprint(&claim) => Err(Refusal::new(Reason::RequestIdReused)),
             other => Ok(other),
         }
+    }
+
+    fn fingerprint(&self, claim: &RequestClaim) -> [u8; 32] {
+        self.request.fingerprint(&self.rooms.keys, self.caller.id(), self.assertion.subject(), claim)
     }
 
     pub(super) async fn resolve(&self, verdict: &Verdict) -> Result<Resolved, Refusal> {
@@ -253,17 +256,19 @@ impl Ask<'_> {
         draft.ttl_seconds = expires_at.map(|end| end.unix_seconds() - self.rooms.clock.now().unix_seconds());
         draft.detail.insert("token_scopes", secret.scopes.canonical().into());
         draft.detail.insert("token_expires_at", secret.expires_at.map(|t| t.rfc3339()).into());
-        let claim =
-            self.request.claim_key(self.caller.id(), subject).map(|(key, fingerprint)| RequestClaim {
+        let claim = self.request.claim_key(self.caller.id(), subject).map(|key| {
+            let claim = RequestClaim {
                 key,
-                fingerprint,
+                fingerprint: [0; 32],
                 grant: draft.id.clone(),
                 connection: usable.connection.id.clone(),
                 scope_key: secret.scope_key(),
                 generation: secret.generation,
                 grant_expires_at: expires_at.unwrap_or_else(|| self.rooms.clock.now()),
                 expires_at: self.rooms.clock.now().plus(CLAIM_LIFE),
-            });
+            };
+            RequestClaim { fingerprint: self.fingerprint(&claim), ..claim }
+        });
         let names = self.names_of(&usable);
         let entry = Entry { names, epoch: self.epoch, claim, ..Entry::note(draft) };
         let proof = self.rooms.audit.record(permit, entry, self.caller.call.deadline).await;

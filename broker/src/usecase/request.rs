@@ -1,8 +1,11 @@
 //! A grant request, parsed: what is malformed never gets further.
 
-use crate::domain::{
-    Canonical, ConnectionId, ProviderId, ProviderSpec, Reason, Refusal, ScopeSet, SecretString, Subject,
-    WorkloadId,
+use crate::{
+    domain::{
+        Canonical, ConnectionId, ProviderId, ProviderSpec, Reason, Refusal, RequestClaim, ScopeSet,
+        SecretString, Subject, WorkloadId,
+    },
+    keys::KeyRing,
 };
 use ring::digest;
 use std::time::Duration;
@@ -51,14 +54,25 @@ impl GrantRequest {
         }
     }
 
-    /// Where the request id is claimed, and what exactly was asked (GR5). `None` without a request id.
-    pub fn claim_key(&self, workload: &WorkloadId, subject: &Subject) -> Option<([u8; 32], [u8; 32])> {
+    /// Where the request id is claimed (GR5). `None` without a request id.
+    pub fn claim_key(&self, workload: &WorkloadId, subject: &Subject) -> Option<[u8; 32]> {
         if self.request_id.is_empty() {
             return None;
         }
         let mut key = Canonical::new("broker.v1 request key");
         subject.encode(&mut key);
         key.text(workload.as_str()).text(&self.request_id);
+        Some(sha256(key.finish()))
+    }
+
+    /// A MAC over what exactly was asked and what `claim` says answers it: a claim that was edited is not this request's.
+    pub fn fingerprint(
+        &self,
+        keys: &KeyRing,
+        workload: &WorkloadId,
+        subject: &Subject,
+        claim: &RequestClaim,
+    ) -> [u8; 32] {
         let mut print = Canonical::new("broker.v1 request fingerprint");
         subject.encode(&mut print);
         print
@@ -69,8 +83,13 @@ impl GrantRequest {
             .text(&self.resource)
             .number(self.ttl.map_or(-1, |ttl| i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX)))
             .text(&self.tool)
-            .text(&self.purpose);
-        Some((sha256(key.finish()), sha256(print.finish())))
+            .text(&self.purpose)
+            .text(claim.grant.as_str())
+            .text(claim.connection.as_str())
+            .text(&claim.scope_key)
+            .number(claim.generation)
+            .number(claim.grant_expires_at.micros());
+        keys.request_claim(&print)
     }
 }
 

@@ -119,6 +119,11 @@ impl OidcPeer {
         self.child.id()
     }
 
+    /// Ends the provider now; its port is closed when this returns.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.expect("the provider ends");
+    }
+
     fn endpoint(&self, path: &str) -> Url {
         self.issuer.join(path).expect("an endpoint of the provider")
     }

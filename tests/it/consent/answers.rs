@@ -3,14 +3,23 @@
 use std::time::Duration;
 
 use broker_client::proto::{ConsentReason, ConsentState};
+use broker_client::{GrantRequest, Outcome};
 use broker_tests::certified::{Certified, READ, SAAS, TOOL, WRITE};
 use broker_tests::oidc::{Call, Fault};
 use broker_tests::walk;
 use serde_json::json;
 
 /// Internals that no page may show.
-const INTERNALS: [&str; 8] =
-    ["PROVIDER_", "ProviderError", "Unavailable", "/token", "invalid_", "server_error", "Maintenance", "status"];
+const INTERNALS: [&str; 8] = [
+    "PROVIDER_",
+    "ProviderError",
+    "Unavailable",
+    "/token",
+    "invalid_",
+    "server_error",
+    "Maintenance",
+    "status",
+];
 
 /// Proves: CO12
 #[tokio::test]
@@ -22,11 +31,19 @@ async fn co12_a_failed_exchange_is_explained_without_internals_and_the_next_link
         (Fault::html(), "PROVIDER_UNAVAILABLE", "The service did not answer"),
         (Fault::server_error(), "PROVIDER_UNAVAILABLE", "The service did not answer"),
         (Fault::too_many_requests(120), "PROVIDER_RATE_LIMITED", "The service asks for patience"),
-        (Fault::error_with_200("invalid_client"), "PROVIDER_CLIENT_REJECTED", "The broker is not set up correctly"),
+        (
+            Fault::error_with_200("invalid_client"),
+            "PROVIDER_CLIENT_REJECTED",
+            "The broker is not set up correctly",
+        ),
         (Fault::error_with_200("ratelimited"), "PROVIDER_RATE_LIMITED", "The service asks for patience"),
         (Fault::error_with_200("invalid_grant"), "PROVIDER_GRANT_REJECTED", "The service refused"),
         (Fault::lose_reply(), "PROVIDER_UNAVAILABLE", "The service did not answer"),
-        (Fault::respond(200, "application/json", "{\"access_token\":"), "PROVIDER_UNAVAILABLE", "did not answer"),
+        (
+            Fault::respond(200, "application/json", "{\"access_token\":"),
+            "PROVIDER_UNAVAILABLE",
+            "did not answer",
+        ),
         (Fault::without(&["access_token"]), "PROVIDER_UNAVAILABLE", "The service did not answer"),
     ];
     let mut links = Vec::new();
@@ -68,7 +85,9 @@ async fn co10_fewer_scopes_are_told_recorded_and_asked_for_again_only_when_neede
     let words = walk::words(&page);
     assert!(words.contains("granted less than was asked for"), "{words}");
     let (can, cannot) = words.split_once("will not be able to").expect("two lists");
-    assert!(can.contains("Look at the notes") && !can.contains("Scribble") && cannot.contains("Scribble notes"));
+    assert!(
+        can.contains("Look at the notes") && !can.contains("Scribble") && cannot.contains("Scribble notes")
+    );
     walk::press(&page, "confirm").await;
 
     assert_eq!(alice.grant(SAAS, &[READ]).await.scopes, [READ]);
@@ -111,7 +130,9 @@ async fn co10_wider_scopes_are_flagged_and_not_given_to_the_server() {
     world.saas.inject([Fault::rewrite(json!({"scope": "openid notes.read notes.write surprise"}))]).await;
     let page = browser.get(&callback).await.expect("answers");
     let words = walk::words(&page);
-    let (_, wider) = words.split_once("granted more than was asked for").expect("flagged");
+    let (_, wider) = words
+        .split_once("granted more than Ticket tool asked for")
+        .unwrap_or_else(|| panic!("not flagged: {words}"));
     assert!(wider.contains("Scribble notes") && wider.contains("surprise"), "{words}");
     walk::press(&page, "confirm").await;
     assert_eq!(last(&world, "consent.obtained").await["detail"]["wider_scopes"], true);
@@ -164,17 +185,20 @@ async fn co11_another_account_than_before_is_told_and_never_swapped_in() {
     assert_eq!(alice.grant(SAAS, &[READ]).await.account_label, "Alice", "nothing changed yet");
     walk::press(&page, "confirm").await;
 
-    let new = alice.grant(SAAS, &[READ, WRITE]).await;
-    assert_eq!((new.account_label.as_str(), new.connection_id == first.connection_id), ("Bob", false));
-    assert_eq!(world.saas.account_of(new.access_token.expose()).await, "bob");
+    // Two connections now, and the one that was used before is still the one that is used.
     let listed = alice.client.list_connections(&alice.assertion.clone().into()).await.expect("the list");
-    assert_eq!(listed.len(), 2, "the earlier connection stays as it is");
-    let old = broker_client::GrantRequest::new(alice.assertion.clone(), SAAS, [READ]).connection(&first.connection_id);
-    match alice.client.issue_grant(&old).await.expect("an outcome") {
-        broker_client::Outcome::Grant(grant) => {
-            assert_eq!(world.saas.account_of(grant.access_token.expose()).await, "alice");
+    assert_eq!(listed.len(), 2);
+    let same = alice.grant(SAAS, &[READ]).await;
+    assert_eq!(same.connection_id, first.connection_id);
+    assert_eq!(world.saas.account_of(same.access_token.expose()).await, "alice");
+    assert_eq!(alice.needs(SAAS, &[READ, WRITE]).await.reason, ConsentReason::ScopesMissing);
+    let new = listed.iter().find(|connection| connection.id != first.connection_id).expect("the new one");
+    let named = GrantRequest::new(alice.assertion.clone(), SAAS, [READ, WRITE]).connection(&new.id);
+    match alice.client.issue_grant(&named).await.expect("an outcome") {
+        Outcome::Grant(grant) => {
+            assert_eq!(world.saas.account_of(grant.access_token.expose()).await, "bob");
         }
-        other => panic!("{other:?}"),
+        Outcome::ConsentRequired(needed) => panic!("{:?}", needed.reason),
     }
     world.stop().await;
 }

@@ -58,6 +58,12 @@ async fn co5_tampered_doubled_and_misdirected_callbacks_reach_no_token_endpoint(
         assert_eq!(page.status, status, "{}", page.describe());
         assert!(!page.html().contains(&state_value));
     }
+    // An answer by form (`response_mode=form_post`) is none, from the provider's own origin or ours.
+    for from in [world.saas.issuer(), &world.web()] {
+        let (code, target) = (walk::param(&callback, "code"), format!("{}/oauth/callback/saas", world.web()));
+        let fields = [("state", state_value.as_str()), ("code", &code), ("iss", world.saas.issuer())];
+        assert_eq!(browser.post_from(from, &target, &fields).await.expect("answers").status, 405);
+    }
     assert_eq!(world.saas.token_calls("authorization_code").await.len(), 0);
     assert_eq!(state(&alice, &needed.consent_id).await, ConsentState::Approved, "nothing was spent");
     let page = browser.get(&callback).await.expect("answers");
@@ -81,7 +87,10 @@ async fn co5_a_wrong_or_missing_iss_ends_the_consent_before_any_token_request() 
         assert_eq!((page.status, page.title()), (200, "This did not work · Token broker"), "{iss:?}");
         assert!(!page.html().contains(&idp));
         let consent = alice.client.get_consent(&needed.consent_id, None).await.expect("the consent");
-        assert_eq!((consent.state(), consent.reason.as_str()), (ConsentState::Failed, "CONSENT_ISSUER_MISMATCH"));
+        assert_eq!(
+            (consent.state(), consent.reason.as_str()),
+            (ConsentState::Failed, "CONSENT_ISSUER_MISMATCH")
+        );
         // Nor does the true callback work afterwards.
         let page = browser.get(&callback).await.expect("answers");
         assert_eq!(page.title(), "This did not work · Token broker");
@@ -155,7 +164,8 @@ async fn co12_a_refusal_at_the_provider_is_terminal_told_in_its_words_and_can_be
     let broken = walk::with_param(&callback, "code", None);
     let broken = walk::with_param(&broken, "error", Some("server_error"));
     let hostile = "Ring <b>555</b> or <script>alert(1)</script> \u{202e}now";
-    let page = browser.get(&walk::with_param(&broken, "error_description", Some(hostile))).await.expect("answers");
+    let page =
+        browser.get(&walk::with_param(&broken, "error_description", Some(hostile))).await.expect("answers");
     assert_eq!((page.status, page.title()), (200, "This did not work · Token broker"));
     assert!(page.text().contains("Ring <b>555</b>"), "as text: {}", page.describe());
     assert!(!page.html().contains("<script") && !page.html().contains('\u{202e}'));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use broker_client::proto::{ConsentReason, ConsentState};
 use broker_client::Narrowing;
+use broker_client::proto::{ConsentReason, ConsentState};
 use broker_tests::certified::{Certified, READ, SAAS, TOOL, WRITE};
 use broker_tests::walk;
 
@@ -79,7 +79,10 @@ async fn a_narrower_grant_is_a_narrower_token_and_disconnecting_ends_every_token
 
     let page = walk::open(&browser, &format!("{}/connections", world.web()), "alice").await;
     let page = page.click("Disconnect").await.expect("asks first");
-    assert!(world.saas.is_active(&world.client, wide_again.access_token.expose()).await, "a GET ends nothing");
+    assert!(
+        world.saas.is_active(&world.client, wide_again.access_token.expose()).await,
+        "a GET ends nothing"
+    );
     let page = walk::press(&page, "disconnect").await;
     let words = walk::words(&page);
     assert!(words.contains("confirmed that the access has ended there too"), "{words}");

@@ -2,7 +2,11 @@
 
 mod answers;
 mod callbacks;
+mod expiry;
+mod forms;
+mod issuer;
 mod journey;
 mod races;
 mod refresh;
+mod sessions;
 mod strangers;

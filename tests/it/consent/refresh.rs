@@ -100,7 +100,11 @@ async fn rf6_a_provider_in_trouble_never_costs_a_connection_and_is_left_alone_fo
         (Fault::error_with_200("ratelimited"), limited, 10),
         (Fault::error_with_200("temporarily_unavailable"), unavailable, 10),
         (Fault::respond(200, "application/json", "{\"access_token\":"), unavailable, 10),
-        (Fault::respond(401, "application/json", r#"{"error":"invalid_client"}"#), "PROVIDER_CLIENT_REJECTED", 10),
+        (
+            Fault::respond(401, "application/json", r#"{"error":"invalid_client"}"#),
+            "PROVIDER_CLIENT_REJECTED",
+            10,
+        ),
     ];
     for (n, (fault, reason, rest)) in faults.into_iter().enumerate() {
         world.saas.inject([fault.clone()]).await;
@@ -108,7 +112,10 @@ async fn rf6_a_provider_in_trouble_never_costs_a_connection_and_is_left_alone_fo
         assert_eq!(refused.reason(), reason, "{fault:?}");
         let told = refused.retry_after().expect("when to come back");
         assert!(told <= Duration::from_secs(rest) && told.as_secs() + 3 >= rest, "{fault:?}: {told:?}");
-        assert!(!refused.message().contains("Maintenance") && !refused.message().contains("error"), "{refused}");
+        assert!(
+            !refused.message().contains("Maintenance") && !refused.message().contains("error"),
+            "{refused}"
+        );
         // Whoever comes too early is told so without a call.
         let early = futures::future::join_all((0..10).map(|_| alice.refused(SAAS, &[READ]))).await;
         for refused in early {
@@ -182,7 +189,10 @@ async fn rf6_a_lost_reply_is_no_verdict_until_the_provider_gives_one() {
     let needed = alice.needs(SAAS, &[READ]).await;
     assert_eq!(needed.reason, ConsentReason::ReauthRequired);
     let calls = world.saas.token_calls("refresh_token").await;
-    assert_eq!(calls.iter().map(|call| call.error.as_deref()).collect::<Vec<_>>(), [None, Some("invalid_grant")]);
+    assert_eq!(
+        calls.iter().map(|call| call.error.as_deref()).collect::<Vec<_>>(),
+        [None, Some("invalid_grant")]
+    );
     walk::connect(&world.browser(), needed.url.expose(), "alice", "alice").await;
     family_lives(&world, &alice).await;
     world.stop().await;

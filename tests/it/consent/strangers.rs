@@ -6,8 +6,15 @@ use broker_tests::walk;
 
 /// Everything about the consent that its page shows to the right person.
 const PARTICULARS: [&str; 9] = [
-    "Acme Notes", "saas", "Ticket tool", "tool-server", "notes.read", "Look at the notes", "list_notes",
-    "Show the notes", "alice",
+    "Acme Notes",
+    "saas",
+    "Ticket tool",
+    "tool-server",
+    "notes.read",
+    "Look at the notes",
+    "list_notes",
+    "Show the notes",
+    "alice",
 ];
 
 /// Proves: CO2
@@ -27,7 +34,8 @@ async fn co2_a_link_tells_another_person_nothing_is_not_burnt_and_counts_twenty_
     assert!(page.forms().iter().all(|form| !form.buttons().contains(&"Allow")), "{}", page.describe());
     for verb in ["approve", "decline", "confirm", "reject"] {
         let url = format!("{link}/{verb}");
-        let token = page.form("/login/switch").expect("switch account").value("csrf").expect("csrf").to_owned();
+        let token =
+            page.form("/login/switch").expect("switch account").value("csrf").expect("csrf").to_owned();
         let page = bobs.post_from(&page.url.to_string(), &url, &[("csrf", &token)]).await.expect("answers");
         assert_eq!(page.status, 403, "{verb}: a token for another form");
     }
@@ -141,7 +149,10 @@ async fn co16_a_login_callback_in_another_browser_creates_no_session() {
 
     let victim = world.browser();
     let page = victim.get(&callback).await.expect("answers");
-    assert_eq!((page.status, page.title()), (400, "This sign-in did not begin in this browser · Token broker"));
+    assert_eq!(
+        (page.status, page.title()),
+        (400, "This sign-in did not begin in this browser · Token broker")
+    );
     assert!(victim.cookies(&world.web()).iter().all(|(name, _)| name != "__Host-broker-session"));
     assert_eq!(world.count("session.started").await, 0);
     assert_eq!(world.idp.token_calls("authorization_code").await.len(), 0, "not even asked for");
@@ -162,7 +173,8 @@ async fn co17_a_consent_is_seen_by_its_workload_and_its_person_alone() {
     let needed = alice.needs(SAAS, &[READ]).await;
     assert_eq!(state(&alice, &needed.consent_id).await, ConsentState::Pending);
     let stranger = world.caller(OTHER).await.get_consent(&needed.consent_id, None).await.expect_err("hidden");
-    let unknown = alice.client.get_consent("cns_00000000000000000000000000", None).await.expect_err("unknown");
+    let unknown =
+        alice.client.get_consent("cns_00000000000000000000000000", None).await.expect_err("unknown");
     assert_eq!((stranger.reason(), stranger.message()), ("NOT_FOUND", unknown.message()));
     let bob = world.assertion("bob", TOOL).await.into();
     let theirs = alice.client.get_consent(&needed.consent_id, Some(&bob)).await.expect_err("hidden");

@@ -31,7 +31,9 @@ async fn an_edited_connection_is_quarantined_and_replaced() {
         alice("UPDATE connections SET expires_at = 4102444800000000 WHERE id = '{alice}'"),
         alice("UPDATE connections SET mac = zeroblob(50) WHERE id = '{alice}'"),
         alice("UPDATE connections SET mac = x'' WHERE id = '{alice}'"),
-        alice("UPDATE connections SET mac = (SELECT mac FROM connections WHERE id = '{bob}') WHERE id = '{alice}'"),
+        alice(
+            "UPDATE connections SET mac = (SELECT mac FROM connections WHERE id = '{bob}') WHERE id = '{alice}'",
+        ),
         Edit {
             sql: "UPDATE connections SET scopes = 'notes.read notes.write' WHERE id = '{bob}'",
             ask: NEVER[1],

@@ -1,1 +1,136 @@
-//! Later.
+//! Edits of `consents`: an edited attempt leads nowhere, whoever opens it.
+
+use broker_client::ConsentRequired;
+use broker_tests::database::Database;
+use broker_tests::stage::{READ, READ_WRITE, Stage, subject_of};
+use demo::browser::Page;
+use demo::notes::Rotation;
+use demo::walk;
+use demo::world::{ALICE, BOB, Person, Workload::ReportWriter, Workload::TicketHelper};
+use std::time::Duration;
+
+async fn count(database: &mut Database) -> String {
+    database
+        .text("SELECT (SELECT count(*) FROM connections) || ' ' || (SELECT count(*) FROM approvals)")
+        .await
+}
+
+/// Opens the link signed in as `person`, as far as the page lets them.
+async fn open(stage: &Stage, person: &Person, consent: &ConsentRequired) -> Page {
+    let browser = stage.world.browser().expect("a browser");
+    let page = browser.get(consent.url.expose()).await.expect("a page");
+    walk::sign_in(page, &person.sso).await.expect("signed in")
+}
+
+/// Proves: VA11, CO2
+#[tokio::test]
+async fn an_edited_pending_consent_can_be_approved_by_nobody() {
+    let stage = Stage::start().await;
+    stage.connect(&ALICE, TicketHelper, READ_WRITE).await;
+    let bobs = stage.connect(&BOB, TicketHelper, READ).await.connection_id;
+    let consent = stage.consent(&ALICE, ReportWriter, READ).await;
+    let mut database = stage.database().await;
+    database.save().await;
+    let before = count(&mut database).await;
+    let id = &consent.consent_id;
+    let sub = subject_of(&BOB);
+    for edit in [
+        format!("subject = '{sub}'"),
+        format!("subject = '{sub}', connection = '{bobs}'"),
+        format!("connection = '{bobs}'"),
+        "realm = 'cluster'".to_owned(),
+        "tenant = 'elsewhere'".to_owned(),
+        "scopes = 'notes.read notes.write'".to_owned(),
+        "provider_scopes = 'notes.write'".to_owned(),
+        "workload = 'ticket-helper'".to_owned(),
+        "provider = 'elsewhere'".to_owned(),
+        "reason = 'NOT_CONNECTED'".to_owned(),
+        "tool = 'something harmless'".to_owned(),
+        "purpose = ''".to_owned(),
+        "state = 'completed', result_connection = connection".to_owned(),
+        "state = 'expired'".to_owned(),
+        "expires_at = expires_at + 86400000000".to_owned(),
+        "created_at = 0".to_owned(),
+        "version = version + 1".to_owned(),
+        "born_epoch = 1000000".to_owned(),
+        "mismatches = -1000".to_owned(),
+        "mac = zeroblob(50)".to_owned(),
+    ] {
+        database.edit(&format!("UPDATE consents SET {edit} WHERE id = '{id}'")).await;
+        for person in [&ALICE, &BOB] {
+            let page = open(&stage, person, &consent).await;
+            assert!(page.form("/approve").is_err(), "{edit}: {}", page.text());
+            assert!((400..600).contains(&page.status), "{edit}: {}", page.text());
+        }
+        assert_eq!(count(&mut database).await, before, "{edit}");
+        database.restore().await;
+    }
+    let page = stage.walk(&ALICE, &consent).await;
+    assert_eq!(page.status, 200);
+    stage.grant(&ALICE, ReportWriter, READ).await;
+    stage.stop().await;
+}
+
+/// Proves: VA11, CO12
+#[tokio::test]
+async fn a_consent_that_is_over_does_not_come_back_by_an_edit() {
+    let stage = Stage::start().await;
+    let consent = stage.consent(&ALICE, TicketHelper, READ).await;
+    let mut database = stage.database().await;
+    stage.clock.advance(Duration::from_secs(3600));
+    let page = open(&stage, &ALICE, &consent).await;
+    assert!(page.form("/approve").is_err(), "{}", page.text());
+    assert_eq!(database.text("SELECT state FROM consents").await, "expired");
+    for edit in ["state = 'pending'", "state = 'pending', expires_at = expires_at + 86400000000"] {
+        database.edit(&format!("UPDATE consents SET {edit}")).await;
+        let page = open(&stage, &ALICE, &consent).await;
+        assert!(page.form("/approve").is_err(), "{edit}: {}", page.text());
+    }
+    assert_eq!(count(&mut database).await, "0 0");
+    stage.stop().await;
+}
+
+/// What waits for alice's confirmation is edited while she looks at it.
+///
+/// Proves: VA2, VA11, CO11
+#[tokio::test]
+async fn what_waits_for_confirmation_cannot_be_exchanged() {
+    let stage = Stage::start().await;
+    stage.world.notes().set_rotation(Rotation::None);
+    let mut waiting = Vec::new();
+    for person in [&BOB, &ALICE] {
+        let consent = stage.consent(person, TicketHelper, READ).await;
+        let page = walk::approve(open(&stage, person, &consent).await).await.expect("approved");
+        let page = walk::allow(page, &person.notes).await.expect("allowed");
+        assert!(page.text().contains(person.notes.name), "{}", page.text());
+        waiting.push((consent, page));
+    }
+    let [(bobs, _), (alices, page)] = &waiting[..] else { panic!("two wait") };
+    let mut database = stage.database().await;
+    database.save().await;
+    let (alices, bobs) = (&alices.consent_id, &bobs.consent_id);
+    let other = |columns: &str| format!("({columns}) = (SELECT {columns} FROM consents WHERE id = '{bobs}')");
+    for edit in [
+        other("obtained_access, obtained_refresh"),
+        other("obtained_access, obtained_refresh, obtained_account_id, obtained_account_label, mac"),
+        "obtained_account_id = 'acct-1002'".to_owned(),
+        "obtained_account_label = 'bob@notes.example'".to_owned(),
+        "obtained_scopes = 'notes.read notes.write'".to_owned(),
+        "obtained_access_expires_at = NULL".to_owned(),
+        "obtained_refresh = NULL".to_owned(),
+        "browser_hash = zeroblob(32)".to_owned(),
+        "scopes = 'notes.read notes.write'".to_owned(),
+        "workload = 'report-writer'".to_owned(),
+        format!("subject = '{}'", subject_of(&BOB)),
+    ] {
+        database.edit(&format!("UPDATE consents SET {edit} WHERE id = '{alices}'")).await;
+        let after = walk::confirm(page.clone()).await.expect("a page");
+        assert!((400..600).contains(&after.status), "{edit}: {}", after.text());
+        assert_eq!(count(&mut database).await, "0 0", "{edit}");
+        database.restore().await;
+    }
+    assert_eq!(walk::confirm(page.clone()).await.expect("confirmed").status, 200);
+    let grant = stage.grant(&ALICE, TicketHelper, READ).await;
+    assert_eq!(stage.facts(&grant).account, "acct-1001");
+    stage.stop().await;
+}

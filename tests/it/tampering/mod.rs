@@ -5,6 +5,7 @@ mod audit_log;
 mod connections;
 mod consents;
 mod keys;
+mod requests;
 mod rules;
 mod scene;
 mod secrets;

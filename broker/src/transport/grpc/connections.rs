@@ -2,8 +2,7 @@
 
 use super::{convert, denied, gate::Principal, paging};
 use crate::{
-    domain::{ConnectionId, Entry, EventKind, Outcome, ProviderId, Reason, Refusal, Subject},
-    keys::KeyRing,
+    domain::{ConnectionId, Entry, EventKind, Outcome, ProviderId, Reason, Refusal},
     policy::RpcAction,
     usecase::{
         Actor, AtProvider, Rooms, authorize,
@@ -63,31 +62,20 @@ impl Connections {
         principal: Principal,
         request: v1::ListConnectionsRequest,
     ) -> Result<v1::ListConnectionsResponse, Refusal> {
-        let query = format!("connections {:?} {:?}", request.subject.as_ref().map(key), request.provider);
-        // Judged only once it is known who asks, so that a refusal is recorded as theirs (AU2).
-        let asked = Page::read(&self.0.keys, &query, &request);
         let assertion = request.assertion.as_deref().filter(|text| !text.is_empty());
-        match (&principal.workload, &request.subject, assertion) {
+        match (principal.workload.is_some(), &request.subject, assertion) {
             // A workload with its user's assertion sees what it may use.
-            (Some(_), None, Some(assertion)) => {
-                let (provider, page) = asked?;
-                let own = list_connections::of_workload(
-                    &self.0,
-                    &principal.caller()?,
-                    assertion,
-                    provider.as_ref(),
-                )
-                .await?;
-                Ok(page.of_all(own))
+            (true, None, Some(assertion)) => {
+                let page = Page::read(&self.0, &request)?;
+                let caller = principal.caller()?;
+                let provider = page.provider.as_ref();
+                let own = list_connections::of_workload(&self.0, &caller, assertion, provider).await?;
+                Ok(page.of_all(&self.0, own))
             }
-            (_, subject, assertion) => {
+            (_, _, assertion) => {
                 let actor = self.admin(principal, assertion).await?;
-                let done = async {
-                    let (provider, page) = asked?;
-                    let subject = subject.as_ref().map(|s| convert::subject("subject", s)).transpose()?;
-                    self.list_for(&actor, subject.as_ref(), provider.as_ref(), page).await
-                };
-                self.recorded(&actor, done.await).await
+                let done = self.list_for(&actor, &request).await;
+                self.recorded(&actor, done).await
             }
         }
     }
@@ -95,22 +83,24 @@ impl Connections {
     async fn list_for(
         &self,
         actor: &Actor,
-        subject: Option<&Subject>,
-        provider: Option<&ProviderId>,
-        page: Page<'_>,
+        request: &v1::ListConnectionsRequest,
     ) -> Result<v1::ListConnectionsResponse, Refusal> {
-        if let Some(subject) = subject {
+        let page = Page::read(&self.0, request)?;
+        let provider = page.provider.as_ref();
+        if let Some(subject) = &request.subject {
+            let subject = convert::subject("subject", subject)?;
             actor.reaches(&self.0, &subject.tenant)?;
-            return Ok(page.of_all(list_connections::of_subject(&self.0, subject, provider).await?));
+            return Ok(page
+                .of_all(&self.0, list_connections::of_subject(&self.0, &subject, provider).await?));
         }
         let tenants = actor.tenants(&self.0);
         let [tenant] = &tenants[..] else {
             return Err(Refusal::invalid("subject", "There are several tenants: name a subject."));
         };
-        let after = page.after.clone();
+        let after = page.after.as_ref();
         let (listed, next) =
-            list_connections::of_tenant(&self.0, tenant, provider, after.as_ref(), page.limit).await?;
-        Ok(page.answer(&listed, next.as_ref()))
+            list_connections::of_tenant(&self.0, tenant, provider, after, page.limit).await?;
+        Ok(page.answer(&self.0, &listed, next.as_ref()))
     }
 
     /// An administrator's look at connections is in the log, whether it succeeded or not (AU2).
@@ -126,16 +116,16 @@ impl Connections {
     }
 
     async fn get(&self, principal: Principal, request: v1::GetConnectionRequest) -> Result<Listed, Refusal> {
-        let id = convert::connection_id("connection_id", &request.connection_id);
+        let id = || convert::connection_id("connection_id", &request.connection_id);
         let assertion = request.assertion.as_deref().filter(|text| !text.is_empty());
         if let (Some(_), Some(assertion)) = (&principal.workload, assertion) {
-            let id = id?;
+            let id = id()?;
             let own = list_connections::of_workload(&self.0, &principal.caller()?, assertion, None).await?;
             let found = own.into_iter().find(|one| one.connection.id == id);
             return found.ok_or_else(|| Refusal::new(Reason::NotFound));
         }
         let actor = self.admin(principal, assertion).await?;
-        let found = async { list_connections::by_id(&self.0, &actor.tenants(&self.0), &id?).await };
+        let found = async { list_connections::by_id(&self.0, &actor.tenants(&self.0), &id()?).await };
         self.recorded(&actor, found.await).await
     }
 
@@ -146,7 +136,7 @@ impl Connections {
     ) -> Result<v1::RevokeConnectionResponse, Refusal> {
         let actor = self.admin(principal, request.assertion.as_deref()).await?;
         match self.revoke_for(&actor, &request).await {
-            Ok(revoked) => Ok(revoked),
+            Ok(response) => Ok(response),
             Err(refusal) => Err(actor.denied(&self.0, RpcAction::ConnectionsAdmin, refusal).await),
         }
     }
@@ -200,49 +190,51 @@ impl Connections {
     }
 }
 
-/// One page of an answer.
-struct Page<'a> {
-    keys: &'a KeyRing,
-    query: &'a str,
-    after: Option<ConnectionId>,
+/// What a list is about, and where in it the caller is.
+struct Page {
     limit: u32,
+    provider: Option<ProviderId>,
+    /// What page tokens are bound to.
+    query: String,
+    after: Option<ConnectionId>,
 }
 
-impl<'a> Page<'a> {
-    /// Which page of what is asked for.
-    fn read(
-        keys: &'a KeyRing,
-        query: &'a str,
-        request: &v1::ListConnectionsRequest,
-    ) -> Result<(Option<ProviderId>, Self), Refusal> {
+impl Page {
+    fn read(rooms: &Rooms, request: &v1::ListConnectionsRequest) -> Result<Self, Refusal> {
         let limit = paging::size(request.page_size)?;
         let provider = match request.provider.as_str() {
             "" => None,
             text => Some(convert::provider_id(text)?),
         };
+        let query = format!("connections {:?} {:?}", request.subject.as_ref().map(key), request.provider);
         let after = match request.page_token.as_str() {
             "" => None,
             token => {
-                let parts = paging::read_token(keys, query, token, 1)?;
+                let parts = paging::read_token(&rooms.keys, &query, token, 1)?;
                 Some(convert::connection_id("page_token", &parts[0])?)
             }
         };
-        Ok((provider, Self { keys, query, after, limit }))
+        Ok(Self { limit, provider, query, after })
     }
 
     /// From everything there is.
-    fn of_all(self, mut all: Vec<Listed>) -> v1::ListConnectionsResponse {
+    fn of_all(&self, rooms: &Rooms, mut all: Vec<Listed>) -> v1::ListConnectionsResponse {
         all.sort_by(|a, b| a.connection.id.cmp(&b.connection.id));
         all.retain(|one| self.after.as_ref().is_none_or(|after| one.connection.id > *after));
         let more = all.len() > self.limit as usize;
         all.truncate(self.limit as usize);
         let next = all.last().filter(|_| more).map(|last| last.connection.id.clone());
-        self.answer(&all, next.as_ref())
+        self.answer(rooms, &all, next.as_ref())
     }
 
-    fn answer(&self, listed: &[Listed], next: Option<&ConnectionId>) -> v1::ListConnectionsResponse {
+    fn answer(
+        &self,
+        rooms: &Rooms,
+        listed: &[Listed],
+        next: Option<&ConnectionId>,
+    ) -> v1::ListConnectionsResponse {
         let next_page_token =
-            next.map_or_else(String::new, |id| paging::token(self.keys, self.query, &[id.as_str()]));
+            next.map_or_else(String::new, |id| paging::token(&rooms.keys, &self.query, &[id.as_str()]));
         v1::ListConnectionsResponse {
             connections: listed.iter().map(convert::connection).collect(),
             next_page_token,

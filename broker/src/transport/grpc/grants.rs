@@ -57,7 +57,12 @@ impl Grants {
     fn grant(&self, issued: &Issued) -> v1::Grant {
         let facts = &issued.grant.facts;
         let spec = self.0.providers.get(&issued.connection.provider);
-        let exact = issued.token_scopes == facts.scopes;
+        // Technical scopes (such as offline_access) are never part of a grant, and no reason to call it wider.
+        let can_do = spec.map_or_else(
+            || issued.token_scopes.clone(),
+            |spec| issued.token_scopes.minus(&spec.technical_scopes),
+        );
+        let exact = can_do == facts.scopes;
         let ends = facts.expires_at;
         let enforced = match (issued.token_expires_at, ends) {
             (Some(token), Some(grant)) => token <= grant,
@@ -69,8 +74,8 @@ impl Grants {
             header_name: spec.map_or_else(|| "authorization".to_owned(), |s| s.header_name.clone()),
             header_value_prefix: spec.map_or_else(|| "Bearer ".to_owned(), |s| s.header_prefix.clone()),
             expire_time: ends.map(convert::timestamp),
-            // What the token can really do, not what was asked for (GR1).
-            scopes: convert::scopes(&issued.token_scopes),
+            // What was granted, never more than was asked for; `narrowing` says whether the token can do more (GR1).
+            scopes: convert::scopes(&facts.scopes),
             narrowing: if exact {
                 v1::GrantNarrowing::Exact
             } else {

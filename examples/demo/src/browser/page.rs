@@ -76,6 +76,11 @@ impl Page {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// All response headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     /// Where an answer that was not followed points to (see [`Browser::hold_before`]).
     pub fn location(&self) -> Option<Url> {
         self.url.join(self.header("location")?).ok()

@@ -21,7 +21,7 @@ pub use fault::{Endpoint, ExpiresIn, Fault};
 pub use truth::{Event, RevokedKind};
 
 use crate::clock::Now;
-use crate::oauth::{Client, Clients, Pending};
+use crate::oauth::{Client, Clients, Heard, Pending};
 use crate::server::{Bound, Server};
 use crate::sessions::Sessions;
 use families::Families;
@@ -50,6 +50,7 @@ struct Shared {
     terms: Mutex<(i64, Rotation)>,
     script: Script,
     truth: Truth,
+    heard: Heard,
     notes: Mutex<HashMap<String, Vec<String>>>,
 }
 
@@ -89,6 +90,7 @@ impl Notes {
             terms: Mutex::new((600, Rotation::SingleUse)),
             script: Script::default(),
             truth: Truth::default(),
+            heard: Heard::default(),
             notes: Mutex::new(first_notes.collect()),
         });
         let router = Router::new()
@@ -140,6 +142,11 @@ impl Notes {
     /// Returns when `reached` holds for everything that happened; checked again after each event.
     pub async fn wait_until(&self, reached: impl Fn(&[Event]) -> bool) {
         self.shared.truth.wait_until(reached).await;
+    }
+
+    /// Every code, verifier and token that crossed the token and revocation endpoints, with what it is.
+    pub fn heard(&self) -> Vec<(&'static str, String)> {
+        self.shared.heard.all()
     }
 
     /// What a token truly is; `None` when it was never issued here.

@@ -98,6 +98,7 @@ impl Shared {
 
     fn grant(&self, headers: &HeaderMap, body: &[u8], fault: Option<&Fault>) -> Result<Value, OauthError> {
         let params = Params::parse(body)?;
+        self.heard.asked(&params);
         let client = self.clients.authenticate(headers, &params, false)?;
         let (access_lifetime, rotation) = *self.terms.lock().expect("no holder panicked");
         let issue_refresh_token = !matches!(fault, Some(Fault::NoRefreshToken));
@@ -116,6 +117,7 @@ impl Shared {
         if let Some(refresh_token) = issued.refresh_token {
             answer["refresh_token"] = json!(refresh_token);
         }
+        self.heard.answered(&answer);
         Ok(answer)
     }
 

@@ -2,11 +2,13 @@
 
 mod authorize;
 mod clients;
+mod heard;
 mod params;
 
 pub(crate) use authorize::{AuthorizationRequest, Pending, Refusal};
 pub use clients::Client;
 pub(crate) use clients::Clients;
+pub(crate) use heard::Heard;
 pub(crate) use params::Params;
 
 use axum::Json;

@@ -20,7 +20,7 @@ use axum::Router;
 pub use users::User;
 
 use crate::clock::Now;
-use crate::oauth::{Client, Clients, Pending};
+use crate::oauth::{Client, Clients, Heard, Pending};
 use crate::server::{Bound, Server};
 use crate::sessions::Sessions;
 use keys::SigningKey;
@@ -45,6 +45,7 @@ struct Shared {
     keys: Mutex<Vec<SigningKey>>,
     workload_key: SigningKey,
     jwks_fetches: AtomicUsize,
+    heard: Heard,
     id_token_lifetime: Mutex<i64>,
 }
 
@@ -68,6 +69,7 @@ impl Sso {
             keys: Mutex::new(vec![SigningKey::generate()]),
             workload_key: SigningKey::generate(),
             jwks_fetches: AtomicUsize::new(0),
+            heard: Heard::default(),
             id_token_lifetime: Mutex::new(3600),
         });
         let router = Router::new().merge(discovery::routes()).merge(pages::routes()).merge(token::routes());
@@ -109,6 +111,11 @@ impl Sso {
             keys.clear();
         }
         keys.push(SigningKey::generate());
+    }
+
+    /// Every code, verifier and token that crossed the token endpoint, with what it is.
+    pub fn heard(&self) -> Vec<(&'static str, String)> {
+        self.shared.heard.all()
     }
 
     /// How often the key set of the people's issuer was fetched.

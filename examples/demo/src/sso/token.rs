@@ -55,6 +55,7 @@ impl Shared {
 
     fn exchange(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, OauthError> {
         let params = Params::parse(body)?;
+        self.heard.asked(&params);
         let client = self.clients.authenticate(headers, &params, true)?;
         if params.need("grant_type")? != "authorization_code" {
             return Err(OauthError("unsupported_grant_type", "only authorization_code is offered"));
@@ -75,12 +76,14 @@ impl Shared {
             nonce: code.request.nonce.as_deref(),
         };
         let claims = self.id_token_claims(&user, &client.id, &login);
-        Ok(json!({
+        let answer = json!({
             "access_token": random::token("sso_at_"),
             "token_type": "Bearer",
             "expires_in": 300,
             "scope": code.request.scopes.join(" "),
             "id_token": self.sign(&Value::Object(claims)),
-        }))
+        });
+        self.heard.answered(&answer);
+        Ok(answer)
     }
 }

@@ -6,9 +6,10 @@ use crate::domain::{ConnectionId, Timestamp};
 const QUEUE: &str = "\
 INSERT INTO provider_revocations (connection, tenant, attempts, due_at)
 SELECT id, tenant, 0, ?2 FROM connections WHERE id = ?1
-ON CONFLICT (connection) DO NOTHING";
+ON CONFLICT (connection) DO UPDATE SET due_at = min(due_at, excluded.due_at)";
 
-/// Applies unless it is queued already or the connection is not there.
+/// Applies unless the connection is not there. Queued already, the earlier time counts: whoever ends a connection a second
+/// time must not fail because the provider has not been told yet.
 pub(super) fn queue(connection: &ConnectionId, due_at: Timestamp) -> Bound {
     sqlx::query(QUEUE).bind(connection.as_str()).bind(due_at.micros())
 }

@@ -1,0 +1,6 @@
+//! Nothing the broker writes holds a secret: not its database, logs, statuses, pages or command line.
+
+mod evidence;
+mod job;
+mod link;
+mod sweep;
