@@ -1,9 +1,9 @@
 use super::house::{CANARY, check, check_missing, full, hostile, problems};
 use serde_json::json;
 
-/// Proves: VA7, NE1
+/// Proves: VA7
 #[test]
-fn ne1_providers_are_refused_at_their_paths() {
+fn va7_providers_are_refused_at_their_paths() {
     check_missing([
         "/providers/0/id",
         "/providers/0/display_name",
