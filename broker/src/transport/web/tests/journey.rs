@@ -215,7 +215,7 @@ async fn co12_a_refusal_at_the_provider_is_shown_with_its_words_once() {
         assert!(without.body.contains(title) && !without.body.contains("not today"));
         let state = house.stored(&handle).await.state;
         match failed {
-            None => assert!(matches!(state, ConsentState::Declined)),
+            None => assert!(matches!(state, ConsentState::Declined { .. })),
             Some(wanted) => assert!(matches!(state, ConsentState::Failed { reason, .. } if reason == wanted)),
         }
     }

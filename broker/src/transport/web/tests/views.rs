@@ -207,8 +207,8 @@ fn consent_pages(words: Words) -> Vec<(String, Markup)> {
         ("busy", ConsentState::Exchanging { state_hash: [1; 32], browser_hash: [2; 32] }),
         ("confirm", whole.clone()),
         ("done", completed),
-        ("declined", ConsentState::Declined),
-        ("expired", ConsentState::Expired),
+        ("declined", ConsentState::Declined { state_hash: None }),
+        ("expired", ConsentState::Expired { state_hash: None }),
         ("failed", failed),
     ];
     for (name, state) in states {
