@@ -36,7 +36,7 @@ async fn co2_a_link_tells_another_person_nothing_is_not_burnt_and_counts_twenty_
         let url = format!("{link}/{verb}");
         let token =
             page.form("/login/switch").expect("switch account").value("csrf").expect("csrf").to_owned();
-        let page = bobs.post_from(&page.url.to_string(), &url, &[("csrf", &token)]).await.expect("answers");
+        let page = bobs.post_from(page.url.as_str(), &url, &[("csrf", &token)]).await.expect("answers");
         assert_eq!(page.status, 403, "{verb}: a token for another form");
     }
     for _ in 0..25 {
