@@ -124,13 +124,14 @@ impl Running {
     pub async fn stop(self, grace: Duration) {
         self.stop.cancel();
         self.tasks.close();
-        if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
+        let both = async {
+            self.tasks.wait().await;
+            // Refreshes and code exchanges outlive their callers; losing one would cost a connection (RF3).
+            self.rooms.detached.close();
+            self.rooms.detached.wait().await;
+        };
+        if tokio::time::timeout(grace, both).await.is_err() {
             tracing::warn!("some calls did not finish in time and were cut off");
-        }
-        // Refreshes and code exchanges outlive their callers; losing one would cost a connection (RF3).
-        self.rooms.detached.close();
-        if tokio::time::timeout(grace, self.rooms.detached.wait()).await.is_err() {
-            tracing::error!("a call to a provider did not end in time; its tokens may be lost");
         }
         if self.rooms.audit.close(Deadline::none()).await.is_err() {
             tracing::error!("the audit stream could not be closed; the next start recovers it");
@@ -152,7 +153,10 @@ pub async fn start(
     let rooms = Arc::new(rooms(config, clock, rng, &outbound).await?);
     // This is the only process on its database: what is half done now, nobody is doing any more.
     if let Err(refusal) = usecase::fail_interrupted(&rooms).await {
-        tracing::warn!(reason = refusal.reason.as_str(), "consents that a crash interrupted wait for their expiry");
+        tracing::warn!(
+            reason = refusal.reason.as_str(),
+            "consents that a crash interrupted wait for their expiry"
+        );
     }
     let logins = Arc::new(logins(config, &outbound, &rooms)?);
     let stop = CancellationToken::new();

@@ -239,7 +239,8 @@ impl Audit {
                 Ok(Err(_)) | Err(_) => Err(Refused::Unavailable),
             };
         }
-        let denial = |e: &Entry| e.draft.outcome == Outcome::Denied && e.effect.is_empty();
+        let summary = |e: &Entry| e.draft.kind == EventKind::RefusalsSummary;
+        let denial = |e: &Entry| e.draft.outcome == Outcome::Denied && e.effect.is_empty() && !summary(e);
         if request.group.entries.iter().all(denial) && self.main.capacity() <= self.denial_floor {
             return Err(Refused::Overloaded);
         }

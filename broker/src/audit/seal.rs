@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Applied, Entry, EventDraft, Group, Outcome, Reason, RowKey, Rule, ScopeSet, Tagged, Timestamp,
-        Write, ledger::Head,
+        Applied, Entry, EventDraft, Group, Outcome, Reason, RowKey, Rule, ScopeSet, Tagged, Timestamp, Write,
+        ledger::Head,
     },
     keys::AuditKeys,
     storage::{AuditColumns, AuditRow, Seal},
@@ -49,7 +49,9 @@ impl<'a> BatchSeal<'a> {
 
     fn row(&self, head: &Head, entry: &Entry, applied: &Applied, prepared: &Prepared) -> AuditRow {
         let mut draft = truth(&entry.draft, applied);
-        if *applied == Applied::Yes && let Some(rules) = rules_of(entry) {
+        if *applied == Applied::Yes
+            && let Some(rules) = rules_of(entry)
+        {
             draft.detail.insert(RULES_ADDED, rules.into());
         }
         let place = Place {

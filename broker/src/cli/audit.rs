@@ -91,7 +91,9 @@ async fn run_list(list: &List) -> Outcome {
         left -= page.len();
         for row in page {
             if list.json {
-                output::line(&String::from_utf8(row.body)?)?;
+                // Written anew: an edited body must not forge a line.
+                let body: Value = serde_json::from_slice(&row.body)?;
+                output::line(&body.to_string())?;
             } else {
                 rows.push(cells(&row)?);
             }

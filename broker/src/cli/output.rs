@@ -1,5 +1,6 @@
 //! Printing that survives a closed pipe: `broker audit list | head` is not an error.
 
+use crate::consent::words::is_invisible;
 use std::io::{self, Write};
 
 /// Writes a line to stdout.
@@ -14,6 +15,11 @@ pub(super) fn line(text: &str) -> io::Result<()> {
     }
 }
 
+/// An edited log may hold anything: nothing in a table moves the cursor or turns the text around.
+fn tame(cell: &str) -> String {
+    cell.chars().map(|c| if is_invisible(c) { '\u{fffd}' } else { c }).collect()
+}
+
 /// Aligned columns, two spaces apart; the last is not padded.
 pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     let widths: Vec<usize> = (0..header.len())
@@ -25,7 +31,7 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     let print = |cells: &[&str]| {
         let mut text = String::new();
         for (cell, width) in cells.iter().zip(&widths) {
-            text.push_str(&format!("{cell:width$}  "));
+            text.push_str(&format!("{:width$}  ", tame(cell)));
         }
         line(text.trim_end())
     };

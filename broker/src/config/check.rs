@@ -203,6 +203,13 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 
 fn is_network(text: &str) -> bool {
     let Some((address, bits)) = text.split_once('/') else { return false };
-    let (Ok(address), Ok(bits)) = (address.parse::<IpAddr>(), bits.parse::<u8>()) else { return false };
-    bits <= if address.is_ipv4() { 32 } else { 128 }
+    if bits.is_empty() || !bits.bytes().all(|b| b.is_ascii_digit()) {
+        return false;
+    }
+    let (Ok(address), Ok(bits)) = (address.parse::<IpAddr>(), bits.parse::<u32>()) else { return false };
+    // Bits after the prefix would be ignored, and the writer meant something by them.
+    match address {
+        IpAddr::V4(address) => bits <= 32 && address.to_bits().checked_shl(bits).unwrap_or(0) == 0,
+        IpAddr::V6(address) => bits <= 128 && address.to_bits().checked_shl(bits).unwrap_or(0) == 0,
+    }
 }

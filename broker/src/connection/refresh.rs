@@ -4,9 +4,9 @@ use super::tokens::{Tokens, Wanting};
 use crate::{
     audit::{Deadline, Refused},
     domain::{
-        Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Names, Outcome, Owner,
-        ProviderSpec, Reason, RefreshState, RefreshToken, Refusal, ScopeSet, Sealed, SecretKind, SecretRow,
-        SecretString, Timestamp, WorkloadId, Write,
+        AccessToken, Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Kind, Names,
+        Outcome, Owner, ProviderSpec, Reason, RecordKey, RefreshState, RefreshToken, Refusal, ScopeSet,
+        Sealed, SecretKind, SecretRow, SecretString, Timestamp, WorkloadId, Write,
     },
     policy::{Grounds, Permit, Refresh},
     provider::{ProviderError, TokenSet},
@@ -142,13 +142,22 @@ impl Refreshing {
                 return Err(refusal);
             }
         };
-        let held = &connection.scopes;
+        // What the refresh token itself carries, which a step-up that brought no new one leaves behind.
+        let held = &secret.scopes;
         match tokens.engine.refresh(&spec, opened, narrow_to.as_ref(), held).await {
             Ok(set) => {
                 let stored = draft(EventKind::RefreshStored, Outcome::Allowed);
                 let lease = Lease { epoch: lease_epoch, until };
-                settle_success(tokens, &connection, lease, stored, without_technical(set, &spec), generation)
-                    .await
+                settle_success(
+                    tokens,
+                    &connection,
+                    held,
+                    lease,
+                    stored,
+                    without_technical(set, &spec),
+                    generation,
+                )
+                .await
             }
             Err(error) if error.is_terminal() => {
                 let latched = draft(EventKind::ConnectionLatched, Outcome::Failed);
@@ -159,11 +168,17 @@ impl Refreshing {
                 let rescued =
                     if let ProviderError::Protocol { rescued, .. } = &error { rescued.clone() } else { None };
                 if let Some(token) = rescued {
-                    rescue(tokens, &connection, token, generation).await?;
+                    rescue(tokens, &connection, held, token, generation, until).await?;
                 }
                 let refusal = Refusal::from(error);
                 let failed = draft(EventKind::RefreshFailed, Outcome::Failed);
-                let rest = refusal.retry_after.unwrap_or(COOLDOWN);
+                // Scopes that one server may not have are no reason to keep the others waiting.
+                if refusal.reason == Reason::ScopeUnknown {
+                    settle_failure(tokens, &connection, lease_epoch, failed, refusal.reason, None).await?;
+                    return Err(refusal);
+                }
+                // A provider that says "at once" is asked again, but not in a loop (RF9).
+                let rest = refusal.retry_after.unwrap_or(COOLDOWN).max(Duration::from_secs(1));
                 let cooldown = tokens.clock.now().plus(rest);
                 settle_failure(tokens, &connection, lease_epoch, failed, refusal.reason, Some(cooldown))
                     .await?;
@@ -182,35 +197,61 @@ fn without_technical(set: TokenSet, spec: &ProviderSpec) -> TokenSet {
 async fn rescue(
     tokens: &Tokens,
     connection: &Connection,
+    held: &ScopeSet,
     token: SecretString,
     generation: i64,
+    until: Timestamp,
 ) -> Result<(), Refusal> {
-    let row = refresh_row(tokens, connection, token, generation).await?;
+    let row = refresh_row(tokens, connection, held, token, generation, until).await?;
     let mut draft = EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshStored, Outcome::Failed);
     draft.tenant = Some(connection.owner.tenant().clone());
     draft.provider = Some(connection.provider.clone());
     draft.connection = Some(connection.id.clone());
     draft.reason = Some(Reason::ProviderUnavailable);
     let entry = Entry { effect: vec![row], settlement: true, ..Entry::note(draft) };
-    persist(tokens, connection, generation, entry, tokens.clock.now().plus(LEASE)).await
+    persist(tokens, connection, entry, until).await
 }
 
 async fn refresh_row(
     tokens: &Tokens,
     connection: &Connection,
+    held: &ScopeSet,
     token: SecretString,
     generation: i64,
+    until: Timestamp,
 ) -> Result<Write, Refusal> {
-    let sealed = tokens.vault.seal::<RefreshToken>(&connection.refresh_key(generation), token).await?;
+    let sealed = seal::<RefreshToken>(tokens, &connection.refresh_key(generation), token, until).await?;
     Ok(Write::PutSecret(tokens.keys.row_key().tag(SecretRow {
         connection: connection.id.clone(),
         kind: SecretKind::Refresh,
-        scopes: connection.scopes.clone(),
+        scopes: held.clone(),
         generation,
         envelope: sealed.envelope().to_vec(),
         expires_at: None,
         obtained_at: tokens.clock.now(),
     })))
+}
+
+/// Seals what came back. A key that cannot be had right now is waited for: the provider has forgotten the old token.
+async fn seal<K: Kind>(
+    tokens: &Tokens,
+    key: &RecordKey,
+    token: SecretString,
+    until: Timestamp,
+) -> Result<Sealed<K>, Refusal> {
+    loop {
+        match tokens.vault.seal::<K>(key, token.clone()).await {
+            Ok(sealed) => return Ok(sealed),
+            Err(error) => {
+                let refusal = Refusal::from(error);
+                let passing = matches!(refusal.reason, Reason::KeyUnavailable | Reason::StoreUnavailable);
+                if !passing || tokens.clock.now() >= until {
+                    return Err(refusal);
+                }
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 struct Lease {
@@ -245,6 +286,7 @@ fn draft(
 async fn settle_success(
     tokens: &Tokens,
     connection: &Connection,
+    held: &ScopeSet,
     lease: Lease,
     mut draft: EventDraft,
     set: TokenSet,
@@ -253,7 +295,7 @@ async fn settle_success(
     let now = tokens.clock.now();
     let key = tokens.keys.row_key();
     let access_key = connection.access_key(&set.scopes, generation);
-    let access = tokens.vault.seal::<crate::domain::AccessToken>(&access_key, set.access).await?;
+    let access = seal::<AccessToken>(tokens, &access_key, set.access, lease.until).await?;
     let access = SecretRow {
         connection: connection.id.clone(),
         kind: SecretKind::Access,
@@ -267,14 +309,14 @@ async fn settle_success(
     // No refresh token in the answer keeps the old one (RF7).
     let rotated = set.refresh.is_some();
     if let Some(refresh) = set.refresh {
-        effect.push(refresh_row(tokens, connection, refresh, generation).await?);
+        effect.push(refresh_row(tokens, connection, held, refresh, generation, lease.until).await?);
     }
     effect.push(release(connection, lease.epoch, None, ""));
     draft.scopes_granted = set.scopes;
     draft.expires_at = access.expires_at;
     draft.detail.insert("rotated", rotated.into());
     let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
-    if let Err(refusal) = persist(tokens, connection, generation, entry, lease.until).await {
+    if let Err(refusal) = persist(tokens, connection, entry, lease.until).await {
         // The lease is given back on its own, so that nobody waits for it to end.
         let mut failed =
             EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshFailed, Outcome::Failed);
@@ -291,7 +333,6 @@ async fn settle_success(
 async fn persist(
     tokens: &Tokens,
     connection: &Connection,
-    generation: i64,
     mut entry: Entry,
     until: Timestamp,
 ) -> Result<(), Refusal> {
@@ -300,7 +341,7 @@ async fn persist(
         let refusal = match tokens.audit.note(entry.clone(), Deadline::none()).await {
             Ok(_) => return Ok(()),
             // An earlier try whose answer was lost may have been committed after all.
-            Err(Refused::NotApplied) if is_stored(tokens, connection, generation).await? => return Ok(()),
+            Err(Refused::NotApplied) if is_stored(tokens, connection, &entry).await => return Ok(()),
             Err(refused) => Refusal::from(refused),
         };
         let passing = matches!(
@@ -321,10 +362,14 @@ async fn persist(
     }
 }
 
-async fn is_stored(tokens: &Tokens, connection: &Connection, generation: i64) -> Result<bool, Refusal> {
-    let rows = tokens.store.connections.secrets(&connection.id).await?;
-    let key = tokens.keys.row_key();
-    Ok(rows.into_iter().filter_map(|tagged| tagged.check(&key).ok()).any(|row| row.generation == generation))
+/// Whether the very values that `entry` stores are there; a read that fails says nothing, and the next try tells.
+async fn is_stored(tokens: &Tokens, connection: &Connection, entry: &Entry) -> bool {
+    let Ok(stored) = tokens.store.connections.secrets(&connection.id).await else { return false };
+    let stored: Vec<Vec<u8>> = stored.into_iter().map(|tagged| tagged.unverified().envelope).collect();
+    entry.effect.iter().all(|write| match write {
+        Write::PutSecret(row) => stored.contains(&row.clone().unverified().envelope),
+        _ => true,
+    })
 }
 
 async fn settle_failure(
@@ -339,7 +384,9 @@ async fn settle_failure(
     if reason == Reason::ProviderClientRejected {
         tracing::error!(provider = %connection.provider, "the provider refuses the broker's client; connections are kept");
     }
-    let effect = vec![release(connection, lease_epoch, cooldown, reason.as_str())];
+    // "The user must act there" is no end of the grant: whoever comes within the rest is told to come back (RF6).
+    let kept = if reason == Reason::ProviderGrantRejected { Reason::ProviderUnavailable } else { reason };
+    let effect = vec![release(connection, lease_epoch, cooldown, kept.as_str())];
     tokens.audit.note(Entry { effect, settlement: true, ..Entry::note(draft) }, Deadline::none()).await?;
     Ok(())
 }
@@ -352,14 +399,31 @@ async fn latch(
     mut draft: EventDraft,
 ) -> Result<(), Refusal> {
     draft.reason = Some(Reason::ProviderGrantRejected);
+    let row_names = (connection.provider.clone(), connection.id.clone());
+    let freed = release(&connection, lease_epoch, None, "");
     let expected_version = connection.version;
     let release = release(&connection, lease_epoch, None, Reason::ProviderGrantRejected.as_str());
     let row =
         Connection { state: ConnectionState::ReauthRequired, version: expected_version + 1, ..connection };
     let row = tokens.keys.row_key().tag(row);
     let effect = vec![Write::UpdateConnection { row, expected_version }, release];
-    tokens.audit.note(Entry { effect, settlement: true, ..Entry::note(draft) }, Deadline::none()).await?;
-    Ok(())
+    let (provider, id) = (row_names.0, row_names.1);
+    let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
+    match tokens.audit.note(entry, Deadline::none()).await {
+        Ok(_) => Ok(()),
+        // Renewed or ended meanwhile: the word was about an older token. The lease is given back on its own.
+        Err(Refused::NotApplied) => {
+            let mut failed =
+                EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshFailed, Outcome::Failed);
+            failed.provider = Some(provider);
+            failed.connection = Some(id);
+            failed.reason = Some(Reason::Conflict);
+            let entry = Entry { effect: vec![freed], settlement: true, ..Entry::note(failed) };
+            tokens.audit.note(entry, Deadline::none()).await?;
+            Err(Refusal::new(Reason::ProviderUnavailable).retry_after(Duration::from_secs(1)))
+        }
+        Err(refused) => Err(refused.into()),
+    }
 }
 
 fn release(

@@ -208,9 +208,7 @@ async fn choose(
         }
     }
     Ok(match default {
-        Some(index) => {
-            Chosen::One(Box::new(own.swap_remove(index)))
-        }
+        Some(index) => Chosen::One(Box::new(own.swap_remove(index))),
         None => Chosen::Several,
     })
 }

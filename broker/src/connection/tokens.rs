@@ -207,6 +207,10 @@ fn settle(pick: Result<Pick, Quarantined>) -> Access {
 fn is_passing(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::ProviderUnavailable | Reason::ProviderRateLimited | Reason::ProviderClientRejected
+        Reason::ProviderUnavailable
+            | Reason::ProviderRateLimited
+            | Reason::ProviderClientRejected
+            | Reason::ProviderGrantRejected
+            | Reason::ScopeUnknown
     )
 }

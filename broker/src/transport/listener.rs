@@ -2,17 +2,18 @@
 
 use rustls::ServerConfig;
 use std::{
+    collections::HashMap,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc},
+    sync::mpsc,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
@@ -20,8 +21,12 @@ use tonic::transport::server::Connected;
 
 /// A handshake slower than this is dropped.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Handshakes and accepted connections waiting to be served.
+/// Accepted connections waiting to be served.
 const BACKLOG: usize = 256;
+/// Handshakes under way at once; a further connection is closed.
+const HANDSHAKES: usize = 1024;
+/// The same from one address.
+const HANDSHAKES_PER_ADDRESS: usize = 64;
 
 /// Yields the TLS configuration for each new connection: a reload takes effect at the next one.
 pub type TlsSource = Arc<dyn Fn() -> Arc<ServerConfig> + Send + Sync>;
@@ -151,13 +156,49 @@ impl axum::serve::Listener for Accepted {
     }
 }
 
+/// Handshakes under way at once, by address.
+#[derive(Clone, Default)]
+struct Handshakes(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One handshake; given back when dropped.
+struct Handshake {
+    all: Handshakes,
+    from: IpAddr,
+}
+
+impl Handshakes {
+    /// `None` when there are too many from this address, or altogether.
+    fn begin(&self, from: IpAddr) -> Option<Handshake> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = counts.values().sum();
+        let own = counts.entry(from).or_default();
+        if *own >= HANDSHAKES_PER_ADDRESS || all >= HANDSHAKES {
+            return None;
+        }
+        *own += 1;
+        Some(Handshake { all: self.clone(), from })
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        let mut counts = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = counts.get_mut(&self.from) {
+            *own -= 1;
+            if *own == 0 {
+                counts.remove(&self.from);
+            }
+        }
+    }
+}
+
 async fn accept_loop(
     listener: TcpListener,
     tls: Option<TlsSource>,
     sender: mpsc::Sender<(Conn, SocketAddr)>,
     stop: CancellationToken,
 ) {
-    let handshakes = Arc::new(Semaphore::new(BACKLOG));
+    let handshakes = Handshakes::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -181,8 +222,8 @@ async fn accept_loop(
         };
         let acceptor = TlsAcceptor::from(tls());
         let sender = sender.clone();
-        // More handshakes than this wait in the kernel's queue.
-        let Ok(turn) = Arc::clone(&handshakes).acquire_owned().await else { return };
+        // Whoever opens connections and says nothing fills their own share, not everybody's.
+        let Some(turn) = handshakes.begin(peer.ip()) else { continue };
         tokio::spawn(async move {
             let _turn = turn;
             if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {

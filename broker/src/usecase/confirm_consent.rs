@@ -11,6 +11,7 @@ use crate::{
 
 use crate::storage::StoreError;
 use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
 
 /// Confirms that the account shown is to be attached.
 ///
@@ -27,6 +28,8 @@ pub async fn confirm_consent(rooms: &Arc<Rooms>, visitor: &Visitor, handle: &str
         return Err(Refusal::new(Reason::ConsentOtherBrowser));
     }
     let mut effect = Vec::new();
+    // A refresh of the same connection and this renewal must not count generations side by side.
+    let _turn = same_account(rooms, &consent, &obtained).await?;
     let connection = put_connection(rooms, &consent, &obtained, epoch, &mut effect).await?;
     // Fewer scopes than asked for: the approval says what there is (CO10).
     let scopes = consent.scopes.intersection(&obtained.scopes);
@@ -45,6 +48,22 @@ pub async fn confirm_consent(rooms: &Arc<Rooms>, visitor: &Visitor, handle: &str
     effect.insert(0, Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version });
     rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, visitor.call.deadline).await?;
     Ok(())
+}
+
+/// The turn at the connection that will be renewed, if there is one.
+async fn same_account(
+    rooms: &Rooms,
+    consent: &Consent,
+    obtained: &Obtained,
+) -> Result<Option<OwnedMutexGuard<()>>, Refusal> {
+    let rules = rooms.audit.rules();
+    let provider = Some(&consent.provider);
+    let own = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
+    let same = own.connections.iter().find(|(connection, _)| connection.account.id == obtained.account.id);
+    Ok(match same {
+        Some((connection, _)) => Some(rooms.tokens.turn(&connection.id).await),
+        None => None,
+    })
 }
 
 /// The person's connection for this very account, renewed, or a new one. A different account is never swapped in.
@@ -118,10 +137,15 @@ fn renew(
     if earlier.state == ConnectionState::Suspended {
         return Err(Refusal::new(Reason::Blocked).with("blocked", "connection"));
     }
+    let client_id = rooms.provider(&earlier.provider)?.client.id.clone();
+    // Another client's refresh token is of no use to this one (PR7).
+    if obtained.refresh.is_none() && earlier.client_id != client_id {
+        effect.push(Write::DeleteSecrets(earlier.id.clone()));
+    }
     let expected_version = earlier.version;
     let connection = Connection {
         state: ConnectionState::Active,
-        client_id: rooms.provider(&earlier.provider)?.client.id.clone(),
+        client_id,
         scopes: obtained.scopes.clone(),
         account: obtained.account.clone(),
         version: expected_version + 1,

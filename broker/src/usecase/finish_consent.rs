@@ -5,9 +5,9 @@ use crate::{
     audit::Deadline,
     consent::words,
     domain::{
-        AccessToken, Consent, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, PkceVerifier,
-        ProviderId, ProviderSpec, Reason, RefreshToken, Refusal, Sealed, SecretString, Write,
-        consent::Obtained,
+        AccessToken, Consent, ConsentState, Entry, EventDraft, EventId, EventKind, Kind, Outcome,
+        PkceVerifier, ProviderId, ProviderSpec, Reason, RecordKey, RefreshToken, Refusal, Sealed,
+        SecretString, Write, consent::Obtained,
     },
     policy::{ExchangeCode, Permit},
     provider::TokenSet,
@@ -110,8 +110,17 @@ async fn redeem(
     let entry = Entry { names, epoch, effect, ..Entry::note(draft) };
     let proof = match rooms.audit.record(permit, entry, visitor.call.deadline).await {
         Ok(proof) => proof,
-        // The same callback twice at once: the other one goes on.
-        Err(crate::audit::Refused::NotApplied) => return Ok(()),
+        // The same callback twice at once: the other one goes on. A stranger's visit at this very moment: again.
+        Err(crate::audit::Refused::NotApplied) => {
+            let now = expire::reread(rooms, &exchanging.id).await?;
+            let still = matches!(now.state, ConsentState::Approved { .. })
+                && now.state.state_hash() == exchanging.state.state_hash();
+            return if still {
+                Box::pin(redeem(rooms, visitor, spec, now, epoch, code)).await
+            } else {
+                Ok(())
+            };
+        }
         Err(refused) => return Err(refused.into()),
     };
     let outcome = exchange(rooms, spec, &exchanging, proof, &verifier, code).await;
@@ -147,9 +156,9 @@ async fn keep(
 ) -> Result<(), Refusal> {
     let key = consent.record_key();
     let granted = set.scopes.minus(&spec.technical_scopes);
-    let access = rooms.vault.seal::<AccessToken>(&key, set.access.clone()).await?;
+    let access = seal::<AccessToken>(rooms, &key, set.access.clone()).await?;
     let refresh = match set.refresh {
-        Some(token) => Some(rooms.vault.seal::<RefreshToken>(&key, token).await?),
+        Some(token) => Some(seal::<RefreshToken>(rooms, &key, token).await?),
         None => None,
     };
     let account = match rooms.engine.account(spec, &set.access).await {
@@ -177,6 +186,22 @@ async fn keep(
     settle(rooms, visitor, consent, obtained, draft).await
 }
 
+/// Seals what came for a code that is spent: a key that cannot be had right now is waited for.
+async fn seal<K: Kind>(rooms: &Rooms, key: &RecordKey, token: SecretString) -> Result<Sealed<K>, Refusal> {
+    let until = rooms.clock.now().plus(PATIENCE);
+    loop {
+        let refusal = match rooms.vault.seal::<K>(key, token.clone()).await {
+            Ok(sealed) => return Ok(sealed),
+            Err(error) => Refusal::from(error),
+        };
+        let passing = matches!(refusal.reason, Reason::KeyUnavailable | Reason::StoreUnavailable);
+        if !passing || rooms.clock.now() >= until {
+            return Err(refusal);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 /// Stores what was obtained. Whatever else happens to the consent meanwhile, the tokens are either kept or revoked.
 async fn settle(
     rooms: &Rooms,
@@ -200,8 +225,15 @@ async fn settle(
                     Err(refused) => Refusal::from(refused),
                 }
             }
-            // An earlier try whose answer was lost was committed after all.
-            Ok(now) if matches!(now.state, ConsentState::AwaitingConfirmation { .. }) => return Ok(()),
+            // An earlier try whose answer was lost was committed after all, and the person may have confirmed already.
+            Ok(now)
+                if matches!(
+                    now.state,
+                    ConsentState::AwaitingConfirmation { .. } | ConsentState::Completed { .. }
+                ) =>
+            {
+                return Ok(());
+            }
             Ok(_) => {
                 let Obtained { refresh, access, .. } = obtained;
                 super::revoke_sealed(rooms, &visitor.call, &consent, refresh.as_ref(), &access).await;

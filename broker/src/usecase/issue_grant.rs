@@ -187,7 +187,9 @@ impl Ask<'_> {
         };
         let earlier = self.rooms.store.requests.by_key(&key, self.rooms.clock.now()).await?;
         match earlier {
-            Some(claim) if claim.fingerprint != self.fingerprint(&claim) => Err(Refusal::new(Reason::RequestIdReused)),
+            Some(claim) if claim.fingerprint != self.fingerprint(&claim) => {
+                Err(Refusal::new(Reason::RequestIdReused))
+            }
             other => Ok(other),
         }
     }

@@ -107,7 +107,7 @@ async fn co16_a_login_callback_counts_once_with_its_own_state_issuer_and_nonce_a
     }
     assert_eq!(
         browser.get(&format!("{}/login/start?realm=nobody", world.web())).await.expect("answers").status,
-        500
+        404
     );
 
     walk::open(&browser, &start("/connections"), "alice").await;

@@ -154,6 +154,27 @@ pub async fn migrate(
     }
 }
 
+/// Sets up an empty database: every migration in one transaction, so that a process killed in the middle leaves it empty
+/// and the next start needs no human.
+///
+/// # Errors
+/// [`SchemaError`]; then it is as empty as before.
+pub async fn set_up(connection: &mut SqliteConnection, now: Timestamp) -> Result<(), SchemaError> {
+    execute(connection, "BEGIN EXCLUSIVE").await?;
+    let all = async {
+        while next(connection, now).await?.is_some() {}
+        Ok(())
+    };
+    let done = all.await;
+    match done {
+        Ok(()) => execute(connection, "COMMIT").await,
+        Err(error) => {
+            execute(connection, "ROLLBACK").await.ok();
+            Err(error)
+        }
+    }
+}
+
 async fn next(
     connection: &mut SqliteConnection,
     now: Timestamp,

@@ -62,7 +62,7 @@ impl SqliteStore {
         let mut connection = options.connect().await.map_err(unavailable)?;
         make_private(&path)?;
         if migrate::is_empty(&mut connection).await? {
-            migrate::migrate(&mut connection, now).await?;
+            migrate::set_up(&mut connection, now).await?;
         }
         migrate::check_schema(&mut connection).await?;
         let readers = SqlitePoolOptions::new()

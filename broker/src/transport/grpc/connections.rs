@@ -90,8 +90,7 @@ impl Connections {
         if let Some(subject) = &request.subject {
             let subject = convert::subject("subject", subject)?;
             actor.reaches(&self.0, &subject.tenant)?;
-            return Ok(page
-                .of_all(&self.0, list_connections::of_subject(&self.0, &subject, provider).await?));
+            return Ok(page.of_all(&self.0, list_connections::of_subject(&self.0, &subject, provider).await?));
         }
         let tenants = actor.tenants(&self.0);
         let [tenant] = &tenants[..] else {

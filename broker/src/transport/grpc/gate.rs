@@ -203,7 +203,10 @@ impl Gate {
             return Err(Refusal::new(Reason::RateLimited).retry_after(wait));
         }
         // A static secret costs a hash; only signatures take a turn.
-        let signed = credential.is_some_and(|text| !text.contains(SECRET_PREFIX));
+        let signed = credential.is_some_and(|text| {
+            let token = text.split_once(' ').map_or("", |(_, token)| token);
+            !token.starts_with(SECRET_PREFIX)
+        });
         let _turn =
             if signed { Some(self.verifications.try_acquire().map_err(|_| overloaded())?) } else { None };
         let verified = self.rooms.identity.workload(credential).await;

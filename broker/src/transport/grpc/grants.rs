@@ -147,6 +147,7 @@ fn parse(request: v1::IssueGrantRequest) -> Result<GrantRequest, Refusal> {
 fn ttl(ttl: prost_types::Duration) -> Result<Duration, Refusal> {
     // Looked at first: the conversion overflows at the far end of negative numbers.
     let positive = Some(ttl).filter(|ttl| ttl.seconds >= 0 && (0..1_000_000_000).contains(&ttl.nanos));
-    let ttl = positive.and_then(|ttl| Duration::try_from(ttl).ok()).filter(|ttl| !ttl.is_zero() && *ttl <= MAX_TTL);
+    let ttl =
+        positive.and_then(|ttl| Duration::try_from(ttl).ok()).filter(|ttl| !ttl.is_zero() && *ttl <= MAX_TTL);
     ttl.ok_or_else(|| Refusal::invalid("ttl", "A ttl is more than 0 and at most 7 days."))
 }

@@ -155,7 +155,11 @@ async fn finish(
     if let Some(cookie) = incoming.cookies.get(SESSION)
         && let Ok(Some(earlier)) = find_session(rooms, cookie).await
     {
-        end_session(rooms, &incoming.call, earlier).await?;
+        match end_session(rooms, &incoming.call, earlier).await {
+            // Two sign-ins at once: the other one ended it.
+            Err(refusal) if refusal.reason == Reason::Conflict => {}
+            ended => ended?,
+        }
     }
     let session = start_session(rooms, &incoming.call, &login).await?;
     let back = reply::see_other(&pending.back().path());

@@ -22,10 +22,9 @@ pub struct Addresses {
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 10_000;
 
-/// Binds three free ports.
-pub(super) fn bind() -> io::Result<(Sockets, Addresses)> {
-    let bind = || TcpListener::bind(("127.0.0.1", 0));
-    let sockets = Sockets { grpc: bind()?, web: bind()?, ops: bind()? };
+/// Binds three free ports that a restart finds free again.
+pub(super) fn bind(rng: &dyn Rng) -> io::Result<(Sockets, Addresses)> {
+    let sockets = Sockets { grpc: bind_one(rng)?, web: bind_one(rng)?, ops: bind_one(rng)? };
     let addresses = Addresses {
         grpc: sockets.grpc.local_addr()?,
         web: sockets.web.local_addr()?,
@@ -36,16 +35,18 @@ pub(super) fn bind() -> io::Result<(Sockets, Addresses)> {
 
 /// Finds three free ports that stay free while nobody listens on them.
 pub(super) fn reserve(rng: &dyn Rng) -> io::Result<Addresses> {
-    let mut held = Vec::new();
-    while held.len() < 3 {
+    let held = [bind_one(rng)?, bind_one(rng)?, bind_one(rng)?];
+    Ok(Addresses { grpc: held[0].local_addr()?, web: held[1].local_addr()?, ops: held[2].local_addr()? })
+}
+
+fn bind_one(rng: &dyn Rng) -> io::Result<TcpListener> {
+    loop {
         let mut bytes = [0; 2];
         rng.fill(&mut bytes);
         let port = FIRST + u16::from_be_bytes(bytes) % COUNT;
         match TcpListener::bind(("127.0.0.1", port)) {
-            Ok(listener) => held.push(listener),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
-            Err(error) => return Err(error),
+            bound => return bound,
         }
     }
-    Ok(Addresses { grpc: held[0].local_addr()?, web: held[1].local_addr()?, ops: held[2].local_addr()? })
 }

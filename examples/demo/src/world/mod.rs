@@ -52,7 +52,7 @@ impl World {
     /// [`WorldError`] when a file cannot be written, a port not bound, or the broker refuses its configuration.
     pub async fn start(options: Options) -> Result<World, WorldError> {
         // Bound before the configuration is written: pages and redirect URIs name the port.
-        let (sockets, addresses) = addresses::bind()?;
+        let (sockets, addresses) = addresses::bind(&*options.rng)?;
         let site = Site::set_up(options, addresses).await?;
         let broker = run(&site, Some(sockets)).await?;
         Ok(World { site, broker })

@@ -122,7 +122,13 @@ async fn co6_co11_allow_confirm_and_disconnect() {
     let step = |verb: &str| format!("{page}/{verb}");
 
     let asked = house.get(&page, &alice).await;
-    let left = house.post(&step("approve"), &alice, &[("csrf", &asked.token(&step("approve"))), ("terms", &asked.terms())]).await;
+    let left = house
+        .post(
+            &step("approve"),
+            &alice,
+            &[("csrf", &asked.token(&step("approve"))), ("terms", &asked.terms())],
+        )
+        .await;
     assert_eq!((left.status, left.header("referrer-policy")), (200, "no-referrer"), "{}", left.body);
     let leave = refresh_target(&left);
     assert!(leave.path().ends_with("/notes/authorize"));
@@ -199,7 +205,9 @@ async fn co12_a_refusal_at_the_provider_is_shown_with_its_words_once() {
         let page = format!("/consent/{handle}");
         let approve = format!("{page}/approve");
         let asked = house.get(&page, &alice).await;
-        let left = house.post(&approve, &alice, &[("csrf", &asked.token(&approve)), ("terms", &asked.terms())]).await;
+        let left = house
+            .post(&approve, &alice, &[("csrf", &asked.token(&approve)), ("terms", &asked.terms())])
+            .await;
         let state = refresh_target(&left).query_pairs().find(|(n, _)| n == "state").unwrap().1.into_owned();
         let said = "<script>x()</script> not today";
         // Latin-1, as some providers send: words for people are no reason to lose the outcome.

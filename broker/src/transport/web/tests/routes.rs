@@ -289,7 +289,8 @@ async fn the_pages_are_served_on_a_listener_of_their_own_and_know_their_peer() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let house = House::open(None).await;
     let stop = tokio_util::sync::CancellationToken::new();
-    let listener = Accepted::on(std::net::TcpListener::bind("127.0.0.1:0").unwrap(), None, stop.clone()).unwrap();
+    let listener =
+        Accepted::on(std::net::TcpListener::bind("127.0.0.1:0").unwrap(), None, stop.clone()).unwrap();
     let address = listener.local_addr();
     let peer = get(async |ConnectInfo(peer): ConnectInfo<Peer>| peer.address.to_string());
     let router = Router::new().route("/peer", peer).fallback_service(house.router.clone());

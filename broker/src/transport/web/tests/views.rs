@@ -173,7 +173,11 @@ pub(super) fn every_page(words: Words) -> Vec<(String, Markup)> {
     put("disconnect-unused", pages::ask_disconnect(&frame, &lists[1], "token"));
     for at_provider in [AtProvider::Revoked, AtProvider::Unsupported, AtProvider::FailedWillRetry] {
         for outstanding_until in [None, Some(NOW)] {
-            let ended = Disconnected { at_provider, outstanding_until, never_ends: outstanding_until.is_none() && at_provider != AtProvider::Revoked };
+            let ended = Disconnected {
+                at_provider,
+                outstanding_until,
+                never_ends: outstanding_until.is_none() && at_provider != AtProvider::Revoked,
+            };
             let name = format!("disconnected-{}-{}", at_provider.as_str(), outstanding_until.is_some());
             put(&name, pages::disconnected(&frame, &lists[0], &ended));
         }
