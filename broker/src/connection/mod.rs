@@ -5,6 +5,7 @@ mod pick;
 mod refresh;
 mod refusals;
 mod resolve;
+mod settlement;
 mod tokens;
 
 pub use resolve::{Need, Own, Resolved, Usable, Wanted, own_approval, own_connections, resolve};

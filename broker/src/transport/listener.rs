@@ -26,7 +26,7 @@ const BACKLOG: usize = 256;
 /// Handshakes under way at once; a further connection is closed.
 const HANDSHAKES: usize = 1024;
 /// The same from one address.
-const HANDSHAKES_PER_ADDRESS: usize = 64;
+const HANDSHAKES_PER_ADDRESS: usize = HANDSHAKES / 2;
 
 /// Yields the TLS configuration for each new connection: a reload takes effect at the next one.
 pub type TlsSource = Arc<dyn Fn() -> Arc<ServerConfig> + Send + Sync>;
