@@ -34,7 +34,7 @@ pub(super) struct RawIssuer {
     tenant_claim: Option<RawTenantClaim>,
     /// The algorithms its tokens may be signed with: ES256, ES384, RS256, PS256, EdDSA.
     algorithms: Vec<String>,
-    /// The claims that together name a person, never an e-mail address. Default [sub]; Entra: [tid, oid].
+    /// The claims that together name a person, never an e-mail address. Default `[sub]`; Entra: `[tid, oid]`.
     subject_claims: Option<Vec<String>>,
     /// The claim with the person's roles or groups, a list of strings. Absent: no roles from this issuer.
     roles_claim: Option<String>,
@@ -81,7 +81,7 @@ struct RawLogin {
     client_id: String,
     /// The client secret, as ${file:/path} or ${env:NAME}. Absent: a public client.
     client_secret: Option<String>,
-    /// The scopes asked for. Default [openid].
+    /// The scopes asked for. Default `[openid]`.
     scopes: Option<Vec<String>>,
 }
 

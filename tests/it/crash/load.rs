@@ -33,7 +33,7 @@ pub struct Ask {
 
 /// How one call ended.
 pub enum End {
-    Granted(broker_proto::v1::Grant),
+    Granted(Box<broker_proto::v1::Grant>),
     Consent {
         link: String,
     },
@@ -174,7 +174,7 @@ impl Load {
         let request = self.request(message, Some(ask.workload));
         let answer = GrantServiceClient::new(self.channel.clone()).issue_grant(request).await;
         let end = match answer.map(|answer| answer.into_inner().outcome) {
-            Ok(Some(Outcome::Grant(grant))) => End::Granted(grant),
+            Ok(Some(Outcome::Grant(grant))) => End::Granted(Box::new(grant)),
             Ok(Some(Outcome::ConsentRequired(consent))) => End::Consent { link: consent.url },
             Ok(None) => panic!("an answer without an outcome"),
             Err(status) => reason(&status).map_or(End::Lost, End::Refused),

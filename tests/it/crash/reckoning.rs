@@ -66,7 +66,7 @@ fn text<'a>(event: &'a Value, field: &str) -> &'a str {
 
 fn granted(calls: &[Call]) -> impl Iterator<Item = (&Call, &Grant)> {
     calls.iter().filter_map(|call| match &call.end {
-        End::Granted(grant) => Some((call, grant)),
+        End::Granted(grant) => Some((call, &**grant)),
         _ => None,
     })
 }
