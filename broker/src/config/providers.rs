@@ -1,7 +1,7 @@
 //! `providers`: from what is written to what the broker works with.
 
 use super::{
-    check::Check,
+    check::{Check, is_loopback},
     provider_raw::{
         RawAccess, RawClient, RawClientAuth, RawEnvironment, RawIssParameter, RawNarrowing, RawPkce,
         RawProvider, RawRotation, RawScope,
@@ -15,7 +15,7 @@ use crate::domain::{
     },
 };
 use http::{HeaderName, HeaderValue};
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 /// Parameters the broker sets itself; fixed ones must not replace them.
 const OWN_PARAMETERS: [&str; 9] = [
@@ -43,6 +43,12 @@ pub(super) fn check(raw: &[RawProvider], check: &mut Check<'_>) -> Vec<ProviderS
     providers
 }
 
+/// Whether a range in CIDR notation is one of this machine's own addresses.
+fn is_loopback_range(text: &str) -> bool {
+    let address = text.split_once('/').and_then(|(address, _)| address.parse::<IpAddr>().ok());
+    address.is_some_and(|address| address.is_loopback())
+}
+
 fn provider(path: &str, raw: &RawProvider, check: &mut Check<'_>) -> Option<ProviderSpec> {
     let at = |key: &str| format!("{path}.{key}");
     let id = check.parse(&at("id"), ProviderId::parse(&raw.id));
@@ -53,6 +59,13 @@ fn provider(path: &str, raw: &RawProvider, check: &mut Check<'_>) -> Option<Prov
         Some(url) => check.url(&at("revocation_url"), url).map(RevokeStyle::Rfc7009),
         None => Some(RevokeStyle::Unsupported),
     };
+    if token_url.as_ref().is_some_and(is_loopback)
+        && !raw.allowed_networks.iter().any(|n| is_loopback_range(n))
+    {
+        let message =
+            "does not allow this machine, where token_url is: write [\"127.0.0.0/8\"] if that is meant";
+        check.problem(&at("allowed_networks"), message);
+    }
     let account = account(path, raw, check);
     let client = client(&at("client"), &raw.client, check);
     let scopes = scopes(&at("scopes"), &raw.scopes, check);

@@ -187,8 +187,7 @@ fn destination(spec: &ProviderSpec) -> Result<Destination, ProviderError> {
         networks.map_err(|_| ProviderError::Misconfigured("an allowed network is not an address range"))?;
     Ok(Destination {
         name: spec.id.as_str().to_owned(),
-        // The configuration accepts plain HTTP for loopback URLs only: writing one allows just that.
-        loopback_http: spec.token_url.scheme() == "http" || allowed_networks.iter().any(Cidr::is_loopback),
+        loopback_http: allowed_networks.iter().any(Cidr::is_loopback),
         allowed_networks,
         ca_file: spec.ca_file.clone(),
     })

@@ -196,7 +196,7 @@ async fn malformed_requests_are_refused_without_a_trace() {
         assert_eq!(got.status, 400, "{path}");
         assert!(got.body.contains("<h1>"), "{path}");
     }
-    assert_eq!(house.get("/login/start?realm=nobody", "").await.status, 500);
+    assert_eq!(house.get("/login/start?realm=nobody", "").await.status, 404);
     assert_eq!(house.get("/login/start?realm=No%20Realm", "").await.status, 404);
     assert_eq!(house.get(&format!("/oauth/callback/notes?state={state}"), "").await.status, 403);
     assert_eq!(house.get(&format!("/oauth/callback/nowhere?state={state}"), &alice).await.status, 404);
