@@ -95,6 +95,13 @@ pub enum Write {
         /// The version it was read at.
         expected_version: i64,
     },
+    /// Ends the stream of a writer that died; applies if it is open and its head is still `head`.
+    EndStream {
+        /// Its head.
+        head: Head,
+        /// The head's MAC as an ended stream.
+        mac: Vec<u8>,
+    },
     /// Appends a rule. The commit gives it its epoch; such groups run under the exclusive lock.
     AddRule {
         /// What it does.

@@ -14,7 +14,7 @@ use crate::domain::{
     TenantId, Timestamp, WebSession, WorkloadId, ledger::Head,
 };
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Why storage did not answer. Never means "absent".
 #[derive(Debug, thiserror::Error)]
@@ -270,12 +270,17 @@ pub struct StreamRow {
     pub opened_at: Timestamp,
     /// The writer's last sign of life, UTC.
     pub heartbeat_at: Timestamp,
+    /// How long ago that was on the database's own clock. `Duration::MAX` where this process alone may write: every other
+    /// stream's writer is gone.
+    pub silent_for: Duration,
 }
 
 /// The ledger: the only way to change state that needs an audit row.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// One transaction: rules newer than `known_epoch`, claims, effects, rows, head. All or nothing.
+    /// One transaction: rules newer than `known_epoch`, claims, effects, rows, head. All or nothing. `known_epoch` is the
+    /// newest its caller has seen: fewer rules than that are [`StoreError::RuleTampered`]. Older rules are read again where
+    /// an entry was decided before them. An empty batch is a sign of life.
     async fn commit(
         &self,
         head: &Head,
@@ -287,7 +292,10 @@ pub trait Ledger: Send + Sync {
     ) -> Result<Committed, StoreError>;
     /// Registers a new stream.
     async fn open_stream(&self, stream: &StreamRow) -> Result<(), StoreError>;
-    /// Marks a stream closed by compare-and-set on (head, open); false when it moved.
+    /// How often a writer must show that it lives, at an empty commit if there is nothing else to commit; `None` where
+    /// no other process could end its stream.
+    fn heartbeat(&self) -> Option<Duration>;
+    /// Marks a writer's own stream closed by compare-and-set on (head, open); false when it moved.
     async fn close_stream(&self, head: &Head, mac: &[u8]) -> Result<bool, StoreError>;
     /// Every stream, oldest first.
     async fn streams(&self) -> Result<Vec<StreamRow>, StoreError>;

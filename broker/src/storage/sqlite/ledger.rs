@@ -5,6 +5,7 @@ use super::{
     error::{is_duplicate, unavailable},
     rows::Cells,
     rules,
+    writes::streams,
 };
 use crate::{
     domain::{Group, Rule, StreamId, Tagged, Timestamp, ledger::Head},
@@ -12,13 +13,11 @@ use crate::{
 };
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
+use std::time::Duration;
 
 const OPEN_STREAM: &str = "\
 INSERT INTO audit_streams (stream, seq, hash, mac, open, opened_at, heartbeat_at)
 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM audit_streams WHERE stream = ?1)";
-
-const CLOSE_STREAM: &str = "\
-UPDATE audit_streams SET open = 0, mac = ? WHERE stream = ? AND seq = ? AND hash = ? AND open = 1";
 
 #[async_trait]
 impl Ledger for SqliteStore {
@@ -55,16 +54,13 @@ impl Ledger for SqliteStore {
         }
     }
 
+    fn heartbeat(&self) -> Option<Duration> {
+        None
+    }
+
     async fn close_stream(&self, head: &Head, mac: &[u8]) -> Result<bool, StoreError> {
         let mut held = self.writer.hold().await?;
-        let done = sqlx::query(CLOSE_STREAM)
-            .bind(mac)
-            .bind(head.stream.as_str())
-            .bind(head.seq)
-            .bind(&head.hash[..])
-            .execute(held.connection()?)
-            .await
-            .map_err(unavailable)?;
+        let done = streams::end(head, mac).execute(held.connection()?).await.map_err(unavailable)?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -90,5 +86,7 @@ fn stream(row: &SqliteRow) -> Result<StreamRow, StoreError> {
         open: cells.flag("open")?,
         opened_at: cells.time("opened_at")?,
         heartbeat_at: cells.time("heartbeat_at")?,
+        // The lock on the file lets one process write.
+        silent_for: Duration::MAX,
     })
 }

@@ -7,6 +7,7 @@ mod provider_revocations;
 mod refresh;
 mod secrets;
 mod sessions;
+pub(super) mod streams;
 
 use super::error::unavailable;
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 };
 use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
-type Bound = Query<'static, Sqlite, SqliteArguments>;
+pub(super) type Bound = Query<'static, Sqlite, SqliteArguments>;
 
 /// Applies one write; `false` = its condition did not hold and nothing changed.
 pub(super) async fn apply(
@@ -68,6 +69,7 @@ fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
         }
         Write::InsertSession(row) => sessions::insert(row),
         Write::UpdateSession { row, expected_version } => sessions::update(row, *expected_version),
+        Write::EndStream { head, mac } => streams::end(head, mac),
         // Not a plain statement: the commit gives it its epoch and its tag.
         Write::AddRule { .. } => return None,
     };
