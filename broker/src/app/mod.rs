@@ -264,6 +264,10 @@ pub async fn open_keys(
 ) -> Result<Arc<KeyRing>, StartError> {
     let keyring = FileKeyring::load(&config.keys.file)?;
     let wrapped = Arc::clone(&store.wrapped_keys);
+    let no_system_key = wrapped.tenant_keys("").await.map_err(KeyError::Unavailable)?.is_empty();
+    if no_system_key && !store.ledger.streams().await.map_err(KeyError::Unavailable)?.is_empty() {
+        return Err(KeyError::SystemKeyGone.into());
+    }
     Ok(Arc::new(KeyRing::open(keyring, wrapped, Arc::clone(clock), Arc::clone(rng)).await?))
 }
 
