@@ -65,6 +65,9 @@ impl Principal {
 /// Bad credentials from one peer.
 const FAILURES: Rate = Rate { per_second: 10, burst: 50 };
 
+/// Most credentials remembered as good.
+const KNOWN_CREDENTIALS: u64 = 10_000;
+
 /// Puts the gate before every service.
 #[derive(Clone)]
 pub struct GateLayer(Arc<Gate>);
@@ -76,6 +79,9 @@ struct Gate {
     calls: Arc<Semaphore>,
     /// Credentials being verified at once; more are shed before any signature work.
     verifications: Semaphore,
+    /// SHA-256 of credentials that were good once. They are verified like any other, but not kept waiting by somebody
+    /// who shows bad ones from the same address: behind a mesh or a NAT every caller has one address.
+    known: moka::sync::Cache<[u8; 32], ()>,
 }
 
 impl GateLayer {
@@ -85,7 +91,8 @@ impl GateLayer {
         let limits = rooms.settings.limits;
         let calls = Arc::new(Semaphore::new(limits.max_concurrent_requests as usize));
         let verifications = Semaphore::new(limits.max_concurrent_verifications as usize);
-        Self(Arc::new(Gate { rooms, buckets, calls, verifications }))
+        let known = moka::sync::Cache::new(KNOWN_CREDENTIALS);
+        Self(Arc::new(Gate { rooms, buckets, calls, verifications, known }))
     }
 }
 
@@ -192,14 +199,17 @@ impl Gate {
         Ok(Some(Principal { workload: Some(workload), call, action: row.action }))
     }
 
-    /// A peer that keeps showing bad credentials waits, before any signature is looked at.
+    /// A peer that keeps showing bad credentials waits, before any signature is looked at; known ones do not.
     async fn authenticate(
         &self,
         credential: Option<&str>,
         peer: Option<IpAddr>,
     ) -> Result<VerifiedWorkload, Refusal> {
         let failures = bucket_key("failed credentials", None, peer);
-        if let Some(wait) = self.buckets.wait(failures, FAILURES) {
+        let shown = bucket_key("credential", credential, peer);
+        if let Some(wait) = self.buckets.wait(failures, FAILURES)
+            && !self.known.contains_key(&shown)
+        {
             return Err(Refusal::new(Reason::RateLimited).retry_after(wait));
         }
         // A static secret costs a hash; only signatures take a turn.
@@ -209,15 +219,21 @@ impl Gate {
         });
         let _turn =
             if signed { Some(self.verifications.try_acquire().map_err(|_| overloaded())?) } else { None };
-        let verified = self.rooms.identity.workload(credential).await;
-        verified.map_err(|error| {
-            let refusal = Refusal::from(error);
-            if refusal.reason == Reason::WorkloadCredentialInvalid {
-                // Empty or not makes no difference to this call: it is refused anyway.
-                let _ = self.buckets.take(failures, FAILURES);
+        match self.rooms.identity.workload(credential).await {
+            Ok(workload) => {
+                self.known.insert(shown, ());
+                Ok(workload)
             }
-            refusal
-        })
+            Err(error) => {
+                let refusal = Refusal::from(error);
+                if refusal.reason == Reason::WorkloadCredentialInvalid {
+                    self.known.invalidate(&shown);
+                    // Empty or not makes no difference to this call: it is refused anyway.
+                    let _ = self.buckets.take(failures, FAILURES);
+                }
+                Err(refusal)
+            }
+        }
     }
 
     fn limit(&self, row: &GateRow, credential: Option<&str>, peer: Option<IpAddr>) -> Result<(), Refusal> {
