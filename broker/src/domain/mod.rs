@@ -12,6 +12,7 @@ pub mod event;
 pub mod ids;
 pub mod ledger;
 pub mod provider;
+pub mod quarantine;
 pub mod reason;
 pub mod refusal;
 pub mod revocation;
@@ -34,6 +35,7 @@ pub use ids::{
 };
 pub use ledger::{Applied, Entry, Group, Position, RequestClaim, Write};
 pub use provider::ProviderSpec;
+pub use quarantine::QuarantinedRow;
 pub use reason::Reason;
 pub use refusal::Refusal;
 pub use revocation::{Names, Rule, RuleKind, Rules, Target};

@@ -4,8 +4,8 @@ use super::{Call, Rooms, revoke_obtained};
 use crate::{
     audit::{Deadline, Refused},
     domain::{
-        Consent, ConsentId, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, Reason, Refusal,
-        Write,
+        Consent, ConsentId, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, QuarantinedRow,
+        Reason, Refusal, RowKey, Tagged, Write,
     },
 };
 use std::sync::Arc;
@@ -54,6 +54,12 @@ pub(super) fn revoke_detached(rooms: &Arc<Rooms>, before: Consent) {
     });
 }
 
+/// The consent if its row is authentic, else the row to be set aside.
+pub(super) fn checked(tagged: Tagged<Consent>, key: &RowKey) -> Result<Consent, QuarantinedRow> {
+    let row = QuarantinedRow::of_consent(&tagged);
+    tagged.check(key).map_err(|_| row)
+}
+
 /// Expires every overdue consent; returns how many.
 ///
 /// # Errors
@@ -61,11 +67,16 @@ pub(super) fn revoke_detached(rooms: &Arc<Rooms>, before: Consent) {
 pub async fn expire_overdue(rooms: &Arc<Rooms>) -> Result<usize, Refusal> {
     let overdue = rooms.store.consents.overdue(rooms.clock.now(), 100).await?;
     let mut count = 0;
-    for tagged in overdue {
-        // A row that fails its check stays where it is; an operator sees it in `audit verify` and the log.
-        let Ok(consent) = tagged.check(&rooms.row_key()) else {
-            tracing::error!("an overdue consent failed its integrity check");
-            continue;
+    for found in overdue {
+        let consent = match found.and_then(|tagged| checked(tagged, &rooms.row_key())) {
+            Ok(consent) => consent,
+            // It leaves the sweep, so that many of them never keep it from the others.
+            Err(row) => {
+                if let Err(refusal) = set_aside(rooms, row).await {
+                    tracing::warn!(reason = refusal.reason.as_str(), "a consent could not be set aside");
+                }
+                continue;
+            }
         };
         if consent.is_expired(rooms.clock.now()) {
             match expire(rooms, consent).await {
@@ -78,4 +89,17 @@ pub async fn expire_overdue(rooms: &Arc<Rooms>) -> Result<usize, Refusal> {
         }
     }
     Ok(count)
+}
+
+/// An overdue consent that is quarantined (VA9): it is over, recorded with what little of it can be named.
+async fn set_aside(rooms: &Rooms, row: QuarantinedRow) -> Result<(), Refusal> {
+    tracing::error!(column = row.column, "an overdue consent is quarantined");
+    let mut draft = EventDraft::new(EventId::random(&*rooms.rng), EventKind::ConsentFailed, Outcome::Failed);
+    draft.reason = Some(Reason::RecordQuarantined);
+    draft.consent = row.id(ConsentId::parse);
+    let effect = vec![Write::SetAsideConsent(row)];
+    match rooms.audit.note(Entry { effect, ..Entry::note(draft) }, Deadline::none()).await {
+        Ok(_) | Err(Refused::NotApplied) => Ok(()),
+        Err(refused) => Err(refused.into()),
+    }
 }

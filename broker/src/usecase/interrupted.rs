@@ -20,7 +20,7 @@ use crate::{
 pub async fn fail_interrupted(rooms: &Rooms) -> Result<usize, Refusal> {
     let open = rooms.store.consents.overdue(Timestamp::from_micros(i64::MAX), u32::MAX).await?;
     let mut count = 0;
-    for tagged in open {
+    for tagged in open.into_iter().flatten() {
         // A row that fails its check stays where it is, as when it is overdue.
         let Ok(consent) = tagged.check(&rooms.row_key()) else { continue };
         if matches!(consent.state, ConsentState::Exchanging { .. }) {

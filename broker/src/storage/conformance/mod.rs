@@ -189,6 +189,12 @@ macro_rules! conformance {
             suite::malformed::every_table(&$open().await).await;
         }
 
+        /// Proves: VA9
+        #[tokio::test]
+        async fn va9_a_row_that_cannot_be_read_is_set_aside_for_as_long_as_it_is_what_was_read() {
+            suite::malformed::set_aside(&$open().await).await;
+        }
+
         #[tokio::test]
         async fn a_commit_nobody_waits_for_leaves_no_transaction_behind() {
             suite::cancelled::dropped(&$open().await).await;

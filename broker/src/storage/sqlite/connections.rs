@@ -1,12 +1,12 @@
 //! Connections, their tokens and the queue of revocations at the provider: reads.
 
-use super::{SqliteStore, error::unavailable, rows::Cells};
+use super::{SqliteStore, error::unavailable, rows::{Cells, each}};
 use crate::{
     domain::{
         Account, Connection, ConnectionId, ConnectionState, Owner, ProviderId, RefreshState, SecretKind,
         SecretRow, StoredConnection, Tagged, TenantId, Timestamp,
     },
-    storage::{Connections, QueuedRevocation, StoreError},
+    storage::{Connections, QueuedRevocation, Readable, StoreError},
 };
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
@@ -22,7 +22,7 @@ impl Connections for SqliteStore {
         &self,
         owner: &Owner,
         provider: Option<&ProviderId>,
-    ) -> Result<Vec<StoredConnection>, StoreError> {
+    ) -> Result<Vec<Readable<StoredConnection>>, StoreError> {
         let rows = sqlx::query(OF_OWNER)
             .bind(owner.tenant().as_str())
             .bind(owner.kind())
@@ -32,7 +32,7 @@ impl Connections for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(unavailable)?;
-        rows.iter().map(connection).collect()
+        rows.iter().map(|row| each(row, connection)).collect()
     }
 
     async fn by_id(
@@ -54,7 +54,7 @@ impl Connections for SqliteStore {
         tenant: &TenantId,
         after: Option<&ConnectionId>,
         limit: u32,
-    ) -> Result<Vec<StoredConnection>, StoreError> {
+    ) -> Result<Vec<Readable<StoredConnection>>, StoreError> {
         let rows = sqlx::query("SELECT * FROM connections WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?")
             .bind(tenant.as_str())
             .bind(after.map_or("", ConnectionId::as_str))
@@ -62,7 +62,7 @@ impl Connections for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(unavailable)?;
-        rows.iter().map(connection).collect()
+        rows.iter().map(|row| each(row, connection)).collect()
     }
 
     async fn secret(

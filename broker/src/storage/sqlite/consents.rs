@@ -3,14 +3,14 @@
 use super::{
     SqliteStore,
     error::unavailable,
-    rows::{Cells, canonical_scopes},
+    rows::{Cells, canonical_scopes, each},
 };
 use crate::{
     domain::{
         Account, ConnectionId, Consent, ConsentId, ConsentReason, ConsentState, ProviderId, Reason, ScopeSet,
         Sealed, Subject, Tagged, Timestamp, WorkloadId, consent::Obtained,
     },
-    storage::{Consents, StoreError},
+    storage::{Consents, Readable, StoreError},
 };
 use async_trait::async_trait;
 use sqlx::{Row, sqlite::SqliteRow};
@@ -19,7 +19,7 @@ const OPEN_NEED: &str = "\
 SELECT * FROM consents
 WHERE tenant = ? AND realm = ? AND subject = ? AND workload = ? AND provider = ? AND scopes = ?
   AND state IN ('pending', 'approved', 'exchanging', 'awaiting_confirmation') AND expires_at > ?
-ORDER BY created_at DESC LIMIT 1";
+ORDER BY created_at DESC";
 
 const COUNT_OPEN: &str = "\
 SELECT count(*) AS n FROM consents
@@ -58,8 +58,8 @@ impl Consents for SqliteStore {
         provider: &ProviderId,
         scopes: &ScopeSet,
         now: Timestamp,
-    ) -> Result<Option<Tagged<Consent>>, StoreError> {
-        let row = sqlx::query(OPEN_NEED)
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError> {
+        let rows = sqlx::query(OPEN_NEED)
             .bind(subject.tenant.as_str())
             .bind(subject.realm.as_str())
             .bind(subject.id.as_str())
@@ -67,10 +67,10 @@ impl Consents for SqliteStore {
             .bind(provider.as_str())
             .bind(scopes.canonical())
             .bind(now.micros())
-            .fetch_optional(&self.readers)
+            .fetch_all(&self.readers)
             .await
             .map_err(unavailable)?;
-        row.as_ref().map(consent).transpose()
+        rows.iter().map(|row| each(row, consent)).collect()
     }
 
     async fn count_open(&self, subject: &Subject, now: Timestamp) -> Result<u32, StoreError> {
@@ -86,10 +86,14 @@ impl Consents for SqliteStore {
         Ok(u32::try_from(open).unwrap_or(u32::MAX))
     }
 
-    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Tagged<Consent>>, StoreError> {
+    async fn overdue(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError> {
         let query = sqlx::query(OVERDUE).bind(now.micros()).bind(limit);
         let rows = query.fetch_all(&self.readers).await.map_err(unavailable)?;
-        rows.iter().map(consent).collect()
+        rows.iter().map(|row| each(row, consent)).collect()
     }
 }
 

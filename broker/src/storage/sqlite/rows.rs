@@ -1,9 +1,9 @@
 //! Reads columns into domain values. What a column does not promise is [`StoreError::Malformed`]: never skipped, never a panic.
 
 use crate::domain::{
-    Authority, Owner, RealmId, RowMac, ScopeSet, Subject, Tagged, TenantId, Timestamp, ids::BadId,
+    Authority, Owner, QuarantinedRow, RealmId, RowMac, ScopeSet, Subject, Tagged, TenantId, Timestamp, ids::BadId,
 };
-use crate::storage::StoreError;
+use crate::storage::{Readable, StoreError};
 use sqlx::{Row, sqlite::SqliteRow};
 
 /// One row being read.
@@ -132,6 +132,22 @@ impl<'r> Cells<'r> {
     /// Joins the row with the MAC in its column `mac`.
     pub(super) fn tagged<T: Authority>(&self, row: T) -> Result<Tagged<T>, StoreError> {
         Ok(Tagged::from_storage(row, RowMac::from_bytes(&self.blob("mac")?)))
+    }
+}
+
+/// Reads one row among others. One that cannot be read is named, and does not stop the others.
+pub(super) fn each<T>(
+    row: &SqliteRow,
+    read: fn(&SqliteRow) -> Result<T, StoreError>,
+) -> Result<Readable<T>, StoreError> {
+    match read(row) {
+        Ok(value) => Ok(Ok(value)),
+        Err(StoreError::Malformed { table, column }) => {
+            let cells = Cells::new(row, table);
+            let (id, version, mac) = (cells.blob("id")?, cells.number("version")?, cells.blob("mac")?);
+            Ok(Err(QuarantinedRow { table, column, id, version, mac }))
+        }
+        Err(error) => Err(error),
     }
 }
 

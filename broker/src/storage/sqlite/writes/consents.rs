@@ -2,7 +2,7 @@
 
 use super::Bound;
 use crate::domain::{
-    ConnectionId, Consent, ConsentState, Reason, Sealed, Tagged, Timestamp, consent::Obtained,
+    ConnectionId, Consent, ConsentState, QuarantinedRow, Reason, Sealed, Tagged, Timestamp, consent::Obtained,
 };
 
 const INSERT: &str = "\
@@ -31,6 +31,10 @@ UPDATE OR IGNORE consents SET
 WHERE id = ?24 AND tenant = ?25 AND realm = ?26 AND subject = ?27 AND workload = ?28 AND provider = ?29
   AND scopes = ?30 AND version = ?31";
 
+const SET_ASIDE: &str = "\
+UPDATE consents SET state = 'set_aside', pkce_verifier = NULL, obtained_refresh = NULL, obtained_access = NULL
+WHERE id = CAST(?1 AS TEXT) AND version = ?2 AND mac = ?3";
+
 /// Applies unless the id or handle exists, or an equal need is open at `now` (CO1).
 pub(super) fn insert(row: &Tagged<Consent>, handle_hash: &[u8; 32], now: Timestamp) -> Bound {
     bind(INSERT, row).bind(&handle_hash[..]).bind(now.micros())
@@ -39,6 +43,12 @@ pub(super) fn insert(row: &Tagged<Consent>, handle_hash: &[u8; 32], now: Timesta
 /// Applies if the consent still has `expected_version`.
 pub(super) fn update(row: &Tagged<Consent>, expected_version: i64) -> Bound {
     bind(UPDATE, row).bind(expected_version)
+}
+
+/// Applies while it is still what was read. A word that no consent has makes it unreadable for good; what was sealed in it could
+/// never be opened again, and goes.
+pub(super) fn set_aside(row: &QuarantinedRow) -> Bound {
+    sqlx::query(SET_ASIDE).bind(row.id.clone()).bind(row.version).bind(row.mac.clone())
 }
 
 fn bind(sql: &'static str, row: &Tagged<Consent>) -> Bound {

@@ -41,6 +41,8 @@ fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
     let query = match write {
         Write::InsertConsent { row, handle_hash } => consents::insert(row, handle_hash, now),
         Write::UpdateConsent { row, expected_version } => consents::update(row, *expected_version),
+        Write::SetAsideConsent(row) => consents::set_aside(row),
+        Write::SetAsideConnection(row) => connections::set_aside(row),
         Write::InsertConnection(row) => connections::insert(row),
         Write::UpdateConnection { row, expected_version } => connections::update(row, *expected_version),
         Write::PutApproval { row, expected_version: None } => approvals::insert(row),
