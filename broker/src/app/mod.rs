@@ -14,8 +14,9 @@ use crate::{
     policy::{self, Policy, PolicyProblems, PolicySet},
     provider::Engine,
     storage::{
-        Store,
+        HotLimits, Store,
         sqlite::{OpenError, SqliteStore},
+        with_hot_rows,
     },
     transport::{
         grpc::{self, GateLayer},
@@ -277,7 +278,11 @@ async fn rooms(
     rng: Arc<dyn Rng>,
     outbound: &Arc<Outbound>,
 ) -> Result<Rooms, StartError> {
-    let store = open_store(config, &*clock).await?;
+    let limits = HotLimits {
+        bytes: u64::from(config.limits.hot_rows_mebibytes) * 1024 * 1024,
+        max_age: config.limits.hot_rows_max_age,
+    };
+    let (store, hot) = with_hot_rows(open_store(config, &*clock).await?, clock.clone(), limits);
     let keys = open_keys(config, &store, &clock, &rng).await?;
     let identity = identity(config, outbound, &clock)?;
     let policies = PolicySet::load_files(&config.policy.files).map_err(StartError::Policy)?;
@@ -300,6 +305,7 @@ async fn rooms(
     let tokens = Arc::new(Tokens::new(Parts {
         detached: detached.clone(),
         store: store.clone(),
+        hot: hot.clone(),
         keys: keys.clone(),
         policy: policy.clone(),
         audit: audit.clone(),
@@ -318,6 +324,7 @@ async fn rooms(
         clock,
         rng,
         store,
+        hot,
         keys,
         identity,
         policy,

@@ -1,11 +1,13 @@
 //! Small traits, one per table group, and the SQLite store behind them. Returns tagged rows: what they say counts
 //! only after [`crate::domain::Tagged::check`].
 
+mod hot;
 pub mod sqlite;
 
 #[cfg(test)]
 mod conformance;
 
+pub use hot::{HotLimits, with_hot_rows};
 pub use sqlite::SqliteStore;
 
 use crate::domain::{

@@ -206,7 +206,12 @@ impl Ask<'_> {
             scopes: verdict.allowed(),
             connection: self.request.connection.as_ref(),
         };
-        resolve(&self.rooms.store, &self.rooms.row_key(), &self.rooms.audit.rules(), &wanted).await
+        let (key, rules) = (self.rooms.row_key(), self.rooms.audit.rules());
+        // Rows kept in memory may say yes, which the commit checks; only the database itself says no.
+        match resolve(&self.rooms.hot, &key, &rules, &wanted).await {
+            Ok(Resolved::Usable(usable)) => Ok(Resolved::Usable(usable)),
+            _ => resolve(&self.rooms.store, &key, &rules, &wanted).await,
+        }
     }
 
     async fn access(&self, usable: &Usable, verdict: &Verdict) -> Result<Access, Refusal> {

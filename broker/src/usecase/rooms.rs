@@ -53,6 +53,8 @@ pub struct Rooms {
     pub providers: Arc<HashMap<ProviderId, ProviderSpec>>,
     /// Tables.
     pub store: Store,
+    /// The same, with rows that may be a moment old: only for finding everything an issuance needs.
+    pub hot: Store,
     /// Keys.
     pub keys: Arc<KeyRing>,
     /// Who is calling.

@@ -20,7 +20,7 @@ mod writer;
 mod writes;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use migrate::{AppliedMigration, Migration, SchemaError};
 pub use open::{OpenError, migrate_file};

@@ -108,6 +108,7 @@ impl House {
         let vault = Arc::new(Vault::new(keys.clone(), clock.clone(), rng.clone()));
         let parts = Parts {
             store: store.clone(),
+            hot: store.clone(),
             keys: keys.clone(),
             policy: policy.clone(),
             audit: audit.clone(),
@@ -125,6 +126,7 @@ impl House {
             rng,
             settings: settings(),
             providers: Arc::new(providers.into_iter().collect()),
+            hot: store.clone(),
             store,
             keys,
             identity: identity(outside, clock.clone()),
@@ -250,6 +252,8 @@ fn settings() -> Settings {
             max_concurrent_requests: 64,
             max_concurrent_verifications: 64,
             policy_cache_entries: 64,
+            hot_rows_mebibytes: 1,
+            hot_rows_max_age: Duration::from_secs(10),
         },
         workload_providers: HashMap::new(),
         tenants: vec![TenantId::parse("acme").unwrap()],
