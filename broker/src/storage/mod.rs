@@ -8,7 +8,7 @@ mod conformance;
 
 pub use sqlite::SqliteStore;
 
-use crate::domain::{
+use crate::domain::{LogoutNames,
     Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, Owner, Position, ProviderId,
     RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection, StreamId, Subject, Tagged,
     TenantId, Timestamp, WebSession, WorkloadId, ledger::Head,
@@ -136,6 +136,9 @@ pub trait Consents: Send + Sync {
 pub trait Sessions: Send + Sync {
     /// By SHA-256 of the cookie's value.
     async fn by_id(&self, id_hash: &[u8; 32]) -> Result<Option<Tagged<WebSession>>, StoreError>;
+    /// Keys (see [`Self::by_id`]) of the sessions an identity provider has ended and nobody else did yet. What the
+    /// rows say is unchecked.
+    async fn named(&self, names: &LogoutNames) -> Result<Vec<[u8; 32]>, StoreError>;
     /// Notes a request; not a covered column.
     async fn touch(&self, id_hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError>;
     /// Removes sessions and request claims that are over at `now`; returns how many.
