@@ -8,10 +8,10 @@ mod conformance;
 
 pub use sqlite::SqliteStore;
 
-use crate::domain::{LogoutNames,
-    Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, Owner, Position, ProviderId,
-    RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection, StreamId, Subject, Tagged,
-    TenantId, Timestamp, WebSession, WorkloadId, ledger::Head,
+use crate::domain::{
+    Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, LogoutNames, Owner, Position,
+    ProviderId, RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection, StreamId, Subject,
+    Tagged, TenantId, Timestamp, WebSession, WorkloadId, ledger::Head,
 };
 use async_trait::async_trait;
 use std::sync::Arc;

@@ -59,7 +59,7 @@ async fn co16_signing_out_at_the_identity_provider_ends_the_session_here_and_no_
     world.stop().await;
 }
 
-/// Proves: CO16
+/// Proves: CO16, AU2
 #[tokio::test]
 async fn co16_without_the_issuers_keys_a_logout_is_to_be_sent_again_and_a_persons_token_is_none() {
     let world = Certified::start().await;
@@ -73,6 +73,10 @@ async fn co16_without_the_issuers_keys_a_logout_is_to_be_sent_again_and_a_person
     };
     assert_eq!(send().await, 400, "an assertion is no logout token");
     assert!(lives(&world, &browser).await);
+    // Summed up like every refusal before authentication, unless a minute has just ended and it is written already.
+    let summed = world.rooms().refusals.drain_all();
+    let counted = summed.iter().any(|entry| entry.draft.detail.get("listener") == Some(&"web".into()));
+    assert!(counted || world.count("refusals.summary").await > 0, "{summed:?}");
     let world = world.without_idp().await;
     world.clock.advance(Duration::from_secs(2 * 3600));
     assert_eq!(send().await, 503);

@@ -138,9 +138,13 @@ async fn co16_form_type_algorithm_and_signature_are_as_strict_as_elsewhere() {
     let stranger = Signer::es256("es");
     assert_eq!(told(&world, &stranger.token(&with(json!({})))).await.err(), Some(BadSignature));
     assert_eq!(told(&world, &"a".repeat(17_000)).await.err(), Some(TooLarge));
-    for (typ, right) in
-        [("logout+jwt", true), ("application/logout+jwt", true), ("JWT", true), ("at+jwt", false), ("x", false)]
-    {
+    for (typ, right) in [
+        ("logout+jwt", true),
+        ("application/logout+jwt", true),
+        ("JWT", true),
+        ("at+jwt", false),
+        ("x", false),
+    ] {
         let header = json!({ "alg": "ES256", "kid": "es", "typ": typ }).to_string();
         let outcome = told(&world, &world.es.raw(&header, &payload)).await.err();
         assert_eq!(outcome, (!right).then_some(TypeNotAllowed), "{typ}");
@@ -170,10 +174,7 @@ async fn co16_an_id_token_is_no_logout_token_and_a_logout_token_nothing_else() {
     let login = world.identity.login("sso", &with_nonce, PAGES, "n").await;
     assert_eq!(login.err(), Some(IdentityError::Assertion(invalid("events"))));
     let person = world.es.token(&with(json!({ "aud": super::world::BROKER })));
-    assert_eq!(
-        world.identity.person(&person).await.err(),
-        Some(IdentityError::Assertion(invalid("events")))
-    );
+    assert_eq!(world.identity.person(&person).await.err(), Some(IdentityError::Assertion(invalid("events"))));
 }
 
 /// Proves: CO16, ID6

@@ -137,7 +137,7 @@ impl House {
             detached: TaskTracker::new(),
         });
         let logins = Arc::new(Logins::new(logins(outside, &outbound), clock.clone()));
-        Self { router: router(rooms.clone(), logins), rooms, clock, directory: directory }
+        Self { router: router(rooms.clone(), logins), rooms, clock, directory }
     }
 
     /// Sends a request; `cookies` as a `Cookie` header has them.
@@ -216,7 +216,8 @@ impl House {
 
     /// Runs SQL behind the broker's back.
     pub(super) async fn edit(&self, sql: &'static str) {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.directory.path().join("broker.db"));
+        let options =
+            sqlx::sqlite::SqliteConnectOptions::new().filename(self.directory.path().join("broker.db"));
         let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
         sqlx::query(sql).execute(&mut connection).await.unwrap();
     }

@@ -163,10 +163,14 @@ async fn id_token(State(sso): State<Arc<Sso>>, Form(form): Fields) -> Answer {
     if URL_SAFE_NO_PAD.encode(proof) != challenge {
         return Err(StatusCode::BAD_REQUEST);
     }
-    let id_token = signed(&sso.key, "JWT", &json!({
-        "iss": sso.issuer, "sub": person, "aud": "broker-pages", "nonce": nonce, "name": person,
-        "sid": format!("sid-of-{person}"), "iat": 1_800_000_000, "exp": 1_800_000_300,
-    }));
+    let id_token = signed(
+        &sso.key,
+        "JWT",
+        &json!({
+            "iss": sso.issuer, "sub": person, "aud": "broker-pages", "nonce": nonce, "name": person,
+            "sid": format!("sid-of-{person}"), "iat": 1_800_000_000, "exp": 1_800_000_300,
+        }),
+    );
     Ok(Json(json!({
         "access_token": "sso-access", "token_type": "Bearer", "expires_in": 300,
         "id_token": id_token,

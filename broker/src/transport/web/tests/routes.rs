@@ -4,7 +4,9 @@ use super::house::{Got, House, ORIGIN, request, with_form};
 use crate::{
     domain::{ConsentState, Reason, Refusal},
     transport::web::{
-        Web, backchannel::LogoutGate, cookies,
+        Web,
+        backchannel::LogoutGate,
+        cookies,
         failure::{page_error, status},
         guard,
         login::Logins,
