@@ -43,7 +43,7 @@ pub use rng::{Rng, SystemRng};
 pub use scopes::{Scope, ScopeSet};
 pub use sealed::{AccessToken, Kind, PkceVerifier, RecordKey, RefreshToken, Sealed, SecretKind};
 pub use secrecy::{ExposeSecret, SecretString};
-pub use session::WebSession;
+pub use session::{LoggedOut, LogoutNames, WebSession};
 pub use subject::{Owner, Subject};
 pub use tagged::{Authority, Quarantined, RowKey, RowMac, Tagged};
 pub use timestamp::Timestamp;

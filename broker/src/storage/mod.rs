@@ -11,9 +11,9 @@ pub use hot::{HotLimits, with_hot_rows};
 pub use sqlite::SqliteStore;
 
 use crate::domain::{
-    Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, Owner, Position, ProviderId,
-    QuarantinedRow, RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection, StreamId, Subject,
-    Tagged, TenantId, Timestamp, WebSession, WorkloadId, ledger::Head,
+    Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, LogoutNames, Owner, Position,
+    ProviderId, QuarantinedRow, RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection,
+    StreamId, Subject, Tagged, TenantId, Timestamp, WebSession, WorkloadId, ledger::Head,
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
@@ -143,6 +143,9 @@ pub trait Consents: Send + Sync {
 pub trait Sessions: Send + Sync {
     /// By SHA-256 of the cookie's value.
     async fn by_id(&self, id_hash: &[u8; 32]) -> Result<Option<Tagged<WebSession>>, StoreError>;
+    /// Keys (see [`Self::by_id`]) of the sessions an identity provider has ended and nobody else did yet. What the
+    /// rows say is unchecked.
+    async fn named(&self, names: &LogoutNames) -> Result<Vec<[u8; 32]>, StoreError>;
     /// Notes a request; not a covered column.
     async fn touch(&self, id_hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError>;
     /// Removes sessions and request claims that are over at `now`; returns how many.

@@ -121,6 +121,11 @@ macro_rules! conformance {
         }
 
         #[tokio::test]
+        async fn web_sessions_are_found_by_what_their_issuer_calls_them() {
+            suite::sessions::logouts(&$open().await).await;
+        }
+
+        #[tokio::test]
         async fn a_group_is_applied_whole_or_not_at_all() {
             suite::groups::atomic(&$open().await).await;
         }

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        bucket::{Buckets, Rate},
+        bucket::{Buckets, FAILURES, bucket_key},
         listener::Peer,
     },
     denied, framing,
@@ -16,7 +16,6 @@ use crate::{
     usecase::{Call, Caller, Rooms},
 };
 use http::{Request, Response, header::AUTHORIZATION, request::Parts};
-use ring::digest;
 use std::{
     future::Future,
     net::IpAddr,
@@ -61,9 +60,6 @@ impl Principal {
         Ok(Caller { workload, call: self.call })
     }
 }
-
-/// Bad credentials from one peer.
-const FAILURES: Rate = Rate { per_second: 10, burst: 50 };
 
 /// Most credentials remembered as good.
 const KNOWN_CREDENTIALS: u64 = 10_000;
@@ -241,21 +237,6 @@ impl Gate {
         let key = bucket_key(row.method, credential, peer);
         self.buckets.take(key, rate).map_err(|wait| Refusal::new(Reason::RateLimited).retry_after(wait))
     }
-}
-
-fn bucket_key(what: &str, credential: Option<&str>, peer: Option<IpAddr>) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(what.as_bytes());
-    match (credential, peer) {
-        (Some(credential), _) => context.update(credential.as_bytes()),
-        (None, Some(IpAddr::V4(ip))) => context.update(&ip.octets()),
-        // One IPv6 customer is a /64.
-        (None, Some(IpAddr::V6(ip))) => context.update(&ip.octets()[..8]),
-        (None, None) => {}
-    }
-    let mut key = [0; 32];
-    key.copy_from_slice(context.finish().as_ref());
-    key
 }
 
 fn overloaded() -> Refusal {
