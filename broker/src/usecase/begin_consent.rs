@@ -16,9 +16,6 @@ pub(super) async fn begin_consent(
     need: Need,
     about: &EventDraft,
 ) -> Result<GrantOutcome, Failed> {
-    if need.reason == ConsentReason::WiderThanApproved {
-        ask.policy_allows_token(&need.scopes)?;
-    }
     for attempt in 0..3 {
         let (consent, write) = match open_consent(ask, &need).await? {
             Some(found) => retarget(ask, found, &need),
