@@ -1,6 +1,6 @@
 //! Which stored access token answers a request, if any: a pure choice (GR1, GR4).
 
-use crate::domain::{ProviderSpec, ScopeSet, SecretKind, SecretRow, Timestamp, provider::Narrowing};
+use crate::domain::{ProviderSpec, ScopeSet, SecretKind, SecretRow, Timestamp};
 use std::time::Duration;
 
 /// What to do for the scopes asked for.
@@ -42,11 +42,7 @@ pub(super) struct Choice<'a> {
 impl Choice<'_> {
     pub(super) fn pick(&self) -> Pick {
         let can_refresh = self.rows.iter().any(|row| row.kind == SecretKind::Refresh);
-        if self.spec.narrowing == Narrowing::RefreshWithScope
-            && !self.spec.refresh_kills_access_token
-            && can_refresh
-            && self.wanted != self.held
-        {
+        if self.spec.can_narrow() && can_refresh && self.wanted != self.held {
             return self.pick_narrow();
         }
         self.pick_wide(can_refresh)

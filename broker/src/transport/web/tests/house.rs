@@ -252,6 +252,7 @@ fn settings() -> Settings {
             policy_cache_entries: 64,
         },
         workload_providers: HashMap::new(),
+        workload_roles: HashMap::new(),
         tenants: vec![TenantId::parse("acme").unwrap()],
         workload_names: HashMap::from([(
             WorkloadId::parse("meeting-assistant").unwrap(),
