@@ -131,9 +131,7 @@ impl Verdict {
         }
         if unapproved {
             let message = "the token can do more than was approved for this server";
-            return Err(self
-                .no(Reason::PolicyDenied, message)
-                .mended_by(ConsentReason::WiderThanApproved));
+            return Err(self.no(Reason::PolicyDenied, message).mended_by(ConsentReason::WiderThanApproved));
         }
         Ok(held)
     }
@@ -146,7 +144,8 @@ impl Verdict {
             Ruling::Allowed { .. } => None,
         });
         let broken = said.clone().find(|(reason, _)| *reason == Reason::PolicyError);
-        let (reason, message) = broken.or_else(|| said.clone().next()).unwrap_or((Reason::PolicyDenied, String::new()));
+        let (reason, message) =
+            broken.or_else(|| said.clone().next()).unwrap_or((Reason::PolicyDenied, String::new()));
         Denial::new(reason, message, &self.traced(&rules)).by_rules(rules)
     }
 

@@ -9,9 +9,9 @@ use super::{
     set::PolicySet,
     verdict::Verdict,
 };
+use crate::domain::ScopeSet;
 use arc_swap::ArcSwap;
 use cedar_policy::Authorizer;
-use crate::domain::ScopeSet;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// What rules do not say themselves.

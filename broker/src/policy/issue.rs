@@ -129,7 +129,12 @@ impl Verdict {
     }
 
     /// GR2: the earliest end counts, and it lies ahead.
-    fn expiry(&self, by_policy: Duration, secret: &SecretRow, limits: TtlLimits) -> Result<Timestamp, Denial> {
+    fn expiry(
+        &self,
+        by_policy: Duration,
+        secret: &SecretRow,
+        limits: TtlLimits,
+    ) -> Result<Timestamp, Denial> {
         let TtlLimits { assertion_expires_at, now } = limits;
         if assertion_expires_at <= now {
             return Err(self.no(Reason::AssertionExpired, "the assertion's time is over"));
@@ -147,12 +152,7 @@ impl Verdict {
     }
 
     /// GR10: whether the token outlives its grant by more than the bound; then every scope's rules must allow that.
-    fn outliving(
-        &self,
-        long_lived: bool,
-        secret: &SecretRow,
-        expires_at: Timestamp,
-    ) -> Result<bool, Denial> {
+    fn outliving(&self, long_lived: bool, secret: &SecretRow, expires_at: Timestamp) -> Result<bool, Denial> {
         let outlives = secret.expires_at.is_none_or(|end| end.since(expires_at) > self.max_token_outlive);
         if outlives && !long_lived {
             let message = "the provider's token lives longer than policy allows";

@@ -94,7 +94,8 @@ fn is_open(expression: &Value) -> bool {
 }
 
 fn is_open_access(access: &Value) -> bool {
-    let (Some(left), Some(attribute)) = (access.get("left"), access.get("attr").and_then(Value::as_str)) else {
+    let (Some(left), Some(attribute)) = (access.get("left"), access.get("attr").and_then(Value::as_str))
+    else {
         return true;
     };
     match left.get("Var").and_then(Value::as_str) {

@@ -5,9 +5,9 @@ use crate::{
     audit::Refused,
     connection::{Access, Need, Resolved, Usable, Wanted, Wanting, resolve},
     domain::{
-        AccessToken, Approval, Connection, ConnectionState, Consent, ConsentReason, Entry, EventDraft, EventId,
-        EventKind, ExposeSecret, Names, Outcome, ProviderSpec, Reason, Refusal, RequestClaim, ScopeSet,
-        Sealed, SecretRow, Timestamp, Write,
+        AccessToken, Approval, Connection, ConnectionState, Consent, ConsentReason, Entry, EventDraft,
+        EventId, EventKind, ExposeSecret, Names, Outcome, ProviderSpec, Reason, Refusal, RequestClaim,
+        ScopeSet, Sealed, SecretRow, Timestamp, Write,
     },
     identity::VerifiedAssertion,
     policy::{Beyond, Denial, Issue, Permit, Question, TtlLimits, Verdict},

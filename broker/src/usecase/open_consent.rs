@@ -123,8 +123,7 @@ pub(super) async fn view(rooms: &Rooms, consent: Consent) -> Result<ConsentView,
     let own = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
     let connections: Vec<Connection> = own.connections.into_iter().map(|(c, _)| c).collect();
     let also = also_held::also_held(rooms, spec, &consent, &connections).await?;
-    let accounts: Vec<(ConnectionId, Account)> =
-        connections.into_iter().map(account_of).collect();
+    let accounts: Vec<(ConnectionId, Account)> = connections.into_iter().map(account_of).collect();
     let (about, wider) = match &consent.state {
         ConsentState::Completed { connection, .. } => (Some(connection), ScopeSet::default()),
         ConsentState::AwaitingConfirmation { obtained, .. } => {

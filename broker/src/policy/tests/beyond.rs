@@ -144,7 +144,11 @@ fn gr1_gr4_what_was_said_about_another_question_does_not_count() {
     let policy = policy(&case.rules);
     let (approved, token) = (&case.approval.scopes, &case.secret.scopes);
     let verdict = case.scene.decide(&policy);
-    assert!(verdict.may_hold(approved, token, &policy.beyond(&verdict, &case.scene.question(), approved, token)).is_ok());
+    assert!(
+        verdict
+            .may_hold(approved, token, &policy.beyond(&verdict, &case.scene.question(), approved, token))
+            .is_ok()
+    );
     let mut other = Scene::asking(&["read"]);
     other.workload = WorkloadId::parse("other-server").unwrap();
     let mut bob = Scene::asking(&["read"]);

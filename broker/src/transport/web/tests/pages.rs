@@ -116,7 +116,10 @@ fn gr1_every_other_server_that_will_hold_the_token_is_named() {
         let html = html(page);
         let (_, others) = html.split_once("These servers will also hold a token").expect(page);
         assert!(others.contains("<li><bdi>Report writer</bdi></li>"), "{page}");
-        assert!(html.contains("will hold one that can also:") && html.contains("<code>admin</code>"), "{page}");
+        assert!(
+            html.contains("will hold one that can also:") && html.contains("<code>admin</code>"),
+            "{page}"
+        );
     }
     for page in ["ask-NOT_APPROVED", "choose-none", "confirm"] {
         assert!(!html(page).contains("will also hold") && !html(page).contains("can also:"), "{page}");
