@@ -29,6 +29,8 @@ pub struct Wanting<'a> {
     pub approval: &'a Approval,
     /// What policy allowed, within the approval.
     pub scopes: &'a ScopeSet,
+    /// Whether rules let this workload hold a token with these scopes, though its approval does not cover them.
+    pub may_hold: &'a (dyn Fn(&ScopeSet) -> bool + Sync),
     /// The decision, grounds for a refresh.
     pub verdict: &'a Verdict,
     /// The provider.
@@ -44,7 +46,7 @@ pub struct Wanting<'a> {
 /// The outcome.
 #[derive(Debug)]
 pub enum Access {
-    /// This token answers; its scopes are within the approval and cover the request.
+    /// This token answers; this workload may hold it, and it covers the request.
     Ready(Box<SecretRow>),
     /// The user has to act first; with what the approval would have to carry.
     Need(ConsentReason, ScopeSet, Option<Quarantined>),
@@ -177,6 +179,7 @@ impl Tokens {
             rows: &rows,
             held: &wanting.connection.scopes,
             approved: &wanting.approval.scopes,
+            may_hold: wanting.may_hold,
             wanted: wanting.scopes,
             given_for_wanted: given.as_ref(),
             now: self.clock.now(),
@@ -190,7 +193,7 @@ impl Tokens {
             return Access::Need(ConsentReason::ScopesMissing, wanting.scopes.clone(), None);
         }
         self.given.insert((wanting.connection.id.clone(), wanting.scopes.clone()), row.scopes.clone());
-        if !row.scopes.is_subset(&wanting.approval.scopes) {
+        if !row.scopes.is_subset(&wanting.approval.scopes) && !(wanting.may_hold)(&row.scopes) {
             Access::Need(ConsentReason::WiderThanApproved, row.scopes, None)
         } else {
             Access::Ready(Box::new(row))

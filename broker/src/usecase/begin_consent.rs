@@ -19,9 +19,6 @@ pub(super) async fn begin_consent(
     need: Need,
     about: &EventDraft,
 ) -> Result<GrantOutcome, Failed> {
-    if need.reason == ConsentReason::WiderThanApproved {
-        ask.policy_allows_token(&need.scopes)?;
-    }
     for attempt in 0..3 {
         let mut effect = Vec::new();
         let mut quarantined = need.quarantined;

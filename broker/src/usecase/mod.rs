@@ -1,6 +1,7 @@
 //! One verb per file, each a recipe read top to bottom.
 
 mod actor;
+mod also_held;
 mod approve_consent;
 mod begin_consent;
 mod block;

@@ -37,6 +37,8 @@ pub struct Settings {
     pub tenants: Vec<TenantId>,
     /// What people call the workloads (ID16).
     pub workload_names: HashMap<WorkloadId, String>,
+    /// The workloads' roles, for policy.
+    pub workload_roles: HashMap<WorkloadId, BTreeSet<String>>,
     /// The providers a workload may ask for at all; a workload not in here may ask for any.
     pub workload_providers: HashMap<WorkloadId, BTreeSet<ProviderId>>,
 }

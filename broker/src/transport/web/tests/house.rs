@@ -270,6 +270,7 @@ fn settings() -> Settings {
             hot_rows_max_age: Duration::from_secs(10),
         },
         workload_providers: HashMap::new(),
+        workload_roles: HashMap::new(),
         tenants: vec![TenantId::parse("acme").unwrap()],
         workload_names: HashMap::from([(
             WorkloadId::parse("meeting-assistant").unwrap(),
