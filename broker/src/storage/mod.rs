@@ -11,7 +11,7 @@ pub use sqlite::SqliteStore;
 use crate::domain::{
     Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, Owner, Position, ProviderId,
     QuarantinedRow, RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection, StreamId, Subject, Tagged,
-    TenantId, Timestamp, WebSession, WorkloadId, ledger::Head,
+    TenantId, Timestamp, TokenHolder, WebSession, WorkloadId, ledger::Head,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -84,8 +84,8 @@ pub trait Connections: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuedRevocation {
     /// Whose tokens.
-    pub connection: ConnectionId,
-    /// The connection's tenant.
+    pub holder: TokenHolder,
+    /// The holder's tenant.
     pub tenant: TenantId,
     /// Attempts so far.
     pub attempts: i64,
