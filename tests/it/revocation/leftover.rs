@@ -69,7 +69,7 @@ async fn to_confirmation(stage: &Stage, consent: &ConsentRequired) -> Page {
 
 async fn reject(page: &Page) {
     let form = page.form("/reject").expect("the way out");
-    assert_eq!(form.submit("No").await.expect("answers").status, 200);
+    assert_eq!(form.submit("Do not attach it").await.expect("answers").status, 200);
 }
 
 /// The SaaS does not answer while the broker runs; then the broker is gone.
@@ -167,7 +167,7 @@ async fn rv1_tokens_in_an_answer_that_cannot_be_used_are_revoked() {
 ///
 /// Proves: CO12, RV1
 #[tokio::test]
-async fn co12_an_exchange_that_never_ends_is_over_within_two_minutes() {
+async fn co12_an_exchange_that_never_ends_is_over_within_a_minute() {
     let stage = Stage::start().await;
     let old = stage.consent(&ALICE, TicketHelper, READ).await;
     let page = approved(&stage, &old).await;
@@ -180,7 +180,7 @@ async fn co12_an_exchange_that_never_ends_is_over_within_two_minutes() {
         }
         worker::round(stage.world.rooms()).await;
         assert_eq!(state(&stage, &old).await, "exchanging", "not before its time");
-        stage.clock.advance(Duration::from_secs(120));
+        stage.clock.advance(Duration::from_secs(55));
         let new = stage.consent(&ALICE, TicketHelper, READ).await;
         assert_ne!(new.consent_id, old.consent_id);
         worker::round(stage.world.rooms()).await;
