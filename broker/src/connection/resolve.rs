@@ -206,12 +206,7 @@ enum Chosen {
 }
 
 /// GR11: the named one, the only one, or the workload's default; never the newest, first or last used.
-async fn choose(
-    store: &Store,
-    key: &RowKey,
-    own: Own,
-    wanted: &Wanted<'_>,
-) -> Result<Chosen, Refusal> {
+async fn choose(store: &Store, key: &RowKey, own: Own, wanted: &Wanted<'_>) -> Result<Chosen, Refusal> {
     if let Some(named) = wanted.connection {
         // Quarantined is not unknown: its owner is asked to connect again.
         if own.is_quarantined_row(named) {

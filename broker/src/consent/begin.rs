@@ -3,7 +3,8 @@
 use crate::{
     connection::Need,
     domain::{
-        Consent, ConsentId, ConsentState, ProviderId, ScopeSet, Subject, Timestamp, WorkloadId, consent::Leftover,
+        Consent, ConsentId, ConsentState, ProviderId, ScopeSet, Subject, Timestamp, WorkloadId,
+        consent::Leftover,
     },
 };
 use ring::digest;

@@ -1,8 +1,8 @@
 //! What one ledger commit is asked to do (design §6): groups of entries that share their fate.
 
 use super::{
-    Approval, Connection, ConnectionId, Consent, EventDraft, Names, QuarantinedRow, Rule, RuleKind, SecretRow,
-    StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession, event::EventRef,
+    Approval, Connection, ConnectionId, Consent, EventDraft, Names, QuarantinedRow, Rule, RuleKind,
+    SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession, event::EventRef,
 };
 
 /// An event's place in the log: what a caller is told as "audit position".

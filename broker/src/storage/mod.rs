@@ -10,8 +10,8 @@ pub use sqlite::SqliteStore;
 
 use crate::domain::{
     Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, Owner, Position, ProviderId,
-    QuarantinedRow, RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection, StreamId, Subject, Tagged,
-    TenantId, Timestamp, TokenHolder, WebSession, WorkloadId, ledger::Head,
+    QuarantinedRow, RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection, StreamId, Subject,
+    Tagged, TenantId, Timestamp, TokenHolder, WebSession, WorkloadId, ledger::Head,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -132,11 +132,8 @@ pub trait Consents: Send + Sync {
     /// How many of a subject's consents are open at `now`.
     async fn count_open(&self, subject: &Subject, now: Timestamp) -> Result<u32, StoreError>;
     /// Consents that are open in storage but past their time at `now`.
-    async fn overdue(
-        &self,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError>;
+    async fn overdue(&self, now: Timestamp, limit: u32)
+    -> Result<Vec<Readable<Tagged<Consent>>>, StoreError>;
 }
 
 /// Web sessions.

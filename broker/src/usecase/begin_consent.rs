@@ -8,8 +8,8 @@ use crate::{
     connection::Need,
     consent::{self, Asking},
     domain::{
-        Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, EventId, Outcome,
-        QuarantinedRow, Reason, Refusal, Write,
+        Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, EventId, Outcome, QuarantinedRow,
+        Reason, Refusal, Write,
     },
 };
 

@@ -5,7 +5,8 @@ use crate::{
     connection::own_connections,
     domain::{
         Connection, ConnectionId, ConnectionState, Consent, ConsentState, Entry, EventKind, Outcome, Owner,
-        QuarantinedRow, Reason, Refusal, RowKey, RuleKind, SecretKind, SecretRow, Target, TokenHolder, Write, consent::Obtained,
+        QuarantinedRow, Reason, Refusal, RowKey, RuleKind, SecretKind, SecretRow, Target, TokenHolder, Write,
+        consent::Obtained,
     },
 };
 
@@ -176,7 +177,8 @@ fn set_aside(unreadable: QuarantinedRow, effect: &mut Vec<Write>) {
     let connection = unreadable.id(ConnectionId::parse);
     effect.push(Write::SetAsideConnection(unreadable));
     if let Some(connection) = connection {
-        effect.push(Write::AddRule { kind: RuleKind::Revoke, target: Target::Connection(connection.clone()) });
+        effect
+            .push(Write::AddRule { kind: RuleKind::Revoke, target: Target::Connection(connection.clone()) });
         effect.push(Write::DeleteSecrets(connection));
     }
 }

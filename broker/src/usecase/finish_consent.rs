@@ -271,12 +271,7 @@ enum Next {
 }
 
 /// Stores what came. Whatever else happens to the consent meanwhile, the tokens are either kept or revoked.
-async fn settle(
-    rooms: &Rooms,
-    consent: Consent,
-    came: Came,
-    mut draft: EventDraft,
-) -> Result<(), Refusal> {
+async fn settle(rooms: &Rooms, consent: Consent, came: Came, mut draft: EventDraft) -> Result<(), Refusal> {
     let until = rooms.clock.now().plus(PATIENCE);
     let mut pause = Duration::from_millis(50);
     loop {
@@ -328,7 +323,9 @@ impl Came {
                 Consent { leftover: self.leftover.clone(), ..failed }
             }
             // The person may have confirmed already.
-            (_, ConsentState::AwaitingConfirmation { .. } | ConsentState::Completed { .. }) => return Ok(None),
+            (_, ConsentState::AwaitingConfirmation { .. } | ConsentState::Completed { .. }) => {
+                return Ok(None);
+            }
             _ if now.leftover.is(&self.leftover) => return Ok(None),
             // It ended meanwhile: declined, expired.
             _ => now.leave(self.leftover.clone())?,

@@ -1,6 +1,8 @@
 //! The queue of revocations at providers: what is due is told, paced, and given up after about a week (RV1).
 
-use super::{AtProvider, Rooms, expire::checked, revoke_connection::tell_provider, revoke_leftover::tell_of_leftover};
+use super::{
+    AtProvider, Rooms, expire::checked, revoke_connection::tell_provider, revoke_leftover::tell_of_leftover,
+};
 use crate::{
     audit::{Deadline, Refused},
     domain::{

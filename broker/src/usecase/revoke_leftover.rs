@@ -16,8 +16,7 @@ use crate::{
 
 /// The writes that store a consent that is over, and have what it leaves behind revoked. The worker does it at its next round.
 pub(super) fn end(rooms: &Rooms, next: &Consent, expected_version: i64) -> Vec<Write> {
-    let mut effect =
-        vec![Write::UpdateConsent { row: rooms.row_key().tag(next.clone()), expected_version }];
+    let mut effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next.clone()), expected_version }];
     if !next.leftover.is_empty() {
         let holder = TokenHolder::Consent(next.id.clone());
         effect.push(Write::QueueProviderRevocation { holder, due_at: rooms.clock.now() });
@@ -75,8 +74,7 @@ async fn tell_one<K: Kind>(
 }
 
 fn own_draft(rooms: &Rooms, consent: &Consent, kind: EventKind, outcome: Outcome) -> EventDraft {
-    let mut draft =
-        EventDraft::new(EventId::random(&*rooms.rng), kind, outcome).about(&consent.subject);
+    let mut draft = EventDraft::new(EventId::random(&*rooms.rng), kind, outcome).about(&consent.subject);
     draft.provider = Some(consent.provider.clone());
     draft.consent = Some(consent.id.clone());
     draft

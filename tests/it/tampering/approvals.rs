@@ -56,11 +56,21 @@ async fn an_edited_approval_is_none() {
 async fn va9_an_approval_that_cannot_be_read_is_none_and_is_replaced() {
     let mut scene = Scene::start().await;
     let edits = [
-        reports("UPDATE approvals SET scopes = 'b a' WHERE connection = '{alice}' AND workload = 'report-writer'"),
-        reports("UPDATE approvals SET approved_by = 'nobody' WHERE connection = '{alice}' AND workload = 'report-writer'"),
-        reports("UPDATE approvals SET default_account = 7 WHERE connection = '{alice}' AND workload = 'report-writer'"),
-        reports("UPDATE approvals SET id = 'nonsense' WHERE connection = '{alice}' AND workload = 'report-writer'"),
-        reports("UPDATE approvals SET id = CAST(x'ff' AS TEXT) WHERE connection = '{alice}' AND workload = 'report-writer'"),
+        reports(
+            "UPDATE approvals SET scopes = 'b a' WHERE connection = '{alice}' AND workload = 'report-writer'",
+        ),
+        reports(
+            "UPDATE approvals SET approved_by = 'nobody' WHERE connection = '{alice}' AND workload = 'report-writer'",
+        ),
+        reports(
+            "UPDATE approvals SET default_account = 7 WHERE connection = '{alice}' AND workload = 'report-writer'",
+        ),
+        reports(
+            "UPDATE approvals SET id = 'nonsense' WHERE connection = '{alice}' AND workload = 'report-writer'",
+        ),
+        reports(
+            "UPDATE approvals SET id = CAST(x'ff' AS TEXT) WHERE connection = '{alice}' AND workload = 'report-writer'",
+        ),
     ];
     scene.try_each(&edits).await;
     scene.stage.stop().await;

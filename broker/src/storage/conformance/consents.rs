@@ -1,6 +1,7 @@
 use super::{Fixture, pen::Pen, samples};
 use crate::domain::{
-    Account, Applied, ConnectionId, Consent, ConsentState, Reason, Sealed, Write, consent::{Leftover, Obtained},
+    Account, Applied, ConnectionId, Consent, ConsentState, Reason, Sealed, Write,
+    consent::{Leftover, Obtained},
 };
 
 fn insert(pen: &Pen<'_>, consent: &Consent, handle: u8) -> Vec<Write> {

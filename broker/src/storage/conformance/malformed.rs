@@ -1,8 +1,8 @@
 use super::{Fixture, pen::Pen, samples};
 use crate::{
     domain::{
-        Applied, Connection, ConnectionId, Consent, ConsentId, Entry, Owner, QuarantinedRow, RuleKind, SecretKind,
-        Tagged, Target, Timestamp, TokenHolder, Write,
+        Applied, Connection, ConnectionId, Consent, ConsentId, Entry, Owner, QuarantinedRow, RuleKind,
+        SecretKind, Tagged, Target, Timestamp, TokenHolder, Write,
     },
     storage::{Readable, StoreError},
 };
@@ -216,7 +216,11 @@ pub(crate) async fn set_aside(fixture: &Fixture) {
     let open = open_need(fixture, &consent, pen.now).await.unwrap();
     assert!(matches!(&open[..], [Ok(_)]), "{open:?}");
     refused(fixture.consents.by_id(&consent.id).await, "consents", "reason");
-    assert_eq!(fixture.consents.overdue(samples::later(99_999), 9).await.unwrap().len(), 1, "nor is it overdue");
+    assert_eq!(
+        fixture.consents.overdue(samples::later(99_999), 9).await.unwrap().len(),
+        1,
+        "nor is it overdue"
+    );
 }
 
 fn quarantined<T: Debug>(answer: Result<Vec<Readable<T>>, StoreError>, table: &str, column: &str) {

@@ -1,6 +1,10 @@
 //! Approvals: reads.
 
-use super::{SqliteStore, error::unavailable, rows::{Cells, each}};
+use super::{
+    SqliteStore,
+    error::unavailable,
+    rows::{Cells, each},
+};
 use crate::{
     domain::{Approval, ApprovalId, ApprovedBy, ConnectionId, Tagged, TenantId, WorkloadId},
     storage::{Approvals, Readable, StoreError},

@@ -1,6 +1,10 @@
 //! Connections, their tokens and the queue of revocations at the provider: reads.
 
-use super::{SqliteStore, error::unavailable, rows::{Cells, each}};
+use super::{
+    SqliteStore,
+    error::unavailable,
+    rows::{Cells, each},
+};
 use crate::{
     domain::{
         Account, Connection, ConnectionId, ConnectionState, Owner, ProviderId, RefreshState, SecretKind,

@@ -8,7 +8,8 @@ use super::{
 use crate::{
     domain::{
         Account, ConnectionId, Consent, ConsentId, ConsentReason, ConsentState, ProviderId, Reason, ScopeSet,
-        Sealed, Subject, Tagged, Timestamp, WorkloadId, consent::{Leftover, Obtained},
+        Sealed, Subject, Tagged, Timestamp, WorkloadId,
+        consent::{Leftover, Obtained},
     },
     storage::{Consents, Readable, StoreError},
 };

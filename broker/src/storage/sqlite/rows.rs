@@ -1,7 +1,8 @@
 //! Reads columns into domain values. What a column does not promise is [`StoreError::Malformed`]: never skipped, never a panic.
 
 use crate::domain::{
-    Authority, Owner, QuarantinedRow, RealmId, RowMac, ScopeSet, Subject, Tagged, TenantId, Timestamp, ids::BadId,
+    Authority, Owner, QuarantinedRow, RealmId, RowMac, ScopeSet, Subject, Tagged, TenantId, Timestamp,
+    ids::BadId,
 };
 use crate::storage::{Readable, StoreError};
 use sqlx::{Row, sqlite::SqliteRow};

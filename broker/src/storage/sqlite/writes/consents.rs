@@ -2,7 +2,8 @@
 
 use super::Bound;
 use crate::domain::{
-    ConnectionId, Consent, ConsentState, QuarantinedRow, Reason, Sealed, Tagged, Timestamp, consent::{Leftover, Obtained},
+    ConnectionId, Consent, ConsentState, QuarantinedRow, Reason, Sealed, Tagged, Timestamp,
+    consent::{Leftover, Obtained},
 };
 
 const INSERT: &str = "\
