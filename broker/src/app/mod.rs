@@ -25,7 +25,7 @@ use crate::{
         tls::{self, TlsError, TlsFiles},
         web::{self, LoginSpec, Logins},
     },
-    usecase::{self, Rooms},
+    usecase::Rooms,
     vault::Vault,
     worker,
 };
@@ -152,13 +152,6 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let outbound = Arc::new(Outbound::new(Arc::clone(&clock)));
     let rooms = Arc::new(rooms(config, clock, rng, &outbound).await?);
-    // This is the only process on its database: what is half done now, nobody is doing any more.
-    if let Err(refusal) = usecase::fail_interrupted(&rooms).await {
-        tracing::warn!(
-            reason = refusal.reason.as_str(),
-            "consents that a crash interrupted wait for their expiry"
-        );
-    }
     let logins = Arc::new(logins(config, &outbound, &rooms)?);
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();

@@ -2,7 +2,7 @@
 
 use super::{
     Approval, Connection, ConnectionId, Consent, EventDraft, Names, QuarantinedRow, Rule, RuleKind,
-    SecretRow, StreamId, Tagged, Target, Timestamp, WebSession, event::EventRef,
+    SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession, event::EventRef,
 };
 
 /// An event's place in the log: what a caller is told as "audit position".
@@ -74,21 +74,20 @@ pub enum Write {
         /// The failure's reason code, `""` = it went well.
         last_error: String,
     },
-    /// Queues the revocation of a connection's tokens at the provider, durably (RV1). Queued already, the earlier time
-    /// counts.
+    /// Queues the revocation of a holder's tokens at the provider, durably (RV1). Queued already, the earlier time counts.
     QueueProviderRevocation {
-        /// The connection; its secrets stay sealed until it is done.
-        connection: ConnectionId,
+        /// Whose; they stay sealed where they are until it is done.
+        holder: TokenHolder,
         /// First attempt not before this.
         due_at: Timestamp,
     },
     /// Moves a queued revocation on.
     RescheduleProviderRevocation {
-        /// The connection.
-        connection: ConnectionId,
+        /// Whose tokens.
+        holder: TokenHolder,
         /// Attempts so far.
         attempts: i64,
-        /// Next attempt not before this; `None` = it is done and leaves the queue.
+        /// Next attempt not before this; `None` = it is done or given up, and leaves the queue.
         due_at: Option<Timestamp>,
     },
     /// Starts a web session.

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod connection;
 pub mod consent;
 pub mod event;
+pub mod holder;
 pub mod ids;
 pub mod ledger;
 pub mod provider;
@@ -30,6 +31,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::{Account, Connection, ConnectionState, RefreshState, SecretRow, StoredConnection};
 pub use consent::{Consent, ConsentReason, ConsentState};
 pub use event::{EventDraft, EventKind, Outcome, Personal, PolicyTrace};
+pub use holder::TokenHolder;
 pub use ids::{
     ApprovalId, ConnectionId, ConsentId, EventId, ProviderId, RealmId, StreamId, TenantId, WorkloadId,
 };

@@ -13,7 +13,7 @@ pub use sqlite::SqliteStore;
 use crate::domain::{
     Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, LogoutNames, Owner, Position,
     ProviderId, QuarantinedRow, RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection,
-    StreamId, Subject, Tagged, TenantId, Timestamp, WebSession, WorkloadId, ledger::Head,
+    StreamId, Subject, Tagged, TenantId, Timestamp, TokenHolder, WebSession, WorkloadId, ledger::Head,
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
@@ -86,8 +86,8 @@ pub trait Connections: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuedRevocation {
     /// Whose tokens.
-    pub connection: ConnectionId,
-    /// The connection's tenant.
+    pub holder: TokenHolder,
+    /// The holder's tenant.
     pub tenant: TenantId,
     /// Attempts so far.
     pub attempts: i64,

@@ -118,7 +118,7 @@ async fn standing(rooms: &Rooms, connection: Option<&Connection>) -> Result<Vec<
             && approval.tenant == *tenant
             && rules.revoke_on(&names, approval.born_epoch).is_none()
     };
-    Ok(stored.into_iter().filter_map(|tagged| tagged.check(&key).ok()).filter(stands).collect())
+    Ok(stored.into_iter().filter_map(|row| row.ok()?.check(&key).ok()).filter(stands).collect())
 }
 
 /// Only a configured server is handed anything, and only for the providers on its list.

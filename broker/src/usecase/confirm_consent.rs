@@ -5,7 +5,7 @@ use crate::{
     connection::own_connections,
     domain::{
         Connection, ConnectionId, ConnectionState, Consent, ConsentState, Entry, EventKind, Outcome, Owner,
-        QuarantinedRow, Reason, Refusal, RowKey, RuleKind, SecretKind, SecretRow, Target, Write,
+        QuarantinedRow, Reason, Refusal, RowKey, RuleKind, SecretKind, SecretRow, Target, TokenHolder, Write,
         consent::Obtained,
     },
 };
@@ -165,7 +165,10 @@ fn retire(rooms: &Rooms, earlier: Connection, effect: &mut Vec<Write>) {
     let connection = earlier.id.clone();
     effect.push(end(rooms, earlier));
     effect.push(Write::AddRule { kind: RuleKind::Revoke, target: Target::Connection(connection.clone()) });
-    effect.push(Write::QueueProviderRevocation { connection, due_at: rooms.clock.now() });
+    effect.push(Write::QueueProviderRevocation {
+        holder: TokenHolder::Connection(connection),
+        due_at: rooms.clock.now(),
+    });
 }
 
 /// Moves a connection that cannot be read out of the way, whosever account it was: nothing in it can be relied on. Its tokens

@@ -1,6 +1,6 @@
 //! Time is up for a consent.
 
-use super::{Call, Rooms, revoke_obtained};
+use super::{Rooms, revoke_leftover::end};
 use crate::{
     audit::{Deadline, Refused},
     domain::{
@@ -10,7 +10,8 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Expires one consent, recorded. What was obtained meanwhile is revoked at the provider.
+/// Expires one consent, recorded. What was obtained meanwhile is revoked at the provider. One whose code was being exchanged ends
+/// like this when the process that exchanged it died: what the provider gave then, if anything, is known to nobody here.
 ///
 /// # Errors
 /// The store's and the audit log's.
@@ -22,16 +23,15 @@ pub async fn expire(rooms: &Arc<Rooms>, consent: Consent) -> Result<Consent, Ref
     draft.provider = Some(consent.provider.clone());
     draft.consent = Some(consent.id.clone());
     let expected_version = consent.version;
-    let before = consent.clone();
+    if matches!(consent.state, ConsentState::Exchanging { .. }) {
+        draft.detail.insert("interrupted", true.into());
+    }
     let next = consent.expire()?;
-    let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next.clone()), expected_version }];
+    let effect = end(rooms, &next, expected_version);
     match rooms.audit.note(Entry { effect, ..Entry::note(draft) }, Deadline::none()).await {
-        Ok(_) => {
-            revoke_detached(rooms, before);
-            Ok(next)
-        }
+        Ok(_) => Ok(next),
         // Somebody else moved it on at the same moment: what they made of it counts.
-        Err(Refused::NotApplied) => reread(rooms, &before.id).await,
+        Err(Refused::NotApplied) => reread(rooms, &next.id).await,
         Err(refused) => Err(refused.into()),
     }
 }
@@ -40,18 +40,6 @@ pub async fn expire(rooms: &Arc<Rooms>, consent: Consent) -> Result<Consent, Ref
 pub(super) async fn reread(rooms: &Rooms, id: &ConsentId) -> Result<Consent, Refusal> {
     let found = rooms.store.consents.by_id(id).await?;
     Ok(found.ok_or_else(|| Refusal::new(Reason::NotFound))?.check(&rooms.row_key())?)
-}
-
-/// Revokes what a consent obtained; whoever caused it need not wait, and going away does not stop it.
-pub(super) fn revoke_detached(rooms: &Arc<Rooms>, before: Consent) {
-    if !matches!(before.state, ConsentState::AwaitingConfirmation { .. }) {
-        return;
-    }
-    let task = Arc::clone(rooms);
-    rooms.detached.spawn(async move {
-        let call = Call { client_address: None, trace_id: None, deadline: Deadline::none() };
-        revoke_obtained(&task, &call, before).await;
-    });
 }
 
 /// The consent if its row is authentic, else the row to be set aside.

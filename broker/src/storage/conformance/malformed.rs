@@ -2,7 +2,7 @@ use super::{Fixture, pen::Pen, samples};
 use crate::{
     domain::{
         Applied, Connection, ConnectionId, Consent, ConsentId, Entry, Owner, QuarantinedRow, RuleKind,
-        SecretKind, Tagged, Target, Timestamp, Write,
+        SecretKind, Tagged, Target, Timestamp, TokenHolder, Write,
     },
     storage::{Readable, StoreError},
 };
@@ -103,7 +103,7 @@ pub(crate) async fn every_table(fixture: &Fixture) {
         Write::InsertConnection(pen.tag(connection)),
         Write::PutApproval { row: pen.tag(samples::approval(&id)), expected_version: None },
         Write::PutSecret(pen.tag(samples::secret(&id, SecretKind::Access, 1))),
-        Write::QueueProviderRevocation { connection: id.clone(), due_at: pen.now },
+        Write::QueueProviderRevocation { holder: TokenHolder::Connection(id.clone()), due_at: pen.now },
         Write::InsertConsent { row: pen.tag(consent.clone()), handle_hash: [1; 32] },
         Write::InsertSession(pen.tag(samples::session(1))),
     ];

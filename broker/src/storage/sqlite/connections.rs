@@ -8,7 +8,7 @@ use super::{
 use crate::{
     domain::{
         Account, Connection, ConnectionId, ConnectionState, Owner, ProviderId, RefreshState, SecretKind,
-        SecretRow, StoredConnection, Tagged, TenantId, Timestamp,
+        SecretRow, StoredConnection, Tagged, TenantId, Timestamp, TokenHolder,
     },
     storage::{Connections, QueuedRevocation, Readable, StoreError},
 };
@@ -99,7 +99,7 @@ impl Connections for SqliteStore {
 
     async fn due_revocations(&self, now: Timestamp, limit: u32) -> Result<Vec<QueuedRevocation>, StoreError> {
         let rows = sqlx::query(
-            "SELECT * FROM provider_revocations WHERE due_at <= ? ORDER BY due_at, connection LIMIT ?",
+            "SELECT * FROM provider_revocations WHERE due_at <= ? ORDER BY due_at, holder LIMIT ?",
         )
         .bind(now.micros())
         .bind(limit)
@@ -163,7 +163,7 @@ fn parse_kind(text: &str) -> Option<SecretKind> {
 fn queued(row: &SqliteRow) -> Result<QueuedRevocation, StoreError> {
     let cells = Cells::new(row, "provider_revocations");
     Ok(QueuedRevocation {
-        connection: cells.id("connection", ConnectionId::parse)?,
+        holder: cells.id("holder", TokenHolder::parse)?,
         tenant: cells.id("tenant", TenantId::parse)?,
         attempts: cells.number("attempts")?,
         due_at: cells.time("due_at")?,

@@ -8,7 +8,8 @@ use super::{
 use crate::{
     domain::{
         Account, ConnectionId, Consent, ConsentId, ConsentReason, ConsentState, ProviderId, Reason, ScopeSet,
-        Sealed, Subject, Tagged, Timestamp, WorkloadId, consent::Obtained,
+        Sealed, Subject, Tagged, Timestamp, WorkloadId,
+        consent::{Leftover, Obtained},
     },
     storage::{Consents, Readable, StoreError},
 };
@@ -116,6 +117,7 @@ fn consent(row: &SqliteRow) -> Result<Tagged<Consent>, StoreError> {
         born_epoch: cells.number("born_epoch")?,
         mismatches: cells.number("mismatches")?,
         state: state(&cells)?,
+        leftover: leftover(&cells)?,
     })
 }
 
@@ -175,13 +177,28 @@ fn failure(cells: &Cells<'_>) -> Result<Option<Reason>, StoreError> {
     }
 }
 
+/// Whether a state may leave tokens to be revoked: their columns are then those of what was obtained.
+fn leaves(cells: &Cells<'_>) -> Result<bool, StoreError> {
+    Ok(matches!(cells.text("state")?.as_str(), "declined" | "expired" | "failed"))
+}
+
+fn leftover(cells: &Cells<'_>) -> Result<Leftover, StoreError> {
+    if !leaves(cells)? {
+        return Ok(Leftover::default());
+    }
+    let refresh = cells.optional_blob("obtained_refresh")?.map(Sealed::from_envelope);
+    let access = cells.optional_blob("obtained_access")?.map(Sealed::from_envelope);
+    Ok(Leftover { refresh, access })
+}
+
 /// What waits for confirmation: all of its columns, or none.
 fn obtained(cells: &Cells<'_>) -> Result<Option<Obtained>, StoreError> {
     let account_id = cells.optional_text("obtained_account_id")?;
     let account_label = cells.optional_text("obtained_account_label")?;
     let scopes = cells.optional_text("obtained_scopes")?;
-    let refresh = cells.optional_blob("obtained_refresh")?.map(Sealed::from_envelope);
-    let access = cells.optional_blob("obtained_access")?.map(Sealed::from_envelope);
+    let sealed = |column| if leaves(cells)? { Ok(None) } else { cells.optional_blob(column) };
+    let refresh = sealed("obtained_refresh")?.map(Sealed::from_envelope);
+    let access = sealed("obtained_access")?.map(Sealed::from_envelope);
     let access_expires_at = cells.optional_time("obtained_access_expires_at")?;
     match (account_id, account_label, scopes, access) {
         (Some(id), Some(label), Some(scopes), Some(access)) => {

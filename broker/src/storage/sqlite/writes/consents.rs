@@ -2,7 +2,8 @@
 
 use super::Bound;
 use crate::domain::{
-    ConnectionId, Consent, ConsentState, QuarantinedRow, Reason, Sealed, Tagged, Timestamp, consent::Obtained,
+    ConnectionId, Consent, ConsentState, QuarantinedRow, Reason, Sealed, Tagged, Timestamp,
+    consent::{Leftover, Obtained},
 };
 
 const INSERT: &str = "\
@@ -64,7 +65,7 @@ fn bind(sql: &'static str, row: &Tagged<Consent>) -> Bound {
         .bind(consent.version)
         .bind(consent.born_epoch)
         .bind(consent.mismatches);
-    bind_state(query, &consent.state)
+    bind_state(query, &consent.state, &consent.leftover)
         .bind(mac.to_bytes())
         .bind(consent.id.as_str())
         .bind(consent.subject.tenant.as_str())
@@ -76,7 +77,8 @@ fn bind(sql: &'static str, row: &Tagged<Consent>) -> Bound {
 }
 
 /// The columns from `state` to `failure`. What a state does not have is NULL or ''.
-fn bind_state(query: Bound, state: &ConsentState) -> Bound {
+fn bind_state(query: Bound, state: &ConsentState, leftover: &Leftover) -> Bound {
+    let [refresh, access] = leftover.envelopes();
     let query = query
         .bind(state.as_str())
         .bind(state.state_hash().map(|hash| &hash[..]))
@@ -93,8 +95,8 @@ fn bind_state(query: Bound, state: &ConsentState) -> Bound {
         .bind(obtained.map(|o| o.account.id.as_str()))
         .bind(obtained.map(|o| o.account.label.as_str()))
         .bind(obtained.map(|o| o.scopes.canonical()))
-        .bind(obtained.and_then(|o| o.refresh.as_ref()).map(Sealed::envelope))
-        .bind(obtained.map(|o| o.access.envelope()))
+        .bind(obtained.and_then(|o| o.refresh.as_ref()).map(Sealed::envelope).or(refresh).map(<[u8]>::to_vec))
+        .bind(obtained.map(|o| o.access.envelope()).or(access).map(<[u8]>::to_vec))
         .bind(obtained.and_then(|o| o.access_expires_at).map(Timestamp::micros))
         .bind(match state {
             ConsentState::Completed { connection, .. } => connection.as_str(),

@@ -104,6 +104,7 @@ pub(super) fn view(words: Words, reason: ConsentReason, state: ConsentState) -> 
             born_epoch: 0,
             mismatches: 0,
             state,
+            leftover: crate::domain::consent::Leftover::default(),
         },
         server: words.server.into(),
         provider: words.provider.into(),
