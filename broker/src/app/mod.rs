@@ -19,7 +19,8 @@ use crate::{
     },
     transport::{
         grpc::{self, GateLayer},
-        listener::{Accepted, Peer},
+        http::{self, Patience},
+        listener::{Accepted, Intake},
         ops,
         tls::{self, TlsError, TlsFiles},
         web::{self, LoginSpec, Logins},
@@ -40,6 +41,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Denials per workload and minute that get rows of their own (AU2).
 const DENIAL_BUDGET: u32 = 600;
+/// Connections open at once on the operations listener: a few probes and scrapers.
+const OPS_CONNECTIONS: usize = 256;
 
 /// Why the broker did not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -161,15 +164,17 @@ pub async fn start(
     let logins = Arc::new(logins(config, &outbound, &rooms)?);
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    let accept = |socket, tls: Option<&ListenerTls>, alpn| -> Result<Accepted, StartError> {
+    let accept = |socket, tls: Option<&ListenerTls>, alpn, most| -> Result<Accepted, StartError> {
         let tls = tls.map(|files| tls::source(tls_files(files, alpn))).transpose()?;
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
-        Accepted::on(socket, tls, stop.clone()).map_err(|source| StartError::Listen { address, source })
+        Accepted::on(socket, tls, Intake::of(most), stop.clone())
+            .map_err(|source| StartError::Listen { address, source })
     };
+    let most = config.limits.max_connections as usize;
     let listeners = &config.listeners;
-    let grpc = accept(sockets.grpc, listeners.grpc.tls.as_ref(), &["h2"])?;
-    let web = accept(sockets.web, listeners.web.tls.as_ref(), &["h2", "http/1.1"])?;
-    let ops = accept(sockets.ops, listeners.ops.tls.as_ref(), &["http/1.1"])?;
+    let grpc = accept(sockets.grpc, listeners.grpc.tls.as_ref(), &["h2"], most)?;
+    let web = accept(sockets.web, listeners.web.tls.as_ref(), &["h2", "http/1.1"], most)?;
+    let ops = accept(sockets.ops, listeners.ops.tls.as_ref(), &["http/1.1"], OPS_CONNECTIONS)?;
     tracing::info!(grpc = %grpc.local_addr(), web = %web.local_addr(), ops = %ops.local_addr(), "listening");
 
     let (services, health) = grpc::services(&rooms);
@@ -178,12 +183,11 @@ pub async fn start(
         server.serve_with_incoming_shutdown(grpc.into_stream(), stop.clone().cancelled_owned()),
     ));
     tasks.spawn(grpc::watch_health(Arc::clone(&rooms), health, stop.clone()));
-    let pages = web::router(Arc::clone(&rooms), logins).into_make_service_with_connect_info::<Peer>();
-    tasks.spawn(serve_http(axum::serve(web, pages).with_graceful_shutdown(stop.clone().cancelled_owned())));
+    let patience = Patience::with_requests_of(config.limits.request_timeout);
+    let pages = web::router(Arc::clone(&rooms), logins);
+    tasks.spawn(http::serve(web, pages, patience, stop.clone()));
     let operations = ops::router(Arc::clone(&rooms));
-    tasks.spawn(serve_http(
-        axum::serve(ops, operations).with_graceful_shutdown(stop.clone().cancelled_owned()),
-    ));
+    tasks.spawn(http::serve(ops, operations, patience, stop.clone()));
     tasks.spawn(worker::run(Arc::clone(&rooms), stop.clone()));
     tasks.spawn(warm(Arc::clone(&rooms)));
     Ok(Running { rooms, stop, tasks })
@@ -202,12 +206,6 @@ async fn warm(rooms: Arc<Rooms>) {
 async fn serve_grpc(server: impl Future<Output = Result<(), tonic::transport::Error>>) {
     if let Err(error) = server.await {
         tracing::error!(%error, "the gRPC listener ended");
-    }
-}
-
-async fn serve_http(server: impl IntoFuture<Output = io::Result<()>>) {
-    if let Err(error) = server.await {
-        tracing::error!(%error, "an HTTP listener ended");
     }
 }
 

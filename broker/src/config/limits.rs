@@ -23,6 +23,10 @@ pub(super) struct RawLimits {
     /// Policy decisions remembered. Default 10000.
     #[schemars(range(min = 0, max = 10_000_000))]
     policy_cache_entries: Option<u32>,
+    /// Connections open at the same time on the gRPC listener, and as many on the pages'; more are closed at once. One
+    /// address has at most half. Needs as many file descriptors. Default 4096.
+    #[schemars(range(min = 2, max = 1_000_000))]
+    max_connections: Option<u32>,
 }
 
 /// How much the broker takes on at once.
@@ -38,6 +42,8 @@ pub struct Limits {
     pub max_concurrent_verifications: u32,
     /// Policy decisions remembered.
     pub policy_cache_entries: u32,
+    /// Connections open at the same time on each of the gRPC and pages listeners, half of them from one address.
+    pub max_connections: u32,
 }
 
 pub(super) fn check(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
@@ -49,5 +55,6 @@ pub(super) fn check(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
         max_concurrent_requests: raw.max_concurrent_requests.unwrap_or(1024),
         max_concurrent_verifications: raw.max_concurrent_verifications.unwrap_or(64),
         policy_cache_entries: raw.policy_cache_entries.unwrap_or(10_000),
+        max_connections: raw.max_connections.unwrap_or(4096),
     }
 }

@@ -250,6 +250,7 @@ fn settings() -> Settings {
             max_concurrent_requests: 64,
             max_concurrent_verifications: 64,
             policy_cache_entries: 64,
+            max_connections: 64,
         },
         workload_providers: HashMap::new(),
         tenants: vec![TenantId::parse("acme").unwrap()],
