@@ -10,6 +10,7 @@ use crate::{
     domain::{Clock, Rng, StreamId},
     identity::{Fetch, Identity, IdentityConfigError},
     keys::{FileKeyring, KeyError, KeyRing, KeyringError},
+    metrics::Metrics,
     net::{Limits, NetError, OAuthHttp, Outbound},
     policy::{self, Policy, PolicyProblems, PolicySet},
     provider::Engine,
@@ -164,17 +165,17 @@ pub async fn start(
     let logins = Arc::new(logins(config, &outbound, &rooms)?);
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    let accept = |socket, tls: Option<&ListenerTls>, alpn, most| -> Result<Accepted, StartError> {
+    let accept = |socket, tls: Option<&ListenerTls>, alpn, name, most| -> Result<Accepted, StartError> {
         let tls = tls.map(|files| tls::source(tls_files(files, alpn))).transpose()?;
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
-        Accepted::on(socket, tls, Intake::of(most), stop.clone())
+        Accepted::on(socket, tls, Intake::of(name, most, rooms.metrics.clone()), stop.clone())
             .map_err(|source| StartError::Listen { address, source })
     };
     let most = config.limits.max_connections as usize;
     let listeners = &config.listeners;
-    let grpc = accept(sockets.grpc, listeners.grpc.tls.as_ref(), &["h2"], most)?;
-    let web = accept(sockets.web, listeners.web.tls.as_ref(), &["h2", "http/1.1"], most)?;
-    let ops = accept(sockets.ops, listeners.ops.tls.as_ref(), &["http/1.1"], OPS_CONNECTIONS)?;
+    let grpc = accept(sockets.grpc, listeners.grpc.tls.as_ref(), &["h2"], "grpc", most)?;
+    let web = accept(sockets.web, listeners.web.tls.as_ref(), &["h2", "http/1.1"], "web", most)?;
+    let ops = accept(sockets.ops, listeners.ops.tls.as_ref(), &["http/1.1"], "ops", OPS_CONNECTIONS)?;
     tracing::info!(grpc = %grpc.local_addr(), web = %web.local_addr(), ops = %ops.local_addr(), "listening");
 
     let (services, health) = grpc::services(&rooms);
@@ -271,25 +272,27 @@ async fn rooms(
     rng: Arc<dyn Rng>,
     outbound: &Arc<Outbound>,
 ) -> Result<Rooms, StartError> {
+    let metrics = Metrics::default();
     let store = open_store(config, &*clock).await?;
     let keys = open_keys(config, &store, &clock, &rng).await?;
-    let identity = identity(config, outbound, &clock)?;
+    let identity = identity(config, outbound, &clock)?.metered(metrics.clone());
     let policies = PolicySet::load_files(&config.policy.files).map_err(StartError::Policy)?;
-    let policy = Arc::new(Policy::new(
+    let policy = Policy::new(
         policies,
         policy::Settings {
             default_max_ttl: config.grants.default_max_ttl,
             max_token_outlive: config.grants.max_token_outlive,
             cache_entries: u64::from(config.limits.policy_cache_entries),
         },
-    ));
+    );
+    let policy = Arc::new(policy.metered(metrics.clone()));
     check_continuity(&*store.ledger, &*store.audit_log, &keys.audit_keys()).await?;
     let ledger = Arc::clone(&store.ledger);
-    let audit =
-        Audit::start(ledger, keys.clone(), clock.clone(), rng.clone(), AuditConfig::default()).await?;
+    let settings = AuditConfig { metrics: metrics.clone(), ..AuditConfig::default() };
+    let audit = Audit::start(ledger, keys.clone(), clock.clone(), rng.clone(), settings).await?;
     let audit = Arc::new(audit);
     let vault = Arc::new(Vault::new(keys.clone(), clock.clone(), rng.clone()));
-    let engine = Arc::new(Engine::new(Arc::clone(outbound), Arc::clone(&clock)));
+    let engine = Arc::new(Engine::new(Arc::clone(outbound), Arc::clone(&clock)).metered(metrics.clone()));
     let detached = TaskTracker::new();
     let tokens = Arc::new(Tokens::new(Parts {
         detached: detached.clone(),
@@ -308,7 +311,8 @@ async fn rooms(
     Ok(Rooms {
         settings: wiring::settings(config),
         providers: Arc::new(providers),
-        refusals: Arc::new(Refusals::new(clock.clone(), rng.clone(), DENIAL_BUDGET)),
+        refusals: Arc::new(Refusals::new(clock.clone(), rng.clone(), DENIAL_BUDGET).metered(metrics.clone())),
+        metrics,
         clock,
         rng,
         store,

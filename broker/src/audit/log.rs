@@ -13,6 +13,7 @@ use crate::{
         ledger::Head,
     },
     keys::KeyRing,
+    metrics::Metrics,
     policy::{Permit, Purpose},
     storage::{Ledger, StoreError},
 };
@@ -24,7 +25,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 /// How much waits, and how long.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct AuditConfig {
     /// Most groups waiting; a quarter of it is closed to denials, so that they never crowd out grants (AU2).
     pub queue: usize,
@@ -34,11 +35,19 @@ pub struct AuditConfig {
     pub batch: usize,
     /// A commit that takes longer is given up, and settled by reading the head.
     pub commit_timeout: Duration,
+    /// Counts events and commits.
+    pub metrics: Metrics,
 }
 
 impl Default for AuditConfig {
     fn default() -> Self {
-        Self { queue: 4096, reserved: 1024, batch: 256, commit_timeout: Duration::from_secs(5) }
+        Self {
+            queue: 4096,
+            reserved: 1024,
+            batch: 256,
+            commit_timeout: Duration::from_secs(5),
+            metrics: Metrics::default(),
+        }
     }
 }
 
@@ -120,9 +129,9 @@ impl Audit {
         let (close, close_end) = oneshot::channel();
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let (clock, rng) = (context.clock.clone(), context.rng.clone());
+        let denial_floor = config.queue / 4;
         let writer = Writer::new(context, config, rules.clone(), head, main_end, reserved_end);
         tokio::spawn(writer.run(close_end));
-        let denial_floor = config.queue / 4;
         Self { keys, clock, rng, rules, main, reserved, denial_floor, close: Mutex::new(Some(close)) }
     }
 

@@ -6,11 +6,11 @@ use super::{
     prepare::Prepared,
     queue::{Answer, Receipt, Request},
     refused::Refused,
-    seal::{BatchSeal, Intended},
+    seal::{BatchSeal, Intended, truth},
     stream::Context,
 };
 use crate::{
-    domain::{Applied, Entry, EventKind, Group, Names, Position, Rule, Rules, ledger::Head},
+    domain::{Applied, Entry, EventDraft, EventKind, Group, Names, Position, Rule, Rules, ledger::Head},
     storage::{LockMode, StoreError},
 };
 use arc_swap::ArcSwap;
@@ -120,6 +120,7 @@ impl Writer {
                 Err(_) => break,
             }
         }
+        self.config.metrics.audit_waiting(self.main.len() + self.reserved.len());
         // Rules first: what reduces authority should wait for nothing.
         let (rules, ordinary): (Vec<_>, Vec<_>) = waiting.into_iter().partition(Request::is_rule);
         self.commit(rules, LockMode::Exclusive).await;
@@ -189,7 +190,11 @@ impl Writer {
         let seal = BatchSeal::new(&context.audit, &context.rows, now, prepared);
         let known = known_epoch(self.rules.load().epoch(), groups);
         let commit = AssertUnwindSafe(context.ledger.commit(&head, known, groups, lock, now, &seal));
+        let began = context.clock.monotonic();
         let result = tokio::time::timeout(context.commit_timeout, commit.catch_unwind()).await;
+        let (took, worked) =
+            (context.clock.monotonic().saturating_sub(began), matches!(result, Ok(Ok(Ok(_)))));
+        self.config.metrics.audit_commit(groups.iter().map(|g| g.entries.len()).sum(), worked, took);
         let intended = seal.into_intended();
         match result {
             Ok(Ok(Ok(done))) => {
@@ -335,7 +340,8 @@ impl Writer {
         let mut seq = head.seq - i64::try_from(total).unwrap_or(i64::MAX);
         for ((group, caller), applied) in groups.into_iter().zip(callers).zip(applied) {
             let mut positions = Vec::with_capacity(group.entries.len());
-            for _ in &group.entries {
+            for (entry, applied) in group.entries.iter().zip(applied) {
+                self.count(&entry.draft, applied);
                 seq += 1;
                 positions.push(Position { stream: head.stream.clone(), seq });
             }
@@ -343,6 +349,14 @@ impl Writer {
                 None => Ok(Receipt { positions, committed_at }),
                 Some(refused) => Err(refused),
             });
+        }
+    }
+
+    /// What the row says, which is not always what was drafted.
+    fn count(&self, draft: &EventDraft, applied: &Applied) {
+        match applied {
+            Applied::Yes => self.config.metrics.event(draft),
+            other => self.config.metrics.event(&truth(draft, other)),
         }
     }
 

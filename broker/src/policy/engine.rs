@@ -8,6 +8,7 @@ use super::{
     set::PolicySet,
     verdict::Verdict,
 };
+use crate::metrics::Metrics;
 use arc_swap::ArcSwap;
 use cedar_policy::Authorizer;
 use std::{fmt, sync::Arc, time::Duration};
@@ -39,6 +40,7 @@ pub struct Policy {
     pub(super) settings: Settings,
     authorizer: Authorizer,
     decisions: Decisions,
+    metrics: Metrics,
 }
 
 impl Policy {
@@ -49,7 +51,14 @@ impl Policy {
             settings,
             authorizer: Authorizer::new(),
             decisions: Decisions::with_capacity(settings.cache_entries),
+            metrics: Metrics::default(),
         }
+    }
+
+    /// Counts its cache's hits in these metrics.
+    #[must_use]
+    pub fn metered(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Decides by `set` from now on, all at once (PO5). Verdicts already given keep their version.
@@ -67,7 +76,9 @@ impl Policy {
     pub fn decide(&self, question: &Question<'_>) -> Verdict {
         let set = self.set.load();
         let key = cache::key(set.version(), &set.mentions, question);
-        let decision = self.decisions.get(&key).unwrap_or_else(|| {
+        let known = self.decisions.get(&key);
+        self.metrics.lookup("policy", known.is_some());
+        let decision = known.unwrap_or_else(|| {
             let decision = Arc::new(self.evaluate(&set, question));
             self.decisions.insert(key, &decision);
             decision

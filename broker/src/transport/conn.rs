@@ -1,6 +1,7 @@
 //! One accepted connection, TLS or not. Whoever opens one and says nothing is cut off.
 
 use super::slots::Slot;
+use crate::metrics::OpenConnection;
 use std::{
     io,
     net::SocketAddr,
@@ -32,8 +33,13 @@ pub struct Conn {
     stream: Stream,
     peer: Peer,
     opening: Option<Opening>,
-    /// Its place among the listener's open connections.
-    _slot: Slot,
+    _place: Place,
+}
+
+/// Its place among the listener's open connections, and in their number.
+pub(super) struct Place {
+    pub(super) _slot: Slot,
+    pub(super) _open: OpenConnection,
 }
 
 /// Who is at the other end.
@@ -51,9 +57,9 @@ struct Opening {
 
 impl Conn {
     /// `first_bytes`: how long the client may take to say which HTTP it speaks.
-    pub(super) fn new(stream: Stream, address: SocketAddr, slot: Slot, first_bytes: Duration) -> Self {
+    pub(super) fn new(stream: Stream, address: SocketAddr, place: Place, first_bytes: Duration) -> Self {
         let opening = Opening { left: PREFACE, deadline: Box::pin(tokio::time::sleep(first_bytes)) };
-        Self { stream, peer: Peer { address }, opening: Some(opening), _slot: slot }
+        Self { stream, peer: Peer { address }, opening: Some(opening), _place: place }
     }
 
     /// Who is at the other end.

@@ -1,9 +1,10 @@
 //! Listening sockets. We accept TLS ourselves, so that certificates reload and the peer's identity is our own handshake's (NE4).
 
 use super::{
-    conn::{Conn, Stream},
-    slots::{Slot, Slots},
+    conn::{Conn, Place, Stream},
+    slots::Slots,
 };
+use crate::metrics::Metrics;
 use rustls::ServerConfig;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -24,8 +25,12 @@ const HANDSHAKES: usize = 1024;
 pub type TlsSource = Arc<dyn Fn() -> Arc<ServerConfig> + Send + Sync>;
 
 /// What one listener takes on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Intake {
+    /// What the metrics call this listener.
+    pub listener: &'static str,
+    /// Counts its connections.
+    pub metrics: Metrics,
     /// Most connections open at once, half of them from one address. A further one is closed at once: its client learns
     /// so and can try elsewhere, which it could not while it waited unaccepted.
     pub connections: usize,
@@ -35,8 +40,8 @@ pub struct Intake {
 
 impl Intake {
     /// That many connections, each opened within ten seconds.
-    pub fn of(connections: usize) -> Self {
-        Self { connections, opening: Duration::from_secs(10) }
+    pub fn of(listener: &'static str, connections: usize, metrics: Metrics) -> Self {
+        Self { listener, metrics, connections, opening: Duration::from_secs(10) }
     }
 }
 
@@ -63,8 +68,8 @@ impl Accepted {
         let (sender, connections) = mpsc::channel(BACKLOG);
         let door = Door {
             tls,
-            opening: intake.opening,
             open: Slots::new(intake.connections),
+            intake,
             handshakes: Slots::new(HANDSHAKES),
             sender,
         };
@@ -96,7 +101,7 @@ impl Accepted {
 /// Where connections come in.
 struct Door {
     tls: Option<TlsSource>,
-    opening: Duration,
+    intake: Intake,
     /// Connections from the accept to their end.
     open: Slots,
     handshakes: Slots,
@@ -109,9 +114,13 @@ impl Door {
             match listener.accept().await {
                 // Whoever opens too many fills their own share, not everybody's.
                 Ok((stream, peer)) => {
-                    if let Some(slot) = self.open.take(peer.ip())
-                        && !self.admit(stream, peer, slot).await
-                    {
+                    let Some(slot) = self.open.take(peer.ip()) else {
+                        self.intake.metrics.connection_refused(self.intake.listener);
+                        continue;
+                    };
+                    let place =
+                        Place { _slot: slot, _open: self.intake.metrics.connection(self.intake.listener) };
+                    if !self.admit(stream, peer, place).await {
                         return;
                     }
                 }
@@ -125,18 +134,18 @@ impl Door {
     }
 
     /// Hands a connection on, after its handshake; nothing here waits for a client. `false` when nobody serves any more.
-    async fn admit(&self, stream: TcpStream, peer: SocketAddr, slot: Slot) -> bool {
+    async fn admit(&self, stream: TcpStream, peer: SocketAddr, place: Place) -> bool {
         let _ = stream.set_nodelay(true);
-        let opening = self.opening;
+        let opening = self.intake.opening;
         let Some(tls) = &self.tls else {
-            return self.sender.send(Conn::new(Stream::Plain(stream), peer, slot, opening)).await.is_ok();
+            return self.sender.send(Conn::new(Stream::Plain(stream), peer, place, opening)).await.is_ok();
         };
         let Some(turn) = self.handshakes.take(peer.ip()) else { return true };
         let (acceptor, sender) = (TlsAcceptor::from(tls()), self.sender.clone());
         tokio::spawn(async move {
             let _turn = turn;
             if let Ok(Ok(stream)) = tokio::time::timeout(opening, acceptor.accept(stream)).await {
-                let _ = sender.send(Conn::new(Stream::Tls(Box::new(stream)), peer, slot, opening)).await;
+                let _ = sender.send(Conn::new(Stream::Tls(Box::new(stream)), peer, place, opening)).await;
             }
         });
         true

@@ -1,5 +1,8 @@
 use super::*;
-use crate::transport::listener::{Intake, TlsSource};
+use crate::{
+    metrics::Metrics,
+    transport::listener::{Intake, TlsSource},
+};
 use axum::routing::{get, post};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{
@@ -18,6 +21,10 @@ const LATER: Duration = Duration::from_secs(600);
 
 const PATIENT: Patience = Patience { head: LATER, request: LATER, idle: LATER, goodbye: LATER };
 
+fn intake(connections: usize, opening: Duration) -> Intake {
+    Intake { opening, ..Intake::of("test", connections, Metrics::default()) }
+}
+
 struct Server {
     address: SocketAddr,
     stop: CancellationToken,
@@ -30,7 +37,7 @@ struct Server {
 
 impl Server {
     fn start(patience: Patience) -> Self {
-        Self::with(patience, Intake { connections: 64, opening: LATER }, None)
+        Self::with(patience, intake(64, LATER), None)
     }
 
     fn with(patience: Patience, intake: Intake, tls: Option<TlsSource>) -> Self {
@@ -112,7 +119,7 @@ async fn av2_a_head_that_stops_is_cut_off() {
 /// Proves: AV2
 #[tokio::test]
 async fn av2_a_client_that_does_not_say_which_http_it_speaks_is_cut_off() {
-    let server = Server::with(PATIENT, Intake { connections: 64, opening: SOON }, None);
+    let server = Server::with(PATIENT, intake(64, SOON), None);
     for beginning in ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
         assert!(server.say(beginning.as_bytes()).await.is_empty(), "{beginning:?}");
     }
@@ -203,7 +210,7 @@ async fn av2_streams_are_bounded_and_rapid_resets_end_the_connection() {
 /// Proves: AV1
 #[tokio::test]
 async fn av1_connections_beyond_the_cap_are_closed_and_those_within_it_are_served() {
-    let server = Server::with(PATIENT, Intake { connections: 4, opening: LATER }, None);
+    let server = Server::with(PATIENT, intake(4, LATER), None);
     let (mut first, mut second) = (server.dial().await, server.dial().await);
     assert!(is_served(&mut first).await && is_served(&mut second).await);
     // One address has half of the places.
@@ -233,7 +240,7 @@ async fn ne4_a_handshake_that_never_comes_ends() {
             .unwrap();
     let config = Arc::new(config);
     let tls: TlsSource = Arc::new(move || Arc::clone(&config));
-    let server = Server::with(PATIENT, Intake { connections: 64, opening: SOON }, Some(tls));
+    let server = Server::with(PATIENT, intake(64, SOON), Some(tls));
     for hello in [&b""[..], &[0x16, 0x03, 0x01, 0x02]] {
         assert!(server.say(hello).await.is_empty());
     }

@@ -121,6 +121,7 @@ impl House {
         let refusals = Arc::new(Refusals::new(clock.clone(), rng.clone(), 600));
         let providers = outside.map(|outside| (ProviderId::parse("notes").unwrap(), outside.notes_spec()));
         let rooms = Arc::new(Rooms {
+            metrics: crate::metrics::Metrics::default(),
             clock: clock.clone(),
             rng,
             settings: settings(),

@@ -294,7 +294,9 @@ async fn the_pages_are_served_on_a_listener_of_their_own_and_know_their_peer() {
     let house = House::open(None).await;
     let stop = tokio_util::sync::CancellationToken::new();
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let listener = Accepted::on(socket, None, Intake::of(16), stop.clone()).unwrap();
+    let listener =
+        Accepted::on(socket, None, Intake::of("web", 16, crate::metrics::Metrics::default()), stop.clone())
+            .unwrap();
     let address = listener.local_addr();
     let peer = get(async |ConnectInfo(peer): ConnectInfo<Peer>| peer.address.to_string());
     let router = Router::new().route("/peer", peer).fallback_service(house.router.clone());
