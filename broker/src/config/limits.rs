@@ -29,6 +29,10 @@ pub(super) struct RawLimits {
     /// Rows in memory are read again after this long. What is revoked or blocked is refused at once whatever is in memory;
     /// other changes made by another replica are seen after at most this long. Default 10s, at most 1m.
     hot_rows_max_age: Option<String>,
+    /// Connections open at the same time on the gRPC listener, and as many on the pages'; more are closed at once. One
+    /// address has at most half. Needs as many file descriptors. Default 4096.
+    #[schemars(range(min = 2, max = 1_000_000))]
+    max_connections: Option<u32>,
 }
 
 /// How much the broker takes on at once.
@@ -48,6 +52,8 @@ pub struct Limits {
     pub hot_rows_mebibytes: u32,
     /// They are read again after this long.
     pub hot_rows_max_age: Duration,
+    /// Connections open at the same time on each of the gRPC and pages listeners, half of them from one address.
+    pub max_connections: u32,
 }
 
 pub(super) fn check(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
@@ -63,5 +69,6 @@ pub(super) fn check(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
         policy_cache_entries: raw.policy_cache_entries.unwrap_or(10_000),
         hot_rows_mebibytes: raw.hot_rows_mebibytes.unwrap_or(64),
         hot_rows_max_age: check.at_most(hot, max_age, Duration::from_secs(60)),
+        max_connections: raw.max_connections.unwrap_or(4096),
     }
 }

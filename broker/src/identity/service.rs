@@ -10,7 +10,10 @@ use super::{
     issuer::Issuer,
     logout::{self, VerifiedLogout},
 };
-use crate::domain::{Clock, Timestamp};
+use crate::{
+    domain::{Clock, Timestamp},
+    metrics::Metrics,
+};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -27,6 +30,7 @@ pub struct Identity {
     workloads: Vec<Arc<WorkloadSpec>>,
     remembered: moka::sync::Cache<[u8; 32], Arc<Checked>>,
     clock: Arc<dyn Clock>,
+    metrics: Metrics,
 }
 
 /// "This signature verified under key generation K", and what the token says. Nothing about time or audience.
@@ -61,7 +65,16 @@ impl Identity {
             .max_capacity(REMEMBERED_BYTES)
             .build();
         let workloads = workloads.into_iter().map(Arc::new).collect();
-        Ok(Self { issuers, by_iss, workloads, remembered, clock })
+        Ok(Self { issuers, by_iss, workloads, remembered, clock, metrics: Metrics::default() })
+    }
+
+    /// Counts fetches of keys and remembered verifications in these metrics.
+    #[must_use]
+    pub fn metered(self, metrics: Metrics) -> Self {
+        for issuer in &self.issuers {
+            issuer.keys.metered(&metrics);
+        }
+        Self { metrics, ..self }
     }
 
     /// Fetches every issuer's keys, so that the first caller does not wait for them. The names of the issuers whose
@@ -204,7 +217,9 @@ impl Identity {
             return Err(TokenError::TooLarge);
         }
         let sha256 = sha256(token.as_bytes());
-        let checked = match self.recall(&sha256, wanted).await? {
+        let known = self.recall(&sha256, wanted).await?;
+        self.metrics.lookup("token", known.is_some());
+        let checked = match known {
             Some(checked) => checked,
             None => self.verify(token, sha256, wanted).await?,
         };

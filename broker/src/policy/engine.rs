@@ -10,6 +10,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::domain::ScopeSet;
+use crate::metrics::Metrics;
 use arc_swap::ArcSwap;
 use cedar_policy::Authorizer;
 use std::{fmt, sync::Arc, time::Duration};
@@ -41,6 +42,7 @@ pub struct Policy {
     pub(super) settings: Settings,
     pub(super) authorizer: Authorizer,
     decisions: Decisions,
+    metrics: Metrics,
 }
 
 impl Policy {
@@ -51,7 +53,14 @@ impl Policy {
             settings,
             authorizer: Authorizer::new(),
             decisions: Decisions::with_capacity(settings.cache_entries),
+            metrics: Metrics::default(),
         }
+    }
+
+    /// Counts its cache's hits in these metrics.
+    #[must_use]
+    pub fn metered(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Decides by `set` from now on, all at once (PO5). Verdicts already given keep their version.
@@ -92,7 +101,9 @@ impl Policy {
 
     fn decision(&self, set: &PolicySet, action: ScopeAction, question: &Question<'_>) -> Arc<Decision> {
         let key = cache::key(set.version(), action, &set.mentions, question);
-        self.decisions.get(&key).unwrap_or_else(|| {
+        let known = self.decisions.get(&key);
+        self.metrics.lookup("policy", known.is_some());
+        known.unwrap_or_else(|| {
             let decision = Arc::new(self.evaluate(set, action, question));
             self.decisions.insert(key, &decision);
             decision

@@ -9,6 +9,7 @@ use crate::{
     },
     identity::Identity,
     keys::KeyRing,
+    metrics::Metrics,
     policy::Policy,
     provider::Engine,
     storage::Store,
@@ -45,6 +46,8 @@ pub struct Settings {
 
 /// Everything below transport.
 pub struct Rooms {
+    /// What the platform sees.
+    pub metrics: Metrics,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

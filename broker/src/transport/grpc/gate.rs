@@ -125,7 +125,12 @@ where
         // The clone takes our place; what was polled ready serves this request.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        Box::pin(async move {
+        let began = gate.rooms.clock.monotonic();
+        // A method that is not in the table has no name of ours.
+        let method = table::find(request.uri().path()).map_or("unknown", |row| row.method);
+        let metrics = gate.rooms.metrics.clone();
+        let clock = Arc::clone(&gate.rooms.clock);
+        let answer = async move {
             let (mut parts, body) = request.into_parts();
             // Health stays answerable however busy the rest is.
             let anyone = table::find(parts.uri.path()).is_some_and(|row| row.who == Who::Anyone);
@@ -155,6 +160,13 @@ where
                     Ok(to_status(&refusal).into_http())
                 }
             }
+        };
+        Box::pin(async move {
+            let answer: Result<Response<Body>, S::Error> = answer.await;
+            if let Ok(response) = &answer {
+                metrics.call(method, framing::code(response), clock.monotonic().saturating_sub(began));
+            }
+            answer
         })
     }
 }

@@ -122,6 +122,7 @@ impl House {
         let refusals = Arc::new(Refusals::new(clock.clone(), rng.clone(), 600));
         let providers = outside.map(|outside| (ProviderId::parse("notes").unwrap(), outside.notes_spec()));
         let rooms = Arc::new(Rooms {
+            metrics: crate::metrics::Metrics::default(),
             clock: clock.clone(),
             rng,
             settings: settings(),
@@ -268,6 +269,7 @@ fn settings() -> Settings {
             policy_cache_entries: 64,
             hot_rows_mebibytes: 1,
             hot_rows_max_age: Duration::from_secs(10),
+            max_connections: 64,
         },
         workload_providers: HashMap::new(),
         workload_roles: HashMap::new(),
