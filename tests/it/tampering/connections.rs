@@ -3,6 +3,8 @@
 use broker_client::proto::ConsentReason::{NotConnected, ReauthRequired};
 
 use broker_tests::operator::Operator;
+use demo::world::Options;
+use std::time::Duration;
 
 use super::scene::{ALICE_READS, Answer, BOB_READS, Edit, NEVER, Scene};
 
@@ -110,5 +112,23 @@ async fn va9_a_row_that_cannot_be_read_does_not_end_a_list() {
         token = page.next_page_token;
     }
     assert!(listed.contains(&bob) && !listed.contains(&alice), "{listed:?}");
+    scene.stage.stop().await;
+}
+
+/// A row kept in memory is as it was before the edit, and is not kept for long.
+///
+/// Proves: VA11
+#[tokio::test]
+async fn va11_an_edit_under_a_row_in_memory_gains_nothing_and_shows_within_its_age() {
+    let mut scene = Scene::with(Options::default()).await;
+    let (person, workload, scopes) = ALICE_READS;
+    scene.stage.grant(person, workload, scopes).await;
+    let sql = scene.sql("UPDATE connections SET account_id = 'somebody-else' WHERE id = '{alice}'");
+    scene.database.edit(&sql).await;
+    scene.stage.grant(person, workload, scopes).await;
+    scene.stage.clock.advance(Duration::from_secs(10));
+    let consent = scene.stage.consent(person, workload, scopes).await;
+    assert_eq!(consent.reason, ReauthRequired);
+    assert_eq!(scene.database.last_event().await.reason, "RECORD_QUARANTINED");
     scene.stage.stop().await;
 }

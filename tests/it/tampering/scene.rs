@@ -8,7 +8,7 @@ use broker_client::{Narrowing, Outcome};
 use broker_tests::database::Database;
 use broker_tests::stage::{READ, READ_WRITE, Stage, account_of, subject_of};
 use demo::notes::Rotation;
-use demo::world::{ALICE, BOB, Person, Workload};
+use demo::world::{ALICE, BOB, Options, Person, Workload};
 
 pub use Workload::{ReportWriter, TicketHelper};
 
@@ -58,7 +58,16 @@ pub struct Scene {
 
 impl Scene {
     pub async fn start() -> Scene {
-        let stage = Stage::start().await;
+        // Every row from the database each time: what is in memory was never edited.
+        Scene::with(Options {
+            extra_config: "limits: { hot_rows_mebibytes: 0 }".to_owned(),
+            ..Options::default()
+        })
+        .await
+    }
+
+    pub async fn with(options: Options) -> Scene {
+        let stage = Stage::with(options).await;
         // Putting rows back must not look like the reuse of a rotated token.
         stage.world.notes().set_rotation(Rotation::None);
         let alice = stage.connect(&ALICE, TicketHelper, READ_WRITE).await.connection_id;
