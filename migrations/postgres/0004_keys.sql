@@ -5,7 +5,8 @@ CREATE TABLE tenant_keys (
     tenant TEXT COLLATE "C" NOT NULL,
     wrapped_by TEXT COLLATE "C" NOT NULL,
     wrapped BYTEA NOT NULL,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    serial BIGINT NOT NULL GENERATED ALWAYS AS IDENTITY
 );
 COMMENT ON TABLE tenant_keys IS 'Tenant keys, wrapped by the root key; tenant '''' is the broker''s own system key';
 COMMENT ON COLUMN tenant_keys.id IS 'the key''s id';
@@ -13,6 +14,7 @@ COMMENT ON COLUMN tenant_keys.tenant IS 'whose, '''' = the broker''s own';
 COMMENT ON COLUMN tenant_keys.wrapped_by IS 'id of the key that wraps it';
 COMMENT ON COLUMN tenant_keys.wrapped IS 'nonce and ciphertext';
 COMMENT ON COLUMN tenant_keys.created_at IS 'when it was made';
+COMMENT ON COLUMN tenant_keys.serial IS 'tells two keys of one microsecond apart';
 
 -- A tenant's keys, newest first.
 CREATE INDEX tenant_keys_newest ON tenant_keys (tenant, created_at);

@@ -1,11 +1,19 @@
 //! Small traits, one per table group, and the SQLite store behind them. Returns tagged rows: what they say counts
 //! only after [`crate::domain::Tagged::check`].
 
+pub mod postgres;
 pub mod sqlite;
+
+mod ending;
+mod rows;
+mod rule_window;
+mod schema;
 
 #[cfg(test)]
 mod conformance;
 
+pub use postgres::PostgresStore;
+pub use schema::{AppliedMigration, Migration, SchemaError};
 pub use sqlite::SqliteStore;
 
 use crate::domain::{

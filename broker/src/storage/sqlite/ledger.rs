@@ -3,15 +3,13 @@
 use super::{
     SqliteStore, commit,
     error::{is_duplicate, unavailable},
-    rows::Cells,
     rules,
 };
 use crate::{
-    domain::{Group, Rule, StreamId, Tagged, Timestamp, ledger::Head},
-    storage::{Committed, Ledger, LockMode, Seal, StoreError, StreamRow},
+    domain::{Group, Rule, Tagged, Timestamp, ledger::Head},
+    storage::{Committed, Ledger, LockMode, Seal, StoreError, StreamRow, rows::audit::stream},
 };
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
 
 const OPEN_STREAM: &str = "\
 INSERT INTO audit_streams (stream, seq, hash, mac, open, opened_at, heartbeat_at)
@@ -76,19 +74,4 @@ impl Ledger for SqliteStore {
     async fn rules_since(&self, epoch: i64) -> Result<Vec<Tagged<Rule>>, StoreError> {
         rules::since(&self.readers, epoch).await
     }
-}
-
-fn stream(row: &SqliteRow) -> Result<StreamRow, StoreError> {
-    let cells = Cells::new(row, "audit_streams");
-    Ok(StreamRow {
-        head: Head {
-            stream: cells.id("stream", StreamId::parse)?,
-            seq: cells.number("seq")?,
-            hash: cells.hash("hash")?,
-        },
-        mac: cells.blob("mac")?,
-        open: cells.flag("open")?,
-        opened_at: cells.time("opened_at")?,
-        heartbeat_at: cells.time("heartbeat_at")?,
-    })
 }
