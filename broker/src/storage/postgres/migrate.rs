@@ -101,7 +101,7 @@ pub async fn migrate(
     Ok(done)
 }
 
-async fn next(connection: &mut PgConnection, now: Timestamp) -> Result<Option<AppliedMigration>, SchemaError> {
+pub(super) async fn next(connection: &mut PgConnection, now: Timestamp) -> Result<Option<AppliedMigration>, SchemaError> {
     let Some(&migration) = pending(connection).await?.first() else { return Ok(None) };
     execute(connection, TABLE).await?;
     execute(connection, migration.sql).await?;

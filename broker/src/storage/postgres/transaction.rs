@@ -11,7 +11,7 @@ use tokio::sync::OwnedMutexGuard;
 
 /// One message to the server, several statements: each takes its own snapshot, so what follows sees what was committed before the
 /// lock was free. `synchronous_commit` = on waits for the local disk, and for synchronous standbys where there are any.
-const BEGIN_SHARED: &str = "\
+pub(super) const BEGIN_SHARED: &str = "\
 BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
 SET LOCAL synchronous_commit = on;
 SET LOCAL statement_timeout = '4s';

@@ -37,7 +37,7 @@ pub(super) async fn set_clock(owner: &mut PgConnection, now: Timestamp) {
 
 /// Sets the clock before each call.
 pub(super) struct AtTheirTime {
-    store: Arc<PostgresStore>,
+    pub(super) store: Arc<PostgresStore>,
     owner: Mutex<PgConnection>,
 }
 

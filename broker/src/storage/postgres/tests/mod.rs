@@ -1,6 +1,10 @@
 //! The conformance suite on PostgreSQL, and what is PostgreSQL's alone: roles, migrations, locks, replicas.
 
 mod at_their_time;
+mod migrations;
+mod plugs;
+mod replicas;
+mod roles;
 
 use super::{PostgresStore, migrate::migrate_database};
 use crate::{
@@ -10,7 +14,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use at_their_time::{AtTheirTime, install_clock};
-use broker_testkit::{APPLICATION, OWNER, shared};
+use broker_testkit::{APPLICATION, OWNER, Server, shared};
 use sqlx::{Connection, PgConnection};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -24,7 +28,7 @@ struct Place {
 impl Place {
     fn empty() -> Place {
         let database = shared().database();
-        Place { config: config(&database), database }
+        Place { config: config_on(shared(), &database), database }
     }
 
     async fn migrated() -> Place {
@@ -49,31 +53,61 @@ impl Place {
         Arc::new(PostgresStore::open(&self.config).await.unwrap())
     }
 
-    /// The store behind its traits, with the database's clock at whatever time the caller names.
-    async fn fixture(&self) -> (Fixture, Arc<PostgresStore>) {
-        let mut owner = self.as_owner().await;
-        install_clock(&mut owner).await;
-        let store = self.open().await;
-        let timed = Arc::new(AtTheirTime::new(store.clone(), self.as_owner().await));
-        let fixture = Fixture {
+    /// A store with the database's clock at whatever time the caller names.
+    async fn timed(&self, store: Arc<PostgresStore>) -> Arc<AtTheirTime> {
+        Arc::new(AtTheirTime::new(store, self.as_owner().await))
+    }
+
+    async fn around(&self, timed: Arc<AtTheirTime>) -> Fixture {
+        let store = timed.store.clone();
+        Fixture {
             connections: timed.clone(),
-            approvals: store.clone(),
             consents: timed.clone(),
             sessions: timed.clone(),
             requests: timed.clone(),
-            wrapped_keys: store.clone(),
             ledger: timed,
+            sql: Arc::new(Shell(Mutex::new(self.as_owner().await))),
+            ..Place::plain(store)
+        }
+    }
+
+    /// On the server's own clock, and without a shell.
+    fn plain(store: Arc<PostgresStore>) -> Fixture {
+        Fixture {
+            connections: store.clone(),
+            approvals: store.clone(),
+            consents: store.clone(),
+            sessions: store.clone(),
+            requests: store.clone(),
+            wrapped_keys: store.clone(),
+            ledger: store.clone(),
             audit_log: store.clone(),
-            wakeups: store.clone(),
-            sql: Arc::new(Shell(Mutex::new(owner))),
+            wakeups: store,
+            sql: Arc::new(NoShell),
             home: tempfile::tempdir().unwrap(),
-        };
-        (fixture, store)
+        }
     }
 }
 
-fn config(database: &str) -> Postgres {
-    let url = SecretString::from(shared().url(APPLICATION, database));
+/// The fixture and the store behind it.
+async fn fixture_of(place: &Place) -> (Fixture, Arc<PostgresStore>) {
+    install_clock(&mut place.as_owner().await).await;
+    let store = place.open().await;
+    let timed = place.timed(store.clone()).await;
+    (place.around(timed).await, store)
+}
+
+struct NoShell;
+
+#[async_trait]
+impl Sql for NoShell {
+    async fn run(&self, statement: &'static str) -> Result<u64, String> {
+        Err(format!("nobody runs {statement}"))
+    }
+}
+
+fn config_on(server: &Server, database: &str) -> Postgres {
+    let url = SecretString::from(server.url(APPLICATION, database));
     Postgres {
         url: url.clone(),
         direct_url: url,
@@ -86,7 +120,7 @@ fn config(database: &str) -> Postgres {
 }
 
 async fn fixture() -> Fixture {
-    Place::migrated().await.fixture().await.0
+    fixture_of(&Place::migrated().await).await.0
 }
 
 /// The owner's shell. What the suite says in SQLite's words is said in PostgreSQL's.
@@ -117,11 +151,7 @@ fn in_postgres(statement: &str) -> String {
         let value = if column == "opened_at" { "0" } else { "'denied'" };
         return format!("INSERT INTO {rest} ON CONFLICT ({key}) DO UPDATE SET {column} = {value}");
     }
-    let mut text = statement.replace("zeroblob(32)", "decode(repeat('00', 32), 'hex')");
-    while let Some(start) = text.find("x'") {
-        text.replace_range(start..start + 2, "'\\x");
-    }
-    text
+    statement.replace("= x'", "= '\\x").replace("zeroblob(32)", "decode(repeat('00', 32), 'hex')")
 }
 
 conformance!(fixture);
