@@ -9,6 +9,7 @@ mod grants;
 mod house;
 mod pages;
 mod peers;
+mod postgres;
 mod revocation;
 mod rpc;
 mod tampering;

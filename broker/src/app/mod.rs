@@ -157,8 +157,11 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let outbound = Arc::new(Outbound::new(Arc::clone(&clock)));
     let rooms = Arc::new(rooms(config, clock, rng, &outbound).await?);
-    // This is the only process on its database: what is half done now, nobody is doing any more.
-    if let Err(refusal) = usecase::fail_interrupted(&rooms).await {
+    // The only process on its database: what is half done now, nobody is doing any more. Among replicas another may be at it, and its
+    // consents wait for their expiry.
+    if config.storage.is_alone()
+        && let Err(refusal) = usecase::fail_interrupted(&rooms).await
+    {
         tracing::warn!(
             reason = refusal.reason.as_str(),
             "consents that a crash interrupted wait for their expiry"
