@@ -58,6 +58,7 @@ impl PgDatabase {
         app::migrate(&config, Some(&owner), &SystemClock::default()).await.expect("migrates");
         self.sql(
             "CREATE TABLE test_clock (micros BIGINT NOT NULL);
+             ALTER TABLE test_clock OWNER TO broker_owner;
              INSERT INTO test_clock VALUES (0);
              CREATE OR REPLACE FUNCTION broker_clock() RETURNS BIGINT LANGUAGE sql VOLATILE
                  SECURITY DEFINER RETURN (SELECT micros FROM public.test_clock)",
