@@ -125,18 +125,3 @@ COMMENT ON COLUMN approvals.version IS 'grows with every write';
 COMMENT ON COLUMN approvals.born_epoch IS 'revocation epoch at its birth: only later rules hit it';
 COMMENT ON COLUMN approvals.created_at IS 'when it was given';
 COMMENT ON COLUMN approvals.mac IS 'row MAC over every column above: 32-byte tag, then key id';
-
-CREATE TABLE provider_revocations (
-    connection TEXT COLLATE "C" NOT NULL PRIMARY KEY REFERENCES connections (id),
-    tenant TEXT COLLATE "C" NOT NULL,
-    attempts BIGINT NOT NULL,
-    due_at BIGINT NOT NULL
-);
-COMMENT ON TABLE provider_revocations IS 'The queue of revocations still to be done at the provider';
-COMMENT ON COLUMN provider_revocations.connection IS 'whose tokens are to be revoked';
-COMMENT ON COLUMN provider_revocations.tenant IS 'the connection''s tenant';
-COMMENT ON COLUMN provider_revocations.attempts IS 'attempts so far';
-COMMENT ON COLUMN provider_revocations.due_at IS 'next attempt not before this';
-
--- What is due, oldest first.
-CREATE INDEX provider_revocations_due ON provider_revocations (due_at);

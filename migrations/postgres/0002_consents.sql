@@ -108,6 +108,10 @@ COMMENT ON COLUMN web_sessions.mac IS 'row MAC over every other column: 32-byte 
 -- Sessions that are over.
 CREATE INDEX web_sessions_expiry ON web_sessions (expires_at);
 
+-- Live sessions by what an identity provider calls them when it ends them, and by person.
+CREATE INDEX web_sessions_sid ON web_sessions (tenant, realm, issuer, sid) WHERE ended = 0;
+CREATE INDEX web_sessions_person ON web_sessions (tenant, realm, subject) WHERE ended = 0;
+
 CREATE TABLE requests (
     key BYTEA NOT NULL PRIMARY KEY,
     fingerprint BYTEA NOT NULL,
@@ -130,3 +134,18 @@ COMMENT ON COLUMN requests.expires_at IS 'when the request id is forgotten';
 
 -- Request ids to be forgotten.
 CREATE INDEX requests_expiry ON requests (expires_at);
+
+CREATE TABLE provider_revocations (
+    holder TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    tenant TEXT COLLATE "C" NOT NULL,
+    attempts BIGINT NOT NULL,
+    due_at BIGINT NOT NULL
+);
+COMMENT ON TABLE provider_revocations IS 'The queue of revocations still to be done at the provider';
+COMMENT ON COLUMN provider_revocations.holder IS 'whose tokens are to be revoked: con_… or cns_…';
+COMMENT ON COLUMN provider_revocations.tenant IS 'the holder''s tenant';
+COMMENT ON COLUMN provider_revocations.attempts IS 'attempts so far';
+COMMENT ON COLUMN provider_revocations.due_at IS 'next attempt not before this';
+
+-- What is due, oldest first.
+CREATE INDEX provider_revocations_due ON provider_revocations (due_at);

@@ -16,7 +16,7 @@ use crate::{
     net::{Limits, NetError, OAuthHttp, Outbound},
     policy::{self, Policy, PolicyProblems, PolicySet},
     provider::Engine,
-    storage::{SchemaError, Store, postgres, sqlite},
+    storage::{HotLimits, SchemaError, Store, postgres, sqlite, with_hot_rows},
     transport::{
         grpc::{self, GateLayer},
         listener::{Accepted, Peer},
@@ -24,7 +24,7 @@ use crate::{
         tls::{self, TlsError, TlsFiles},
         web::{self, LoginSpec, Logins},
     },
-    usecase::{self, Rooms},
+    usecase::Rooms,
     vault::Vault,
     worker,
 };
@@ -157,16 +157,6 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let outbound = Arc::new(Outbound::new(Arc::clone(&clock)));
     let rooms = Arc::new(rooms(config, clock, rng, &outbound).await?);
-    // The only process on its database: what is half done now, nobody is doing any more. Among replicas another may be at it, and its
-    // consents wait for their expiry.
-    if config.storage.is_alone()
-        && let Err(refusal) = usecase::fail_interrupted(&rooms).await
-    {
-        tracing::warn!(
-            reason = refusal.reason.as_str(),
-            "consents that a crash interrupted wait for their expiry"
-        );
-    }
     let logins = Arc::new(logins(config, &outbound, &rooms)?);
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -241,6 +231,10 @@ pub async fn open_keys(
 ) -> Result<Arc<KeyRing>, StartError> {
     let keyring = FileKeyring::load(&config.keys.file)?;
     let wrapped = Arc::clone(&store.wrapped_keys);
+    let no_system_key = wrapped.tenant_keys("").await.map_err(KeyError::Unavailable)?.is_empty();
+    if no_system_key && !store.ledger.streams().await.map_err(KeyError::Unavailable)?.is_empty() {
+        return Err(KeyError::SystemKeyGone.into());
+    }
     Ok(Arc::new(KeyRing::open(keyring, wrapped, Arc::clone(clock), Arc::clone(rng)).await?))
 }
 
@@ -250,7 +244,11 @@ async fn rooms(
     rng: Arc<dyn Rng>,
     outbound: &Arc<Outbound>,
 ) -> Result<Rooms, StartError> {
-    let store = open_store(config, &*clock).await?;
+    let limits = HotLimits {
+        bytes: u64::from(config.limits.hot_rows_mebibytes) * 1024 * 1024,
+        max_age: config.limits.hot_rows_max_age,
+    };
+    let (store, hot) = with_hot_rows(open_store(config, &*clock).await?, clock.clone(), limits);
     let keys = open_keys(config, &store, &clock, &rng).await?;
     let identity = identity(config, outbound, &clock)?;
     let policies = PolicySet::load_files(&config.policy.files).map_err(StartError::Policy)?;
@@ -273,6 +271,7 @@ async fn rooms(
     let tokens = Arc::new(Tokens::new(Parts {
         detached: detached.clone(),
         store: store.clone(),
+        hot: hot.clone(),
         keys: keys.clone(),
         policy: policy.clone(),
         audit: audit.clone(),
@@ -291,6 +290,7 @@ async fn rooms(
         clock,
         rng,
         store,
+        hot,
         keys,
         identity,
         policy,

@@ -4,13 +4,12 @@ use super::{
     Audited, Deadline, Refused,
     prepare::prepare,
     queue::{Receipt, Request, Ticket, Waiting},
-    stream::Context,
+    stream::{Context, Opened},
     writer::{CloseRequest, Writer},
 };
 use crate::{
     domain::{
         Clock, Entry, EventKind, Group, Outcome, Owner, Personal, Position, Rng, Rule, Rules, StreamId,
-        ledger::Head,
     },
     keys::KeyRing,
     policy::{Permit, Purpose},
@@ -34,11 +33,23 @@ pub struct AuditConfig {
     pub batch: usize,
     /// A commit that takes longer is given up, and settled by reading the head.
     pub commit_timeout: Duration,
+    /// A stream that has this many events is ended and followed by another: whatever walks a stream has a bound.
+    pub stream_events: i64,
+    /// So is one that was opened in an earlier window of this length, counted from 1970 in UTC: old windows can be put
+    /// away whole (AU16).
+    pub stream_window: Duration,
 }
 
 impl Default for AuditConfig {
     fn default() -> Self {
-        Self { queue: 4096, reserved: 1024, batch: 256, commit_timeout: Duration::from_secs(5) }
+        Self {
+            queue: 4096,
+            reserved: 1024,
+            batch: 256,
+            commit_timeout: Duration::from_secs(5),
+            stream_events: 1_000_000,
+            stream_window: Duration::from_secs(24 * 60 * 60),
+        }
     }
 }
 
@@ -105,7 +116,7 @@ impl Audit {
         rules.apply(&load_rules(&context).await?);
         let opened = context.succeed(rules.epoch()).await?;
         rules.apply(&opened.new_rules);
-        Ok(Self::spawn(context, keys, config, rules, opened.head))
+        Ok(Self::spawn(context, keys, config, rules, opened))
     }
 
     fn spawn(
@@ -113,14 +124,14 @@ impl Audit {
         keys: Arc<KeyRing>,
         config: AuditConfig,
         rules: Rules,
-        head: Head,
+        opened: Opened,
     ) -> Self {
         let (main, main_end) = mpsc::channel(config.queue.max(1));
         let (reserved, reserved_end) = mpsc::channel(config.reserved.max(1));
         let (close, close_end) = oneshot::channel();
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let (clock, rng) = (context.clock.clone(), context.rng.clone());
-        let writer = Writer::new(context, config, rules.clone(), head, main_end, reserved_end);
+        let writer = Writer::new(context, config, rules.clone(), opened, main_end, reserved_end);
         tokio::spawn(writer.run(close_end));
         let denial_floor = config.queue / 4;
         Self { keys, clock, rng, rules, main, reserved, denial_floor, close: Mutex::new(Some(close)) }

@@ -1,7 +1,7 @@
 //! Opening a stream, and ending those whose writers died.
 //!
-//! Only one process writes (the embedded default), so every stream that is open at start is a dead one. With
-//! replicas, a stream is dead only when its heartbeat (written by each commit) is stale on database time.
+//! A stream is dead when its writer's last sign of life, which every commit is, is too old on the database's clock.
+//! Where only one process writes (the embedded default) every other stream is.
 
 use super::{
     chain::{StreamState, empty_head, head_mac},
@@ -12,13 +12,17 @@ use super::{
 };
 use crate::{
     domain::{
-        Clock, Entry, EventDraft, EventId, EventKind, Group, Outcome, Rng, RowKey, Rule, StreamId,
-        ledger::Head,
+        Clock, Entry, EventDraft, EventId, EventKind, Group, Outcome, Rng, RowKey, Rule, StreamId, Timestamp,
+        Write, ledger::Head,
     },
     keys::AuditKeys,
-    storage::{Ledger, LockMode, StoreError, StreamRow},
+    storage::{Committed, Ledger, LockMode, StreamRow},
 };
 use std::{sync::Arc, time::Duration};
+
+/// A writer that was silent for this long is dead. Far longer than it may pause inside a commit before the database ends
+/// that, and several heartbeats.
+pub(super) const DEAD_AFTER: Duration = Duration::from_secs(30);
 
 /// What the writer and the opening of streams share.
 pub(super) struct Context {
@@ -33,14 +37,15 @@ pub(super) struct Context {
 /// A stream that has its first event.
 pub(super) struct Opened {
     pub(super) head: Head,
+    pub(super) opened_at: Timestamp,
     pub(super) new_rules: Vec<Rule>,
 }
 
 impl Context {
-    /// Opens a stream, ends every other open one, and says both in the new stream's first commit.
+    /// Opens a stream, ends those of dead writers, and says both in the new stream's first commit.
     ///
-    /// A crash in between leaves a stream without events; its successor then repeats what it left unsaid, so that
-    /// each dead stream gets exactly one `stream.recovered`.
+    /// Ending a stream is an effect of the entry that records it, so each dead stream gets exactly one such record,
+    /// whoever dies at whatever moment.
     pub(super) async fn succeed(&self, known_epoch: i64) -> Result<Opened, AuditError> {
         let streams = self.ledger.streams().await?;
         let now = self.clock.now();
@@ -53,66 +58,45 @@ impl Context {
             open: true,
             opened_at,
             heartbeat_at: now,
+            silent_for: Duration::ZERO,
         };
+        let recoveries = self.recoveries(&streams)?;
         self.ledger.open_stream(&row).await?;
-        let mut entries = vec![self.opened_entry(streams.last(), known_epoch)];
-        for dead in self.end_dead(&streams).await? {
-            entries.push(self.recovered_entry(&dead));
-        }
-        self.first_commit(head, entries, known_epoch).await
+        let mut batch = vec![Group { entries: vec![self.opened_entry(streams.last(), known_epoch)] }];
+        batch.extend(recoveries);
+        let committed = self.first_commit(&head, batch, known_epoch).await?;
+        Ok(Opened { head: committed.head, opened_at, new_rules: committed.new_rules })
     }
 
     async fn first_commit(
         &self,
-        head: Head,
-        entries: Vec<Entry>,
+        head: &Head,
+        batch: Vec<Group>,
         known_epoch: i64,
-    ) -> Result<Opened, AuditError> {
-        let prepared = [vec![Prepared::default(); entries.len()]];
+    ) -> Result<Committed, AuditError> {
+        let prepared = vec![vec![Prepared::default()]; batch.len()];
         let seal = BatchSeal::new(&self.audit, &self.rows, self.clock.now(), &prepared);
-        let batch = [Group { entries }];
         let now = self.clock.now();
-        let committed = self.ledger.commit(&head, known_epoch, &batch, LockMode::Shared, now, &seal).await?;
-        Ok(Opened { head: committed.head, new_rules: committed.new_rules })
+        Ok(self.ledger.commit(head, known_epoch, &batch, LockMode::Shared, now, &seal).await?)
     }
 
-    /// Ends open streams by compare-and-set; returns the heads that still have to be recorded.
-    async fn end_dead(&self, streams: &[StreamRow]) -> Result<Vec<Head>, AuditError> {
-        let mut unsaid = Vec::new();
-        for (index, dead) in streams.iter().enumerate().filter(|(_, s)| s.open) {
-            // A head without a good MAC is never signed anew: that would make a truncation look honest.
-            if self.vouched(dead) != Some(StreamState::Open) {
-                return Err(AuditError::StreamTampered(dead.head.stream.clone()));
+    /// One group for each open stream whose writer gave no sign of life for [`DEAD_AFTER`]: it ends the stream and
+    /// records it. Where another replica was faster the group does not apply, and says so.
+    ///
+    /// # Errors
+    /// [`AuditError::StreamTampered`]: a head without a good MAC is never signed anew, which would make a truncation
+    /// look honest.
+    pub(super) fn recoveries(&self, streams: &[StreamRow]) -> Result<Vec<Group>, AuditError> {
+        let dead = streams.iter().filter(|stream| stream.open && stream.silent_for >= DEAD_AFTER);
+        dead.map(|stream| {
+            if self.vouched(stream) != Some(StreamState::Open) {
+                return Err(AuditError::StreamTampered(stream.head.stream.clone()));
             }
-            let mac = head_mac(&self.audit, &dead.head, StreamState::Recovered);
-            if !self.ledger.close_stream(&dead.head, &mac).await? {
-                return Err(AuditError::Store(StoreError::HeadMoved));
-            }
-            if dead.head.seq == 0 {
-                self.left_unsaid(&streams[..index], &mut unsaid)?;
-            }
-            unsaid.push(dead.head.clone());
-        }
-        Ok(unsaid)
-    }
-
-    /// What a writer that died before its first event had already ended: the streams just before its own.
-    fn left_unsaid(&self, older: &[StreamRow], unsaid: &mut Vec<Head>) -> Result<(), AuditError> {
-        for stream in older.iter().rev() {
-            if !stream.open {
-                match self.vouched(stream) {
-                    Some(StreamState::Recovered) if !unsaid.contains(&stream.head) => {
-                        unsaid.push(stream.head.clone());
-                    }
-                    Some(_) => return Ok(()),
-                    None => return Err(AuditError::StreamTampered(stream.head.stream.clone())),
-                }
-            }
-            if stream.head.seq > 0 {
-                return Ok(());
-            }
-        }
-        Ok(())
+            let mac = head_mac(&self.audit, &stream.head, StreamState::Recovered);
+            let effect = vec![Write::EndStream { head: stream.head.clone(), mac }];
+            Ok(Group { entries: vec![Entry { effect, ..self.recovered_entry(&stream.head) }] })
+        })
+        .collect()
     }
 
     fn vouched(&self, stream: &StreamRow) -> Option<StreamState> {

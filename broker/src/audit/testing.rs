@@ -49,7 +49,7 @@ pub(super) struct Stored {
     pub(super) claims: HashMap<[u8; 32], crate::domain::RequestClaim>,
     pub(super) batches: Vec<(LockMode, usize)>,
     pub(super) weather: Weather,
-    pub(super) known_epochs: Vec<i64>,
+    pub(super) heartbeat: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -104,6 +104,12 @@ impl Stored {
                     self.epochs.push(rule.clone());
                     new.push(rule);
                 }
+                if let Write::EndStream { head, mac } = write
+                    && let Some(stream) = self.streams.iter_mut().find(|s| s.head == *head && s.open)
+                {
+                    stream.open = false;
+                    stream.mac.clone_from(mac);
+                }
             }
         }
         vec![Applied::Yes; group.entries.len()]
@@ -119,8 +125,12 @@ impl Stored {
         if let Some(taken) = entry.claim.as_ref().and_then(|c| self.claims.get(&c.key)) {
             return Some(Applied::Duplicate(Box::new(taken.clone())));
         }
-        // The one write that never applies here.
-        let stale = |w: &Write| matches!(w, Write::SettleLease { epoch: -1, .. });
+        let stale = |write: &Write| match write {
+            // The one write that never applies here.
+            Write::SettleLease { epoch, .. } => *epoch == -1,
+            Write::EndStream { head, .. } => !self.streams.iter().any(|s| s.head == *head && s.open),
+            _ => false,
+        };
         entry.effect.iter().position(stale).map(Applied::NotApplied)
     }
 }
@@ -150,13 +160,13 @@ impl Ledger for MemoryLedger {
         let mut stored = self.up()?;
         let at =
             stored.streams.iter().position(|s| s.head == *head && s.open).ok_or(StoreError::HeadMoved)?;
-        stored.known_epochs.push(known_epoch);
         let old: Vec<_> = stored.rules.iter().skip(known_epoch as usize).cloned().collect();
         let mut new_rules = seal.check_rules(old).ok_or(StoreError::RuleTampered)?;
         let applied: Vec<_> =
             batch.iter().map(|group| stored.apply(group, now, seal, &mut new_rules)).collect();
-        let rows = seal.rows(head, batch, &applied);
-        let (head, mac) = seal.head(&rows);
+        let rows = if batch.is_empty() { Vec::new() } else { seal.rows(head, batch, &applied) };
+        let unmoved = || (head.clone(), stored.streams[at].mac.clone());
+        let (head, mac) = if rows.is_empty() { unmoved() } else { seal.head(&rows) };
         let mut seqs = rows.iter().map(|row| Position { stream: row.stream.clone(), seq: row.seq });
         let positions = batch.iter().map(|g| seqs.by_ref().take(g.entries.len()).collect()).collect();
         stored.streams[at].head = head.clone();
@@ -175,8 +185,13 @@ impl Ledger for MemoryLedger {
     }
 
     async fn open_stream(&self, stream: &StreamRow) -> Result<(), StoreError> {
-        self.up()?.streams.push(stream.clone());
+        // No second process: what this one finds later was left by one that is gone.
+        self.up()?.streams.push(StreamRow { silent_for: Duration::MAX, ..stream.clone() });
         Ok(())
+    }
+
+    fn heartbeat(&self) -> Option<Duration> {
+        self.stored().heartbeat
     }
 
     async fn close_stream(&self, head: &Head, mac: &[u8]) -> Result<bool, StoreError> {
@@ -262,4 +277,14 @@ pub(super) async fn until(reached: impl Fn() -> bool) {
         tokio::task::yield_now().await;
     }
     panic!("it never came about");
+}
+
+/// The same for what a timer brings about.
+pub(super) async fn until_later(reached: impl Fn() -> bool) {
+    let waiting = async {
+        while !reached() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("it never came about");
 }

@@ -9,7 +9,7 @@ use super::{
     recorded::Recorded,
 };
 use crate::{
-    domain::{EventKind, StreamId},
+    domain::{EventKind, Outcome, StreamId},
     keys::AuditKeys,
     storage::{AuditLog, AuditRow, Ledger, StoreError, StreamRow},
 };
@@ -115,7 +115,7 @@ pub async fn verify(
     for stream in &streams {
         walk.stream(stream, log, progress).await?;
     }
-    walk.succession(&streams)?;
+    walk.succession(&streams, &ledger.streams().await?)?;
     Ok(walk.so_far)
 }
 
@@ -216,7 +216,9 @@ impl<'a> Walk<'a> {
         place.hash = row.hash;
         place.last_kind.clone_from(&row.columns.kind);
         self.so_far.events += 1;
-        if row.columns.kind == EventKind::StreamRecovered.as_str() {
+        // One that did not apply ended nothing: another replica was faster.
+        let applied = row.columns.outcome == Outcome::Allowed.as_str();
+        if applied && row.columns.kind == EventKind::StreamRecovered.as_str() {
             let of = recorded.detail("stream").unwrap_or_default().to_owned();
             self.recoveries.entry(of).or_default().push((stream.clone(), row.seq, recorded));
         }
@@ -225,16 +227,20 @@ impl<'a> Walk<'a> {
 
     /// Every dead stream has exactly one record of its end, and every such record a dead stream.
     ///
-    /// The newest recovery may still be missing: a writer ends a stream just before it says so.
-    fn succession(&mut self, streams: &[StreamRow]) -> Result<(), BadRow> {
-        let unsaid_is_fine = streams.iter().any(|s| s.open && s.head.seq == 0);
-        for row in streams {
+    /// A stream that was open when the walk began may have been ended since: `now` has the streams as they are after it.
+    fn succession(&mut self, before: &[StreamRow], now: &[StreamRow]) -> Result<(), BadRow> {
+        let was_recovered = |walk: &Self, row: &StreamRow| {
+            let state = before.iter().find(|earlier| earlier.head.stream == row.head.stream);
+            state.map_or(Ok(false), |earlier| Ok(walk.state(earlier)? == StreamState::Recovered))
+        };
+        for row in now {
             let head = &row.head;
             let records = self.recoveries.remove(head.stream.as_str()).unwrap_or_default();
-            let recovered = self.state(row)? == StreamState::Recovered;
             let good = match records.as_slice() {
-                [] => !recovered || unsaid_is_fine,
-                [(_, _, one)] => recovered && one.names_end(head.seq, &head.hash),
+                [] => !was_recovered(self, row)?,
+                [(_, _, one)] => {
+                    self.state(row)? == StreamState::Recovered && one.names_end(head.seq, &head.hash)
+                }
                 _ => false,
             };
             if !good {

@@ -38,13 +38,6 @@ pub enum Storage {
     Postgres(Postgres),
 }
 
-impl Storage {
-    /// Whether no other process can be on the same database.
-    pub fn is_alone(&self) -> bool {
-        matches!(self, Storage::Sqlite { .. })
-    }
-}
-
 pub(super) fn check(raw: &RawStorage, check: &mut Check<'_>) -> Option<Storage> {
     match (&raw.sqlite, &raw.postgres) {
         (Some(sqlite), None) => {

@@ -15,6 +15,12 @@ pub enum KeyError {
         /// The key's id.
         key: String,
     },
+    /// The database has an audit log but no system key: its row was removed, and with a fresh one nothing in the database
+    /// could be checked or opened any more.
+    #[error(
+        "the database has no system key, though it was used before: restore its tenant_keys rows from a backup"
+    )]
+    SystemKeyGone,
     /// A wrapped key does not unwrap: its row was edited, or the key file holds another key under that id.
     #[error("key {key} does not unwrap: its row was edited, or the key file holds another key under its id")]
     Tampered {
@@ -28,7 +34,7 @@ impl KeyError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Unavailable(_) => Reason::StoreUnavailable,
-            Self::Unknown { .. } | Self::Tampered { .. } => Reason::KeyUnavailable,
+            Self::Unknown { .. } | Self::SystemKeyGone | Self::Tampered { .. } => Reason::KeyUnavailable,
         }
     }
 }

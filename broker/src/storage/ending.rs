@@ -76,6 +76,7 @@ fn changed(write: &Write) -> Option<ConsentId> {
         Write::InsertConsent { row, .. } | Write::UpdateConsent { row, .. } => {
             Some(row.stored_parts().0.id.clone())
         }
+        Write::SetAsideConsent(row) => row.id(ConsentId::parse),
         _ => None,
     }
 }

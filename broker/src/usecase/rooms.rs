@@ -37,6 +37,8 @@ pub struct Settings {
     pub tenants: Vec<TenantId>,
     /// What people call the workloads (ID16).
     pub workload_names: HashMap<WorkloadId, String>,
+    /// The workloads' roles, for policy.
+    pub workload_roles: HashMap<WorkloadId, BTreeSet<String>>,
     /// The providers a workload may ask for at all; a workload not in here may ask for any.
     pub workload_providers: HashMap<WorkloadId, BTreeSet<ProviderId>>,
 }
@@ -53,6 +55,8 @@ pub struct Rooms {
     pub providers: Arc<HashMap<ProviderId, ProviderSpec>>,
     /// Tables.
     pub store: Store,
+    /// The same, with rows that may be a moment old: only for finding everything an issuance needs.
+    pub hot: Store,
     /// Keys.
     pub keys: Arc<KeyRing>,
     /// Who is calling.

@@ -4,6 +4,7 @@ use super::{Call, Rooms, request::sha256};
 use crate::{
     domain::{Entry, EventKind, Names, Outcome, Refusal, WebSession, Write},
     identity::VerifiedLogin,
+    storage::StoreError,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use std::time::Duration;
@@ -58,7 +59,15 @@ pub async fn find_session(rooms: &Rooms, cookie: &str) -> Result<Option<WebSessi
     if cookie.len() != 43 {
         return Ok(None);
     }
-    let Some(tagged) = rooms.store.sessions.by_id(&sha256(cookie.as_bytes())).await? else { return Ok(None) };
+    let tagged = match rooms.store.sessions.by_id(&sha256(cookie.as_bytes())).await {
+        Ok(Some(tagged)) => tagged,
+        Ok(None) => return Ok(None),
+        Err(StoreError::Malformed { column, .. }) => {
+            tracing::error!(column, "a web session row cannot be read");
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
     let Ok(session) = tagged.check(&rooms.row_key()) else {
         tracing::error!("a web session row failed its integrity check");
         return Ok(None);
@@ -75,7 +84,10 @@ pub async fn find_session(rooms: &Rooms, cookie: &str) -> Result<Option<WebSessi
     };
     rooms.not_blocked(&names)?;
     if now.since(session.last_seen_at) >= TOUCH_EVERY {
-        rooms.store.sessions.touch(&session.id_hash, now).await?;
+        // What is not noted only shortens the session's life: no reason to refuse the person.
+        if let Err(error) = rooms.store.sessions.touch(&session.id_hash, now).await {
+            tracing::warn!(%error, "a session's last request could not be noted");
+        }
     }
     Ok(Some(session))
 }
@@ -85,7 +97,20 @@ pub async fn find_session(rooms: &Rooms, cookie: &str) -> Result<Option<WebSessi
 /// # Errors
 /// The audit log's.
 pub async fn end_session(rooms: &Rooms, call: &Call, session: WebSession) -> Result<(), Refusal> {
-    let draft = call.draft(&*rooms.rng, EventKind::SessionEnded, Outcome::Allowed);
+    end(rooms, call, session, None).await
+}
+
+/// Ends a session; `by` says who did if it was not the person.
+pub(super) async fn end(
+    rooms: &Rooms,
+    call: &Call,
+    session: WebSession,
+    by: Option<&'static str>,
+) -> Result<(), Refusal> {
+    let mut draft = call.draft(&*rooms.rng, EventKind::SessionEnded, Outcome::Allowed);
+    if let Some(by) = by {
+        draft.detail.insert("by", by.into());
+    }
     let draft = call.about(draft, &session.subject, Some(&session.label));
     let expected_version = session.version;
     let ended = WebSession { ended: true, version: expected_version + 1, ..session };

@@ -39,7 +39,7 @@ impl VaultError {
             Self::OwnerDiffers => Reason::Internal,
             // A wrapped data key that was edited is an edited row, not a missing key.
             Self::Key(KeyError::Tampered { .. } | KeyError::Unknown { .. }) => Reason::RecordQuarantined,
-            Self::Key(error @ KeyError::Unavailable(_)) => error.reason(),
+            Self::Key(error @ (KeyError::Unavailable(_) | KeyError::SystemKeyGone)) => error.reason(),
         }
     }
 }

@@ -7,3 +7,4 @@ mod narrowing;
 mod policy;
 mod records;
 mod request_id;
+mod wider;

@@ -39,8 +39,6 @@ pub enum Answer {
     Quarantine(ConsentReason),
     /// The row counts as not there: the person is asked again.
     Consent(ConsentReason),
-    /// A refusal with this reason.
-    Refusal(&'static str),
 }
 
 /// One edit. `{alice}` and `{bob}` stand for their connections, `{alice_sub}` and `{bob_sub}` for their subjects.
@@ -87,10 +85,8 @@ impl Scene {
             self.database.edit(&sql).await;
             self.answers(edit).await;
             self.nobody_gets_more(edit.sql).await;
-            if !matches!(edit.answer, Answer::Refusal(_)) {
-                self.heals(edit).await;
-                self.nobody_gets_another_account(edit.sql).await;
-            }
+            self.heals(edit).await;
+            self.nobody_gets_another_account(edit.sql).await;
             self.database.restore().await;
             self.put_right(edit.sql).await;
         }
@@ -109,15 +105,6 @@ impl Scene {
             (Answer::Consent(reason), Ok(Outcome::ConsentRequired(consent))) => {
                 assert_eq!(consent.reason, reason, "{}", edit.sql);
                 assert_eq!(event.outcome, "consent_required", "{}", edit.sql);
-            }
-            (Answer::Refusal(reason), Err(error)) => {
-                assert_eq!(error.reason(), reason, "{}", edit.sql);
-                assert_eq!(
-                    (event.outcome.as_str(), event.reason.as_str()),
-                    ("denied", reason),
-                    "{}",
-                    edit.sql
-                );
             }
             (due, got) => panic!("{}: {due:?} was due: {got:?}", edit.sql),
         }

@@ -4,11 +4,11 @@ use crate::{
     audit::{
         AuditError, Deadline, Refused,
         chain::StreamState,
-        testing::{House, Weather},
+        testing::{House, Weather, until, until_later},
     },
     domain::{EventKind, Outcome, RuleKind, Target, TenantId, Write},
 };
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 fn recoveries(house: &House) -> Vec<String> {
     let bodies = house.ledger.bodies();
@@ -59,15 +59,16 @@ async fn au8_a_dead_stream_gets_exactly_one_recovery_record() {
 
 /// Proves: AU8
 #[tokio::test]
-async fn au8_a_crash_between_ending_and_saying_so_is_made_good_once() {
+async fn au8_a_crash_while_succeeding_leaves_every_end_to_the_next_and_each_is_recorded_once() {
     let house = House::new().await;
     drop(house.start().await.unwrap());
-    // Twice in a row, the successor dies after ending the streams before it and before its first event.
+    // Twice in a row, the successor dies after opening its stream and before its first commit.
     house.ledger.weather(Weather::ReadOnly);
     assert!(house.start().await.is_err());
     assert!(house.start().await.is_err());
     house.ledger.weather(Weather::Fair);
-    house.verify().await.expect("what is not said yet is no fault while the last stream is empty");
+    assert_eq!(states(&house), [StreamState::Open; 3], "an end and its record are one commit");
+    house.verify().await.unwrap();
     house.start().await.unwrap();
     let mut said = recoveries(&house);
     said.sort();
@@ -76,6 +77,80 @@ async fn au8_a_crash_between_ending_and_saying_so_is_made_good_once() {
     dead.sort();
     assert_eq!(said, dead);
     assert_eq!(house.verify().await.unwrap().recovered, 3);
+}
+
+/// Proves: AU8
+#[tokio::test]
+async fn au8_of_two_replicas_that_find_a_dead_stream_one_ends_it_and_records_it() {
+    let mut house = House::new().await;
+    house.config.commit_timeout = Duration::from_secs(5);
+    drop(house.start().await.unwrap());
+    // Both read the streams before either commits.
+    let gate = house.ledger.gate.lock().await;
+    let entered = house.ledger.entered.load(Ordering::SeqCst);
+    let both = async { tokio::join!(house.start(), house.start()) };
+    let opened = async {
+        until(|| house.ledger.entered.load(Ordering::SeqCst) == entered + 2).await;
+        // Alive, as far as the other can tell.
+        house.ledger.stored().streams.iter_mut().for_each(|s| s.silent_for = Duration::ZERO);
+        drop(gate);
+    };
+    let ((one, other), ()) = tokio::join!(both, opened);
+    assert!(one.is_ok() && other.is_ok());
+    let dead = house.ledger.stored().streams[0].head.stream.as_str().to_owned();
+    let outcomes: Vec<_> = (house.ledger.bodies().iter())
+        .filter(|b| b["kind"] == "stream.recovered" && b["detail"]["stream"] == dead.as_str())
+        .map(|b| b["outcome"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(outcomes, ["allowed", "failed"]);
+    house.verify().await.unwrap();
+}
+
+/// Proves: AU8, AU16
+#[tokio::test]
+async fn au16_a_stream_that_is_long_or_of_an_earlier_window_is_followed_by_another() {
+    let mut house = House::new().await;
+    house.config.stream_events = 4;
+    house.config.stream_window = Duration::from_secs(3600);
+    let audit = house.start().await.unwrap();
+    for _ in 0..5 {
+        audit.note(house.session(), Deadline::none()).await.unwrap();
+    }
+    assert_eq!(states(&house), [StreamState::Closed, StreamState::Open]);
+    house.clock.advance(Duration::from_secs(3600));
+    audit.note(house.session(), Deadline::none()).await.unwrap();
+    assert_eq!(states(&house), [StreamState::Closed, StreamState::Closed, StreamState::Open]);
+    assert_eq!(house.verify().await.unwrap().streams, 3);
+
+    // Where the end cannot be written nothing else is, and all goes on once it can.
+    house.clock.advance(Duration::from_secs(3600));
+    house.ledger.weather(Weather::ReadOnly);
+    assert_eq!(audit.note(house.session(), Deadline::none()).await, Err(Refused::Unavailable));
+    house.ledger.weather(Weather::Fair);
+    audit.note(house.session(), Deadline::none()).await.unwrap();
+    assert_eq!(states(&house).len(), 4);
+    house.verify().await.unwrap();
+}
+
+/// Proves: AU8, RV2
+#[tokio::test]
+async fn au8_an_idle_writer_shows_that_it_lives_learns_what_others_revoked_and_ends_the_dead() {
+    let house = House::new().await;
+    house.ledger.stored().heartbeat = Some(Duration::from_millis(1));
+    let idle = house.start().await.unwrap();
+    house.ledger.stored().streams[0].silent_for = Duration::ZERO;
+    let busy = house.start().await.unwrap();
+    let mut block = house.event(EventKind::BlockSet, Outcome::Allowed);
+    let target = Target::Tenant(TenantId::parse("acme").unwrap());
+    block.effect = vec![Write::AddRule { kind: RuleKind::Block, target }];
+    busy.note(block, Deadline::none()).await.unwrap();
+    until_later(|| idle.rules().epoch() == 1).await;
+    // The other one is killed: nothing says so but its silence.
+    drop(busy);
+    house.ledger.stored().streams[1].silent_for = Duration::MAX;
+    until_later(|| states(&house) == [StreamState::Open, StreamState::Recovered]).await;
+    assert_eq!(recoveries(&house).len(), 1);
+    house.verify().await.unwrap();
 }
 
 /// Proves: AU8

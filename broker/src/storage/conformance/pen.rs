@@ -5,6 +5,7 @@ use crate::{
     domain::{Applied, Authority, Entry, Group, StreamId, Tagged, Timestamp, Write, ledger::Head},
     storage::{Committed, LockMode, StoreError, StreamRow},
 };
+use std::time::Duration;
 
 pub(crate) struct Pen<'f> {
     pub(crate) fixture: &'f Fixture,
@@ -50,5 +51,12 @@ impl<'f> Pen<'f> {
 }
 
 pub(crate) fn stream_row(head: &Head, now: Timestamp) -> StreamRow {
-    StreamRow { head: head.clone(), mac: vec![1; 32], open: true, opened_at: now, heartbeat_at: now }
+    StreamRow {
+        head: head.clone(),
+        mac: vec![1; 32],
+        open: true,
+        opened_at: now,
+        heartbeat_at: now,
+        silent_for: Duration::ZERO,
+    }
 }

@@ -96,6 +96,8 @@ pub(crate) async fn removed(fixture: &Fixture) {
     sql.run("DELETE FROM revocations WHERE epoch = 3").await.unwrap();
     let cut = pen.commit(&[alone(relying(&pen, 3))]).await;
     assert!(matches!(cut, Err(StoreError::RuleTampered)), "cut at the end: {cut:?}");
+    let old = pen.commit(&[alone(relying(&pen, 1))]).await;
+    assert!(matches!(old, Err(StoreError::RuleTampered)), "also for what was decided long before: {old:?}");
     sql.run("DELETE FROM revocations WHERE epoch = 1").await.unwrap();
     let mut late = Pen::open(fixture).await;
     let gap = late.commit(&[alone(relying(&late, 0))]).await;

@@ -3,7 +3,10 @@
 use super::{PostgresStore, error::unavailable};
 use crate::{
     domain::{Approval, ConnectionId, Tagged, TenantId, WorkloadId},
-    storage::{Approvals, StoreError, rows::approvals::approval},
+    storage::{
+        Approvals, Readable, StoreError,
+        rows::{approvals::approval, each},
+    },
 };
 use async_trait::async_trait;
 
@@ -27,7 +30,7 @@ impl Approvals for PostgresStore {
         tenant: &TenantId,
         connection: &ConnectionId,
         workload: &WorkloadId,
-    ) -> Result<Option<Tagged<Approval>>, StoreError> {
+    ) -> Result<Option<Readable<Tagged<Approval>>>, StoreError> {
         let row = sqlx::query(approvals!("WHERE tenant = $1 AND connection = $2 AND workload = $3"))
             .bind(tenant.as_str())
             .bind(connection.as_str())
@@ -35,14 +38,14 @@ impl Approvals for PostgresStore {
             .fetch_optional(&self.pool)
             .await
             .map_err(unavailable)?;
-        row.as_ref().map(approval).transpose()
+        row.as_ref().map(|row| each(row, approval)).transpose()
     }
 
     async fn of_connection(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
-    ) -> Result<Vec<Tagged<Approval>>, StoreError> {
+    ) -> Result<Vec<Readable<Tagged<Approval>>>, StoreError> {
         let rows =
             sqlx::query(approvals!("WHERE tenant = $1 AND connection = $2 ORDER BY workload"))
                 .bind(tenant.as_str())
@@ -50,6 +53,6 @@ impl Approvals for PostgresStore {
                 .fetch_all(&self.pool)
                 .await
                 .map_err(unavailable)?;
-        rows.iter().map(approval).collect()
+        rows.iter().map(|row| each(row, approval)).collect()
     }
 }

@@ -6,8 +6,11 @@ use crate::{
         ConnectionId, Owner, ProviderId, SecretKind, SecretRow, StoredConnection, Tagged, TenantId, Timestamp,
     },
     storage::{
-        Connections, QueuedRevocation, StoreError,
-        rows::connections::{connection, queued, secret},
+        Connections, QueuedRevocation, Readable, StoreError,
+        rows::{
+            connections::{connection, queued, secret},
+            each,
+        },
     },
 };
 use async_trait::async_trait;
@@ -43,7 +46,7 @@ macro_rules! queue {
     ($rest:literal) => {
         concat!(
             "SELECT ",
-            "connection, tenant, attempts, due_at ",
+            "holder, tenant, attempts, due_at ",
             "FROM provider_revocations ",
             $rest
         )
@@ -61,7 +64,7 @@ impl Connections for PostgresStore {
         &self,
         owner: &Owner,
         provider: Option<&ProviderId>,
-    ) -> Result<Vec<StoredConnection>, StoreError> {
+    ) -> Result<Vec<Readable<StoredConnection>>, StoreError> {
         let rows = sqlx::query(OF_OWNER)
             .bind(owner.tenant().as_str())
             .bind(owner.kind())
@@ -71,7 +74,7 @@ impl Connections for PostgresStore {
             .fetch_all(&self.pool)
             .await
             .map_err(unavailable)?;
-        rows.iter().map(connection).collect()
+        rows.iter().map(|row| each(row, connection)).collect()
     }
 
     async fn by_id(
@@ -93,7 +96,7 @@ impl Connections for PostgresStore {
         tenant: &TenantId,
         after: Option<&ConnectionId>,
         limit: u32,
-    ) -> Result<Vec<StoredConnection>, StoreError> {
+    ) -> Result<Vec<Readable<StoredConnection>>, StoreError> {
         let rows = sqlx::query(connections!("WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3"))
             .bind(tenant.as_str())
             .bind(after.map_or("", ConnectionId::as_str))
@@ -101,7 +104,7 @@ impl Connections for PostgresStore {
             .fetch_all(&self.pool)
             .await
             .map_err(unavailable)?;
-        rows.iter().map(connection).collect()
+        rows.iter().map(|row| each(row, connection)).collect()
     }
 
     async fn secret(
@@ -134,7 +137,7 @@ impl Connections for PostgresStore {
 
     async fn due_revocations(&self, _now: Timestamp, limit: u32) -> Result<Vec<QueuedRevocation>, StoreError> {
         let rows = sqlx::query(
-            queue!("WHERE due_at <= (SELECT broker_clock()) ORDER BY due_at, connection LIMIT $1"),
+            queue!("WHERE due_at <= (SELECT broker_clock()) ORDER BY due_at, holder LIMIT $1"),
         )
         .bind(i64::from(limit))
         .fetch_all(&self.pool)

@@ -3,7 +3,10 @@
 use super::{PostgresStore, error::unavailable};
 use crate::{
     domain::{Consent, ConsentId, ProviderId, ScopeSet, Subject, Tagged, Timestamp, WorkloadId},
-    storage::{Consents, StoreError, rows::consents::consent},
+    storage::{
+        Consents, Readable, StoreError,
+        rows::{consents::consent, each},
+    },
 };
 use async_trait::async_trait;
 use sqlx::Row;
@@ -27,7 +30,7 @@ macro_rules! consents {
 const OPEN_NEED: &str = consents!(
     "WHERE tenant = $1 AND realm = $2 AND subject = $3 AND workload = $4 AND provider = $5 AND scopes = $6 \
        AND state IN ('pending', 'approved', 'exchanging', 'awaiting_confirmation') AND expires_at > (SELECT broker_clock()) \
-     ORDER BY created_at DESC LIMIT 1"
+     ORDER BY created_at DESC"
 );
 
 const COUNT_OPEN: &str = "\
@@ -67,18 +70,18 @@ impl Consents for PostgresStore {
         provider: &ProviderId,
         scopes: &ScopeSet,
         _now: Timestamp,
-    ) -> Result<Option<Tagged<Consent>>, StoreError> {
-        let row = sqlx::query(OPEN_NEED)
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError> {
+        let rows = sqlx::query(OPEN_NEED)
             .bind(subject.tenant.as_str())
             .bind(subject.realm.as_str())
             .bind(subject.id.as_str())
             .bind(workload.as_str())
             .bind(provider.as_str())
             .bind(scopes.canonical())
-            .fetch_optional(&self.pool)
+            .fetch_all(&self.pool)
             .await
             .map_err(unavailable)?;
-        row.as_ref().map(consent).transpose()
+        rows.iter().map(|row| each(row, consent)).collect()
     }
 
     async fn count_open(&self, subject: &Subject, _now: Timestamp) -> Result<u32, StoreError> {
@@ -93,9 +96,13 @@ impl Consents for PostgresStore {
         Ok(u32::try_from(open).unwrap_or(u32::MAX))
     }
 
-    async fn overdue(&self, _now: Timestamp, limit: u32) -> Result<Vec<Tagged<Consent>>, StoreError> {
+    async fn overdue(
+        &self,
+        _now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError> {
         let query = sqlx::query(OVERDUE).bind(i64::from(limit));
         let rows = query.fetch_all(&self.pool).await.map_err(unavailable)?;
-        rows.iter().map(consent).collect()
+        rows.iter().map(|row| each(row, consent)).collect()
     }
 }

@@ -3,13 +3,15 @@
 use super::{
     PostgresStore, commit,
     error::{is_duplicate, unavailable},
-    rules,
+    rules, writes,
 };
 use crate::{
     domain::{Group, Rule, Tagged, Timestamp, ledger::Head},
-    storage::{Committed, Ledger, LockMode, Seal, StoreError, StreamRow, rows::audit::stream},
+    storage::{Committed, Ledger, LockMode, Seal, StoreError, StreamRow, rows::{Cells, audit::stream}},
 };
 use async_trait::async_trait;
+use sqlx::postgres::PgRow;
+use std::time::Duration;
 
 /// Columns by name: a statement prepared before an upgrade added a column goes on working after it.
 macro_rules! streams {
@@ -27,8 +29,8 @@ const OPEN_STREAM: &str = "\
 INSERT INTO audit_streams (stream, seq, hash, mac, open, opened_at, heartbeat_at)
 SELECT $1, $2, $3, $4, $5, $6, broker_clock() WHERE NOT EXISTS (SELECT 1 FROM audit_streams WHERE stream = $1)";
 
-const CLOSE_STREAM: &str = "\
-UPDATE audit_streams SET open = 0, mac = $1 WHERE stream = $2 AND seq = $3 AND hash = $4 AND open = 1";
+/// How often a writer shows that it lives. The audit room calls a stream dead after several of these.
+const HEARTBEAT: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Ledger for PostgresStore {
@@ -62,15 +64,12 @@ impl Ledger for PostgresStore {
         }
     }
 
+    fn heartbeat(&self) -> Option<Duration> {
+        Some(HEARTBEAT)
+    }
+
     async fn close_stream(&self, head: &Head, mac: &[u8]) -> Result<bool, StoreError> {
-        let done = sqlx::query(CLOSE_STREAM)
-            .bind(mac)
-            .bind(head.stream.as_str())
-            .bind(head.seq)
-            .bind(&head.hash[..])
-            .execute(&self.pool)
-            .await
-            .map_err(unavailable)?;
+        let done = writes::end_stream(head, mac).execute(&self.pool).await.map_err(unavailable)?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -78,10 +77,16 @@ impl Ledger for PostgresStore {
     async fn streams(&self) -> Result<Vec<StreamRow>, StoreError> {
         let _turn = self.turn.lock().await;
         let query = sqlx::query(streams!("ORDER BY stream"));
-        query.fetch_all(&self.pool).await.map_err(unavailable)?.iter().map(stream).collect()
+        query.fetch_all(&self.pool).await.map_err(unavailable)?.iter().map(silent).collect()
     }
 
     async fn rules_since(&self, epoch: i64) -> Result<Vec<Tagged<Rule>>, StoreError> {
         rules::since(&self.pool, epoch).await
     }
+}
+
+/// With how long its writer has been silent on the database's clock.
+fn silent(row: &PgRow) -> Result<StreamRow, StoreError> {
+    let micros = Cells::new(row, "audit_streams").number("silent_for")?;
+    stream(row, Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
 }

@@ -5,6 +5,7 @@ use crate::{
     domain::{EventId, StreamId, ledger::Head},
     storage::{AuditColumns, AuditRow, StoreError, StreamRow},
 };
+use std::time::Duration;
 
 pub(in crate::storage) fn audit_row<R: Columns>(row: &R) -> Result<AuditRow, StoreError> {
     let cells = Cells::new(row, "audit_events");
@@ -30,7 +31,7 @@ pub(in crate::storage) fn audit_row<R: Columns>(row: &R) -> Result<AuditRow, Sto
     })
 }
 
-pub(in crate::storage) fn stream<R: Columns>(row: &R) -> Result<StreamRow, StoreError> {
+pub(in crate::storage) fn stream<R: Columns>(row: &R, silent_for: Duration) -> Result<StreamRow, StoreError> {
     let cells = Cells::new(row, "audit_streams");
     Ok(StreamRow {
         head: Head {
@@ -42,5 +43,6 @@ pub(in crate::storage) fn stream<R: Columns>(row: &R) -> Result<StreamRow, Store
         open: cells.flag("open")?,
         opened_at: cells.time("opened_at")?,
         heartbeat_at: cells.time("heartbeat_at")?,
+        silent_for,
     })
 }

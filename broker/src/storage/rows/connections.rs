@@ -4,7 +4,7 @@ use super::{Cells, Columns};
 use crate::{
     domain::{
         Account, Connection, ConnectionId, ConnectionState, ProviderId, RefreshState, SecretKind, SecretRow,
-        StoredConnection, Tagged, TenantId,
+        StoredConnection, Tagged, TenantId, TokenHolder,
     },
     storage::{QueuedRevocation, StoreError},
 };
@@ -62,7 +62,7 @@ fn parse_kind(text: &str) -> Option<SecretKind> {
 pub(in crate::storage) fn queued<R: Columns>(row: &R) -> Result<QueuedRevocation, StoreError> {
     let cells = Cells::new(row, "provider_revocations");
     Ok(QueuedRevocation {
-        connection: cells.id("connection", ConnectionId::parse)?,
+        holder: cells.id("holder", TokenHolder::parse)?,
         tenant: cells.id("tenant", TenantId::parse)?,
         attempts: cells.number("attempts")?,
         due_at: cells.time("due_at")?,

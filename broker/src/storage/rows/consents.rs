@@ -4,7 +4,8 @@ use super::{Cells, Columns, canonical_scopes};
 use crate::{
     domain::{
         Account, ConnectionId, Consent, ConsentId, ConsentReason, ConsentState, ProviderId, Reason, Sealed,
-        Tagged, WorkloadId, consent::Obtained,
+        Tagged, WorkloadId,
+        consent::{Leftover, Obtained},
     },
     storage::StoreError,
 };
@@ -28,6 +29,7 @@ pub(in crate::storage) fn consent<R: Columns>(row: &R) -> Result<Tagged<Consent>
         born_epoch: cells.number("born_epoch")?,
         mismatches: cells.number("mismatches")?,
         state: state(&cells)?,
+        leftover: leftover(&cells)?,
     })
 }
 
@@ -87,13 +89,28 @@ fn failure(cells: &Cells<'_, impl Columns>) -> Result<Option<Reason>, StoreError
     }
 }
 
+/// Whether a state may leave tokens to be revoked: their columns are then those of what was obtained.
+fn leaves(cells: &Cells<'_, impl Columns>) -> Result<bool, StoreError> {
+    Ok(matches!(cells.text("state")?.as_str(), "declined" | "expired" | "failed"))
+}
+
+fn leftover(cells: &Cells<'_, impl Columns>) -> Result<Leftover, StoreError> {
+    if !leaves(cells)? {
+        return Ok(Leftover::default());
+    }
+    let refresh = cells.optional_blob("obtained_refresh")?.map(Sealed::from_envelope);
+    let access = cells.optional_blob("obtained_access")?.map(Sealed::from_envelope);
+    Ok(Leftover { refresh, access })
+}
+
 /// What waits for confirmation: all of its columns, or none.
 fn obtained(cells: &Cells<'_, impl Columns>) -> Result<Option<Obtained>, StoreError> {
     let account_id = cells.optional_text("obtained_account_id")?;
     let account_label = cells.optional_text("obtained_account_label")?;
     let scopes = cells.optional_text("obtained_scopes")?;
-    let refresh = cells.optional_blob("obtained_refresh")?.map(Sealed::from_envelope);
-    let access = cells.optional_blob("obtained_access")?.map(Sealed::from_envelope);
+    let sealed = |column| if leaves(cells)? { Ok(None) } else { cells.optional_blob(column) };
+    let refresh = sealed("obtained_refresh")?.map(Sealed::from_envelope);
+    let access = sealed("obtained_access")?.map(Sealed::from_envelope);
     let access_expires_at = cells.optional_time("obtained_access_expires_at")?;
     match (account_id, account_label, scopes, access) {
         (Some(id), Some(label), Some(scopes), Some(access)) => {

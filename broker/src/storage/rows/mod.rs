@@ -3,9 +3,10 @@
 //! Reads columns into domain values. What a column does not promise is [`StoreError::Malformed`]: never skipped, never a panic.
 
 use crate::domain::{
-    Authority, Owner, RealmId, RowMac, ScopeSet, Subject, Tagged, TenantId, Timestamp, ids::BadId,
+    Authority, Owner, QuarantinedRow, RealmId, RowMac, ScopeSet, Subject, Tagged, TenantId, Timestamp,
+    ids::BadId,
 };
-use crate::storage::StoreError;
+use crate::storage::{Readable, StoreError};
 use sqlx::{Row, postgres::PgRow, sqlite::SqliteRow};
 
 pub(in crate::storage) mod approvals;
@@ -22,10 +23,12 @@ pub(in crate::storage) trait Columns {
     fn text(&self, column: &str) -> Result<Option<String>, sqlx::Error>;
     fn number(&self, column: &str) -> Result<Option<i64>, sqlx::Error>;
     fn blob(&self, column: &str) -> Result<Option<Vec<u8>>, sqlx::Error>;
+    /// A text's bytes, also where they are no text.
+    fn bytes_of_text(&self, column: &str) -> Result<Option<Vec<u8>>, sqlx::Error>;
 }
 
 macro_rules! columns {
-    ($row:ty) => {
+    ($row:ty, $bytes:ty) => {
         impl Columns for $row {
             fn text(&self, column: &str) -> Result<Option<String>, sqlx::Error> {
                 self.try_get(column)
@@ -38,12 +41,17 @@ macro_rules! columns {
             fn blob(&self, column: &str) -> Result<Option<Vec<u8>>, sqlx::Error> {
                 self.try_get(column)
             }
+
+            fn bytes_of_text(&self, column: &str) -> Result<Option<Vec<u8>>, sqlx::Error> {
+                Ok(self.try_get::<Option<$bytes>, _>(column)?.map(Into::into))
+            }
         }
     };
 }
 
-columns!(SqliteRow);
-columns!(PgRow);
+// SQLite keeps whatever bytes it is told are text; PostgreSQL refuses them.
+columns!(SqliteRow, Vec<u8>);
+columns!(PgRow, String);
 
 /// One row being read.
 pub(in crate::storage) struct Cells<'r, R> {
@@ -176,6 +184,23 @@ impl<'r, R: Columns> Cells<'r, R> {
     /// Joins the row with the MAC in its column `mac`.
     pub(in crate::storage) fn tagged<T: Authority>(&self, row: T) -> Result<Tagged<T>, StoreError> {
         Ok(Tagged::from_storage(row, RowMac::from_bytes(&self.blob("mac")?)))
+    }
+}
+
+/// Reads one row among others. One that cannot be read is named, and does not stop the others.
+pub(in crate::storage) fn each<R: Columns, T>(
+    row: &R,
+    read: fn(&R) -> Result<T, StoreError>,
+) -> Result<Readable<T>, StoreError> {
+    match read(row) {
+        Ok(value) => Ok(Ok(value)),
+        Err(StoreError::Malformed { table, column }) => {
+            let cells = Cells::new(row, table);
+            let id = cells.present("id", row.bytes_of_text("id"))?;
+            let (version, mac) = (cells.number("version")?, cells.blob("mac")?);
+            Ok(Err(QuarantinedRow { table, column, id, version, mac }))
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -3,7 +3,10 @@
 use super::{SqliteStore, error::unavailable};
 use crate::{
     domain::{Approval, ConnectionId, Tagged, TenantId, WorkloadId},
-    storage::{Approvals, StoreError, rows::approvals::approval},
+    storage::{
+        Approvals, Readable, StoreError,
+        rows::{approvals::approval, each},
+    },
 };
 use async_trait::async_trait;
 
@@ -14,7 +17,7 @@ impl Approvals for SqliteStore {
         tenant: &TenantId,
         connection: &ConnectionId,
         workload: &WorkloadId,
-    ) -> Result<Option<Tagged<Approval>>, StoreError> {
+    ) -> Result<Option<Readable<Tagged<Approval>>>, StoreError> {
         let row = sqlx::query("SELECT * FROM approvals WHERE tenant = ? AND connection = ? AND workload = ?")
             .bind(tenant.as_str())
             .bind(connection.as_str())
@@ -22,14 +25,14 @@ impl Approvals for SqliteStore {
             .fetch_optional(&self.readers)
             .await
             .map_err(unavailable)?;
-        row.as_ref().map(approval).transpose()
+        row.as_ref().map(|row| each(row, approval)).transpose()
     }
 
     async fn of_connection(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
-    ) -> Result<Vec<Tagged<Approval>>, StoreError> {
+    ) -> Result<Vec<Readable<Tagged<Approval>>>, StoreError> {
         let rows =
             sqlx::query("SELECT * FROM approvals WHERE tenant = ? AND connection = ? ORDER BY workload")
                 .bind(tenant.as_str())
@@ -37,6 +40,6 @@ impl Approvals for SqliteStore {
                 .fetch_all(&self.readers)
                 .await
                 .map_err(unavailable)?;
-        rows.iter().map(approval).collect()
+        rows.iter().map(|row| each(row, approval)).collect()
     }
 }

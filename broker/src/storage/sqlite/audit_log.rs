@@ -37,7 +37,7 @@ impl AuditLog for SqliteStore {
             .bind(filter.provider.as_deref())
             .bind(filter.outcome.as_deref())
             .bind(limit)
-            .fetch_all(&self.readers)
+            .fetch_all(&self.log_readers)
             .await
             .map_err(unavailable)?;
         rows.iter().map(audit_row).collect()
@@ -49,7 +49,7 @@ impl AuditLog for SqliteStore {
                 .bind(stream.as_str())
                 .bind(after_seq)
                 .bind(limit)
-                .fetch_all(&self.readers)
+                .fetch_all(&self.log_readers)
                 .await
                 .map_err(unavailable)?;
         rows.iter().map(audit_row).collect()

@@ -6,8 +6,11 @@ use crate::{
         ConnectionId, Owner, ProviderId, SecretKind, SecretRow, StoredConnection, Tagged, TenantId, Timestamp,
     },
     storage::{
-        Connections, QueuedRevocation, StoreError,
-        rows::connections::{connection, queued, secret},
+        Connections, QueuedRevocation, Readable, StoreError,
+        rows::{
+            connections::{connection, queued, secret},
+            each,
+        },
     },
 };
 use async_trait::async_trait;
@@ -23,7 +26,7 @@ impl Connections for SqliteStore {
         &self,
         owner: &Owner,
         provider: Option<&ProviderId>,
-    ) -> Result<Vec<StoredConnection>, StoreError> {
+    ) -> Result<Vec<Readable<StoredConnection>>, StoreError> {
         let rows = sqlx::query(OF_OWNER)
             .bind(owner.tenant().as_str())
             .bind(owner.kind())
@@ -33,7 +36,7 @@ impl Connections for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(unavailable)?;
-        rows.iter().map(connection).collect()
+        rows.iter().map(|row| each(row, connection)).collect()
     }
 
     async fn by_id(
@@ -55,7 +58,7 @@ impl Connections for SqliteStore {
         tenant: &TenantId,
         after: Option<&ConnectionId>,
         limit: u32,
-    ) -> Result<Vec<StoredConnection>, StoreError> {
+    ) -> Result<Vec<Readable<StoredConnection>>, StoreError> {
         let rows = sqlx::query("SELECT * FROM connections WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?")
             .bind(tenant.as_str())
             .bind(after.map_or("", ConnectionId::as_str))
@@ -63,7 +66,7 @@ impl Connections for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(unavailable)?;
-        rows.iter().map(connection).collect()
+        rows.iter().map(|row| each(row, connection)).collect()
     }
 
     async fn secret(
@@ -96,7 +99,7 @@ impl Connections for SqliteStore {
 
     async fn due_revocations(&self, now: Timestamp, limit: u32) -> Result<Vec<QueuedRevocation>, StoreError> {
         let rows = sqlx::query(
-            "SELECT * FROM provider_revocations WHERE due_at <= ? ORDER BY due_at, connection LIMIT ?",
+            "SELECT * FROM provider_revocations WHERE due_at <= ? ORDER BY due_at, holder LIMIT ?",
         )
         .bind(now.micros())
         .bind(limit)

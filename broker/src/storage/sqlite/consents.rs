@@ -3,7 +3,10 @@
 use super::{SqliteStore, error::unavailable};
 use crate::{
     domain::{Consent, ConsentId, ProviderId, ScopeSet, Subject, Tagged, Timestamp, WorkloadId},
-    storage::{Consents, StoreError, rows::consents::consent},
+    storage::{
+        Consents, Readable, StoreError,
+        rows::{consents::consent, each},
+    },
 };
 use async_trait::async_trait;
 use sqlx::Row;
@@ -12,7 +15,7 @@ const OPEN_NEED: &str = "\
 SELECT * FROM consents
 WHERE tenant = ? AND realm = ? AND subject = ? AND workload = ? AND provider = ? AND scopes = ?
   AND state IN ('pending', 'approved', 'exchanging', 'awaiting_confirmation') AND expires_at > ?
-ORDER BY created_at DESC LIMIT 1";
+ORDER BY created_at DESC";
 
 const COUNT_OPEN: &str = "\
 SELECT count(*) AS n FROM consents
@@ -51,8 +54,8 @@ impl Consents for SqliteStore {
         provider: &ProviderId,
         scopes: &ScopeSet,
         now: Timestamp,
-    ) -> Result<Option<Tagged<Consent>>, StoreError> {
-        let row = sqlx::query(OPEN_NEED)
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError> {
+        let rows = sqlx::query(OPEN_NEED)
             .bind(subject.tenant.as_str())
             .bind(subject.realm.as_str())
             .bind(subject.id.as_str())
@@ -60,10 +63,10 @@ impl Consents for SqliteStore {
             .bind(provider.as_str())
             .bind(scopes.canonical())
             .bind(now.micros())
-            .fetch_optional(&self.readers)
+            .fetch_all(&self.readers)
             .await
             .map_err(unavailable)?;
-        row.as_ref().map(consent).transpose()
+        rows.iter().map(|row| each(row, consent)).collect()
     }
 
     async fn count_open(&self, subject: &Subject, now: Timestamp) -> Result<u32, StoreError> {
@@ -79,9 +82,13 @@ impl Consents for SqliteStore {
         Ok(u32::try_from(open).unwrap_or(u32::MAX))
     }
 
-    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Tagged<Consent>>, StoreError> {
+    async fn overdue(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError> {
         let query = sqlx::query(OVERDUE).bind(now.micros()).bind(limit);
         let rows = query.fetch_all(&self.readers).await.map_err(unavailable)?;
-        rows.iter().map(consent).collect()
+        rows.iter().map(|row| each(row, consent)).collect()
     }
 }

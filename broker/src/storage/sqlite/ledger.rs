@@ -4,19 +4,19 @@ use super::{
     SqliteStore, commit,
     error::{is_duplicate, unavailable},
     rules,
+    writes::streams,
 };
 use crate::{
     domain::{Group, Rule, Tagged, Timestamp, ledger::Head},
     storage::{Committed, Ledger, LockMode, Seal, StoreError, StreamRow, rows::audit::stream},
 };
 use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use std::time::Duration;
 
 const OPEN_STREAM: &str = "\
 INSERT INTO audit_streams (stream, seq, hash, mac, open, opened_at, heartbeat_at)
 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM audit_streams WHERE stream = ?1)";
-
-const CLOSE_STREAM: &str = "\
-UPDATE audit_streams SET open = 0, mac = ? WHERE stream = ? AND seq = ? AND hash = ? AND open = 1";
 
 #[async_trait]
 impl Ledger for SqliteStore {
@@ -53,25 +53,27 @@ impl Ledger for SqliteStore {
         }
     }
 
+    fn heartbeat(&self) -> Option<Duration> {
+        None
+    }
+
     async fn close_stream(&self, head: &Head, mac: &[u8]) -> Result<bool, StoreError> {
         let mut held = self.writer.hold().await?;
-        let done = sqlx::query(CLOSE_STREAM)
-            .bind(mac)
-            .bind(head.stream.as_str())
-            .bind(head.seq)
-            .bind(&head.hash[..])
-            .execute(held.connection()?)
-            .await
-            .map_err(unavailable)?;
+        let done = streams::end(head, mac).execute(held.connection()?).await.map_err(unavailable)?;
         Ok(done.rows_affected() == 1)
     }
 
     async fn streams(&self) -> Result<Vec<StreamRow>, StoreError> {
         let query = sqlx::query("SELECT * FROM audit_streams ORDER BY stream");
-        query.fetch_all(&self.readers).await.map_err(unavailable)?.iter().map(stream).collect()
+        query.fetch_all(&self.readers).await.map_err(unavailable)?.iter().map(own).collect()
     }
 
     async fn rules_since(&self, epoch: i64) -> Result<Vec<Tagged<Rule>>, StoreError> {
         rules::since(&self.readers, epoch).await
     }
+}
+
+/// The lock on the file lets one process write.
+fn own(row: &SqliteRow) -> Result<StreamRow, StoreError> {
+    stream(row, Duration::MAX)
 }

@@ -27,6 +27,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../../migrations/sqlite/0003_ledger.sql"),
     },
     Migration { version: 4, name: "keys", sql: include_str!("../../../../migrations/sqlite/0004_keys.sql") },
+    Migration {
+        version: 5,
+        name: "token holders",
+        sql: include_str!("../../../../migrations/sqlite/0005_token_holders.sql"),
+    },
 ];
 
 const TABLE: &str = "\

@@ -19,7 +19,7 @@ mod writer;
 mod writes;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use migrate::{AppliedMigration, Migration, SchemaError};
 pub use open::{OpenError, migrate_file};
@@ -40,14 +40,17 @@ const WAKEUP_BACKLOG: usize = 1024;
 pub struct SqliteStore {
     writer: Writer,
     readers: SqlitePool,
+    /// Connections of their own: a long look through the log takes none from what answers callers.
+    log_readers: SqlitePool,
     changed: broadcast::Sender<ConsentId>,
     /// Held for as long as this process serves the file; the system releases it when the process ends, however it ends.
     _lock: Option<File>,
 }
 
 impl SqliteStore {
-    fn assemble(writer: Writer, readers: SqlitePool, lock: Option<File>) -> Self {
-        Self { writer, readers, changed: broadcast::Sender::new(WAKEUP_BACKLOG), _lock: lock }
+    fn assemble(writer: Writer, readers: [SqlitePool; 2], lock: Option<File>) -> Self {
+        let [readers, log_readers] = readers;
+        Self { writer, readers, log_readers, changed: broadcast::Sender::new(WAKEUP_BACKLOG), _lock: lock }
     }
 
     /// Closes every connection once what runs is done, and folds the write-ahead log into the file. Without it nothing is
@@ -57,6 +60,7 @@ impl SqliteStore {
     /// [`StoreError::Unavailable`].
     pub async fn close(&self) -> Result<(), StoreError> {
         self.readers.close().await;
+        self.log_readers.close().await;
         self.writer.close().await
     }
 }

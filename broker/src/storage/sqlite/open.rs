@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{domain::Timestamp, storage::StoreError};
 use sqlx::{
-    ConnectOptions, Connection,
+    ConnectOptions, Connection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{
@@ -22,6 +22,8 @@ use std::{
 
 /// Read connections. SQLite reads from memory-mapped pages; more than a few gain nothing.
 const READERS: u32 = 4;
+/// Connections for looking through the audit log.
+const LOG_READERS: u32 = 2;
 /// How long a statement waits for a lock another process holds (an operator's `sqlite3` shell).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a read waits for a free connection.
@@ -65,12 +67,8 @@ impl SqliteStore {
             migrate::set_up(&mut connection, now).await?;
         }
         migrate::check_schema(&mut connection).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .connect_lazy_with(options.clone().read_only(true));
-        Ok(Self::assemble(Writer::new(connection, options), readers, Some(lock)))
+        let reading = options.clone().read_only(true);
+        Ok(Self::assemble(Writer::new(connection, options), readers(&reading), Some(lock)))
     }
 
     /// Opens an existing database for reading only, also while another process serves it. Every write is `Unavailable`.
@@ -82,12 +80,19 @@ impl SqliteStore {
         let mut connection = options.connect().await.map_err(unavailable)?;
         migrate::check_schema(&mut connection).await?;
         connection.close().await.map_err(unavailable)?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_lazy_with(options);
-        Ok(Self::assemble(Writer::refusing(), readers, None))
+        Ok(Self::assemble(Writer::refusing(), readers(&options), None))
     }
+}
+
+/// Connections for what answers callers, and for those who look through the log.
+fn readers(options: &SqliteConnectOptions) -> [SqlitePool; 2] {
+    [READERS, LOG_READERS].map(|connections| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.clone())
+    })
 }
 
 /// Brings the file at `path` to this binary's schema, creating it when missing, and says what was applied.

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        bucket::{Buckets, Rate},
+        bucket::{Buckets, FAILURES, bucket_key},
         listener::Peer,
     },
     denied, framing,
@@ -16,7 +16,6 @@ use crate::{
     usecase::{Call, Caller, Rooms},
 };
 use http::{Request, Response, header::AUTHORIZATION, request::Parts};
-use ring::digest;
 use std::{
     future::Future,
     net::IpAddr,
@@ -62,8 +61,8 @@ impl Principal {
     }
 }
 
-/// Bad credentials from one peer.
-const FAILURES: Rate = Rate { per_second: 10, burst: 50 };
+/// Most credentials remembered as good.
+const KNOWN_CREDENTIALS: u64 = 10_000;
 
 /// Puts the gate before every service.
 #[derive(Clone)]
@@ -76,6 +75,9 @@ struct Gate {
     calls: Arc<Semaphore>,
     /// Credentials being verified at once; more are shed before any signature work.
     verifications: Semaphore,
+    /// SHA-256 of credentials that were good once. They are verified like any other, but not kept waiting by somebody
+    /// who shows bad ones from the same address: behind a mesh or a NAT every caller has one address.
+    known: moka::sync::Cache<[u8; 32], ()>,
 }
 
 impl GateLayer {
@@ -85,7 +87,8 @@ impl GateLayer {
         let limits = rooms.settings.limits;
         let calls = Arc::new(Semaphore::new(limits.max_concurrent_requests as usize));
         let verifications = Semaphore::new(limits.max_concurrent_verifications as usize);
-        Self(Arc::new(Gate { rooms, buckets, calls, verifications }))
+        let known = moka::sync::Cache::new(KNOWN_CREDENTIALS);
+        Self(Arc::new(Gate { rooms, buckets, calls, verifications, known }))
     }
 }
 
@@ -192,14 +195,17 @@ impl Gate {
         Ok(Some(Principal { workload: Some(workload), call, action: row.action }))
     }
 
-    /// A peer that keeps showing bad credentials waits, before any signature is looked at.
+    /// A peer that keeps showing bad credentials waits, before any signature is looked at; known ones do not.
     async fn authenticate(
         &self,
         credential: Option<&str>,
         peer: Option<IpAddr>,
     ) -> Result<VerifiedWorkload, Refusal> {
         let failures = bucket_key("failed credentials", None, peer);
-        if let Some(wait) = self.buckets.wait(failures, FAILURES) {
+        let shown = bucket_key("credential", credential, peer);
+        if let Some(wait) = self.buckets.wait(failures, FAILURES)
+            && !self.known.contains_key(&shown)
+        {
             return Err(Refusal::new(Reason::RateLimited).retry_after(wait));
         }
         // A static secret costs a hash; only signatures take a turn.
@@ -209,15 +215,21 @@ impl Gate {
         });
         let _turn =
             if signed { Some(self.verifications.try_acquire().map_err(|_| overloaded())?) } else { None };
-        let verified = self.rooms.identity.workload(credential).await;
-        verified.map_err(|error| {
-            let refusal = Refusal::from(error);
-            if refusal.reason == Reason::WorkloadCredentialInvalid {
-                // Empty or not makes no difference to this call: it is refused anyway.
-                let _ = self.buckets.take(failures, FAILURES);
+        match self.rooms.identity.workload(credential).await {
+            Ok(workload) => {
+                self.known.insert(shown, ());
+                Ok(workload)
             }
-            refusal
-        })
+            Err(error) => {
+                let refusal = Refusal::from(error);
+                if refusal.reason == Reason::WorkloadCredentialInvalid {
+                    self.known.invalidate(&shown);
+                    // Empty or not makes no difference to this call: it is refused anyway.
+                    let _ = self.buckets.take(failures, FAILURES);
+                }
+                Err(refusal)
+            }
+        }
     }
 
     fn limit(&self, row: &GateRow, credential: Option<&str>, peer: Option<IpAddr>) -> Result<(), Refusal> {
@@ -225,21 +237,6 @@ impl Gate {
         let key = bucket_key(row.method, credential, peer);
         self.buckets.take(key, rate).map_err(|wait| Refusal::new(Reason::RateLimited).retry_after(wait))
     }
-}
-
-fn bucket_key(what: &str, credential: Option<&str>, peer: Option<IpAddr>) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(what.as_bytes());
-    match (credential, peer) {
-        (Some(credential), _) => context.update(credential.as_bytes()),
-        (None, Some(IpAddr::V4(ip))) => context.update(&ip.octets()),
-        // One IPv6 customer is a /64.
-        (None, Some(IpAddr::V6(ip))) => context.update(&ip.octets()[..8]),
-        (None, None) => {}
-    }
-    let mut key = [0; 32];
-    key.copy_from_slice(context.finish().as_ref());
-    key
 }
 
 fn overloaded() -> Refusal {

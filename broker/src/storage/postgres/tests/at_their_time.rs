@@ -3,17 +3,17 @@
 use super::PostgresStore;
 use crate::{
     domain::{
-        ConnectionId, Consent, ConsentId, Group, Owner, ProviderId, RequestClaim, Rule, ScopeSet, SecretKind,
+        ConnectionId, Consent, ConsentId, Group, LogoutNames, Owner, ProviderId, RequestClaim, Rule, ScopeSet, SecretKind,
         SecretRow, StoredConnection, Subject, Tagged, TenantId, Timestamp, WebSession, WorkloadId, ledger::Head,
     },
     storage::{
-        Committed, Connections, Consents, Ledger, LockMode, QueuedRevocation, Requests, Seal, Sessions,
+        Committed, Connections, Consents, Ledger, LockMode, QueuedRevocation, Readable, Requests, Seal, Sessions,
         StoreError, StreamRow, conformance::samples,
     },
 };
 use async_trait::async_trait;
 use sqlx::PgConnection;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 
 /// What the owner of a database may do and nobody else: replace its clock.
@@ -58,7 +58,7 @@ impl Connections for AtTheirTime {
         &self,
         owner: &Owner,
         provider: Option<&ProviderId>,
-    ) -> Result<Vec<StoredConnection>, StoreError> {
+    ) -> Result<Vec<Readable<StoredConnection>>, StoreError> {
         self.store.of_owner(owner, provider).await
     }
 
@@ -75,7 +75,7 @@ impl Connections for AtTheirTime {
         tenant: &TenantId,
         after: Option<&ConnectionId>,
         limit: u32,
-    ) -> Result<Vec<StoredConnection>, StoreError> {
+    ) -> Result<Vec<Readable<StoredConnection>>, StoreError> {
         self.store.page(tenant, after, limit).await
     }
 
@@ -118,7 +118,7 @@ impl Consents for AtTheirTime {
         provider: &ProviderId,
         scopes: &ScopeSet,
         now: Timestamp,
-    ) -> Result<Option<Tagged<Consent>>, StoreError> {
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError> {
         self.at(now).await.open_need(subject, workload, provider, scopes, now).await
     }
 
@@ -126,7 +126,11 @@ impl Consents for AtTheirTime {
         self.at(now).await.count_open(subject, now).await
     }
 
-    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Tagged<Consent>>, StoreError> {
+    async fn overdue(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError> {
         self.at(now).await.overdue(now, limit).await
     }
 }
@@ -135,6 +139,10 @@ impl Consents for AtTheirTime {
 impl Sessions for AtTheirTime {
     async fn by_id(&self, id_hash: &[u8; 32]) -> Result<Option<Tagged<WebSession>>, StoreError> {
         Sessions::by_id(&*self.store, id_hash).await
+    }
+
+    async fn named(&self, names: &LogoutNames) -> Result<Vec<[u8; 32]>, StoreError> {
+        self.store.named(names).await
     }
 
     async fn touch(&self, id_hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
@@ -169,6 +177,10 @@ impl Ledger for AtTheirTime {
 
     async fn open_stream(&self, stream: &StreamRow) -> Result<(), StoreError> {
         self.at(stream.heartbeat_at).await.open_stream(stream).await
+    }
+
+    fn heartbeat(&self) -> Option<Duration> {
+        self.store.heartbeat()
     }
 
     async fn close_stream(&self, head: &Head, mac: &[u8]) -> Result<bool, StoreError> {

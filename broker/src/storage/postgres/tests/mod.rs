@@ -151,6 +151,8 @@ fn in_postgres(statement: &str) -> String {
         let value = if column == "opened_at" { "0" } else { "'denied'" };
         return format!("INSERT INTO {rest} ON CONFLICT ({key}) DO UPDATE SET {column} = {value}");
     }
+    // No text that is not UTF-8: something else that is no id.
+    let statement = statement.replace("CAST(x'ff' AS TEXT)", "chr(255)");
     statement.replace("= x'", "= '\\x").replace("zeroblob(32)", "decode(repeat('00', 32), 'hex')")
 }
 

@@ -3,7 +3,8 @@
 use super::{super::error::unavailable, Bound};
 use crate::{
     domain::{
-        ConnectionId, Consent, ConsentState, Group, Reason, Sealed, Tagged, Timestamp, Write, consent::Obtained,
+        ConnectionId, Consent, ConsentState, Group, QuarantinedRow, Reason, Sealed, Tagged, Timestamp, Write,
+        consent::{Leftover, Obtained},
     },
     storage::StoreError,
 };
@@ -35,6 +36,10 @@ UPDATE consents SET
     failure = $22, mac = $23
 WHERE id = $24 AND tenant = $25 AND realm = $26 AND subject = $27 AND workload = $28 AND provider = $29
   AND scopes = $30 AND version = $31";
+
+const SET_ASIDE: &str = "\
+UPDATE consents SET state = 'set_aside', pkce_verifier = NULL, obtained_refresh = NULL, obtained_access = NULL
+WHERE id = $1 AND version = $2 AND mac = $3";
 
 /// In ascending order, so that no two batches wait for each other.
 const LOCK_NEEDS: &str = "\
@@ -94,6 +99,14 @@ pub(super) fn update(row: &Tagged<Consent>, expected_version: i64) -> Bound {
     bind(UPDATE, row).bind(expected_version)
 }
 
+/// Applies while it is still what was read. A word that no consent has makes it unreadable for good; what was sealed in it could
+/// never be opened again, and goes.
+pub(super) fn set_aside(row: &QuarantinedRow) -> Bound {
+    // PostgreSQL holds no text that is not UTF-8: nothing else was read from it.
+    let id = String::from_utf8_lossy(&row.id).into_owned();
+    sqlx::query(SET_ASIDE).bind(id).bind(row.version).bind(row.mac.clone())
+}
+
 fn bind(sql: &'static str, row: &Tagged<Consent>) -> Bound {
     let (consent, mac) = row.stored_parts();
     let query = sqlx::query(sql)
@@ -107,7 +120,7 @@ fn bind(sql: &'static str, row: &Tagged<Consent>) -> Bound {
         .bind(consent.version)
         .bind(consent.born_epoch)
         .bind(consent.mismatches);
-    bind_state(query, &consent.state)
+    bind_state(query, &consent.state, &consent.leftover)
         .bind(mac.to_bytes())
         .bind(consent.id.as_str())
         .bind(consent.subject.tenant.as_str())
@@ -119,7 +132,8 @@ fn bind(sql: &'static str, row: &Tagged<Consent>) -> Bound {
 }
 
 /// The columns from `state` to `failure`. What a state does not have is NULL or ''.
-fn bind_state(query: Bound, state: &ConsentState) -> Bound {
+fn bind_state(query: Bound, state: &ConsentState, leftover: &Leftover) -> Bound {
+    let [refresh, access] = leftover.envelopes();
     let query = query
         .bind(state.as_str())
         .bind(state.state_hash().map(|hash| &hash[..]))
@@ -136,8 +150,8 @@ fn bind_state(query: Bound, state: &ConsentState) -> Bound {
         .bind(obtained.map(|o| o.account.id.as_str()))
         .bind(obtained.map(|o| o.account.label.as_str()))
         .bind(obtained.map(|o| o.scopes.canonical()))
-        .bind(obtained.and_then(|o| o.refresh.as_ref()).map(Sealed::envelope))
-        .bind(obtained.map(|o| o.access.envelope()))
+        .bind(obtained.and_then(|o| o.refresh.as_ref()).map(Sealed::envelope).or(refresh).map(<[u8]>::to_vec))
+        .bind(obtained.map(|o| o.access.envelope()).or(access).map(<[u8]>::to_vec))
         .bind(obtained.and_then(|o| o.access_expires_at).map(Timestamp::micros))
         .bind(match state {
             ConsentState::Completed { connection, .. } => connection.as_str(),

@@ -4,7 +4,9 @@ use super::house::{Got, House, ORIGIN, request, with_form};
 use crate::{
     domain::{ConsentState, Reason, Refusal},
     transport::web::{
-        Web, cookies,
+        Web,
+        backchannel::LogoutGate,
+        cookies,
         failure::{page_error, status},
         guard,
         login::Logins,
@@ -33,6 +35,7 @@ fn every_route() -> Vec<(String, &'static str)> {
         ("/login/callback", "GET"),
         ("/login/switch", "POST"),
         ("/logout", "POST"),
+        ("/logout/backchannel/sso", "POST"),
         ("/oauth/callback/notes", "GET"),
         ("/connections", "GET"),
     ]
@@ -268,7 +271,12 @@ fn co16_a_sign_in_returns_to_a_closed_list_of_pages() {
 async fn a_panic_is_a_page_with_a_trace_id_and_nothing_else() {
     let house = House::open(None).await;
     let logins = Arc::new(Logins::new(Vec::new(), house.clock.clone()));
-    let web = Arc::new(Web { rooms: house.rooms.clone(), logins, origin: ORIGIN.into() });
+    let web = Arc::new(Web {
+        logout_gate: LogoutGate::new(&house.rooms),
+        rooms: house.rooms.clone(),
+        logins,
+        origin: ORIGIN.into(),
+    });
     let router: Router = Router::new()
         .route("/", get(async || -> &'static str { panic!("secret detail") }))
         .layer(from_fn_with_state(web, guard::guard));

@@ -1,25 +1,25 @@
 //! The writer task: gathers what waits, commits it, answers everyone. Nothing here ever waits without a bound.
 
+mod stream;
+
 use super::{
-    chain::{StreamState, head_mac},
     log::AuditConfig,
     prepare::Prepared,
     queue::{Answer, Receipt, Request},
     refused::Refused,
     seal::{BatchSeal, Intended},
-    stream::Context,
+    stream::{Context, Opened},
 };
 use crate::{
-    domain::{Applied, Entry, EventKind, Group, Names, Position, Rule, Rules, ledger::Head},
+    domain::{Applied, Group, Position, Rules, Timestamp, ledger::Head},
     storage::{LockMode, StoreError},
 };
 use arc_swap::ArcSwap;
 use futures::FutureExt;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use stream::Heartbeat;
 use tokio::sync::{mpsc, oneshot};
 
-/// How long a writer without a stream waits before it tries to open one again.
-const REOPEN_AFTER: Duration = Duration::from_secs(1);
 /// A store that fails this often in a row is down, and not one group's fault.
 const FAILURES_IN_A_ROW: usize = 3;
 
@@ -74,6 +74,7 @@ pub(super) struct Writer {
     config: AuditConfig,
     rules: Arc<ArcSwap<Rules>>,
     standing: Standing,
+    opened_at: Timestamp,
     main: mpsc::Receiver<Request>,
     reserved: mpsc::Receiver<Request>,
 }
@@ -83,15 +84,17 @@ impl Writer {
         context: Arc<Context>,
         config: AuditConfig,
         rules: Arc<ArcSwap<Rules>>,
-        head: Head,
+        opened: Opened,
         main: mpsc::Receiver<Request>,
         reserved: mpsc::Receiver<Request>,
     ) -> Self {
-        Self { context, config, rules, standing: Standing::Writing(head), main, reserved }
+        let standing = Standing::Writing(opened.head);
+        Self { context, config, rules, standing, opened_at: opened.opened_at, main, reserved }
     }
 
     /// Runs until it is asked to close or every handle is gone.
     pub(super) async fn run(mut self, mut close: oneshot::Receiver<CloseRequest>) {
+        let mut heartbeat = Heartbeat::every(self.context.ledger.heartbeat());
         loop {
             let first = tokio::select! {
                 biased;
@@ -102,6 +105,10 @@ impl Writer {
                         Err(_) => self.drain().await,
                     }
                     return;
+                }
+                () = heartbeat.due() => {
+                    self.beat().await;
+                    continue;
                 }
                 Some(request) = self.reserved.recv() => request,
                 Some(request) = self.main.recv() => request,
@@ -183,11 +190,24 @@ impl Writer {
     }
 
     async fn attempt(&mut self, groups: &[Group], prepared: &[Vec<Prepared>], lock: LockMode) -> Attempt {
-        let Some(head) = self.ready().await else { return Attempt::Unavailable };
+        match self.ready().await {
+            Some(head) => self.append(head, groups, prepared, lock).await,
+            None => Attempt::Unavailable,
+        }
+    }
+
+    /// Commits after `head`.
+    async fn append(
+        &mut self,
+        head: Head,
+        groups: &[Group],
+        prepared: &[Vec<Prepared>],
+        lock: LockMode,
+    ) -> Attempt {
         let context = self.context.clone();
         let now = context.clock.now();
         let seal = BatchSeal::new(&context.audit, &context.rows, now, prepared);
-        let known = known_epoch(self.rules.load().epoch(), groups);
+        let known = self.rules.load().epoch();
         let commit = AssertUnwindSafe(context.ledger.commit(&head, known, groups, lock, now, &seal));
         let result = tokio::time::timeout(context.commit_timeout, commit.catch_unwind()).await;
         let intended = seal.into_intended();
@@ -235,94 +255,6 @@ impl Writer {
         }
     }
 
-    /// Reads the head to learn whether an unacknowledged commit was written (AU8).
-    async fn settle(&mut self, head: Head, intended: Option<Intended>, culprit: bool) -> Attempt {
-        let context = self.context.clone();
-        let read = tokio::time::timeout(context.commit_timeout, context.ledger.streams()).await;
-        let Ok(Ok(streams)) = read else {
-            self.standing = Standing::Unsettled { head, intended };
-            return Attempt::Unavailable;
-        };
-        let stored = streams.into_iter().find(|s| s.head.stream == head.stream && s.open).map(|s| s.head);
-        match (stored, intended) {
-            (Some(stored), _) if stored == head => {
-                self.standing = Standing::Writing(head);
-                Attempt::Failed { culprit }
-            }
-            (Some(stored), Some(intended)) if stored == intended.head => {
-                if !self.learn_from_store().await {
-                    self.standing = Standing::Unsettled { head, intended: Some(intended) };
-                    return Attempt::Unavailable;
-                }
-                self.standing = Standing::Writing(stored.clone());
-                Attempt::Committed(intended.applied, stored)
-            }
-            _ => {
-                tracing::error!("the audit stream is not where its writer left it; the stream ends");
-                self.end();
-                Attempt::Unavailable
-            }
-        }
-    }
-
-    /// The head to write after, if there is one: settles what is open, and opens a new stream when the old one ended.
-    async fn ready(&mut self) -> Option<Head> {
-        if let Standing::Unsettled { head, intended } = &self.standing {
-            let (head, intended) = (head.clone(), intended.clone());
-            self.settle(head, intended, false).await;
-        }
-        if let Standing::Ended { retry_at } = self.standing {
-            if self.context.clock.monotonic() < retry_at {
-                return None;
-            }
-            self.reopen().await;
-        }
-        match &self.standing {
-            Standing::Writing(head) => Some(head.clone()),
-            Standing::Unsettled { .. } | Standing::Ended { .. } => None,
-        }
-    }
-
-    async fn reopen(&mut self) {
-        let context = self.context.clone();
-        let known = self.rules.load().epoch();
-        match tokio::time::timeout(context.commit_timeout, context.succeed(known)).await {
-            Ok(Ok(opened)) => {
-                self.learn(&opened.new_rules);
-                self.standing = Standing::Writing(opened.head);
-            }
-            failed => {
-                if let Ok(Err(error)) = failed {
-                    tracing::error!(%error, "no new audit stream could be opened");
-                }
-                let retry_at = context.clock.monotonic().saturating_add(REOPEN_AFTER);
-                self.standing = Standing::Ended { retry_at };
-            }
-        }
-    }
-
-    fn end(&mut self) {
-        self.standing = Standing::Ended { retry_at: Duration::ZERO };
-    }
-
-    fn learn(&self, new: &[Rule]) {
-        if new.iter().any(|rule| rule.epoch > self.rules.load().epoch()) {
-            let mut rules = Rules::clone(&self.rules.load());
-            rules.apply(new);
-            self.rules.store(Arc::new(rules));
-        }
-    }
-
-    async fn learn_from_store(&self) -> bool {
-        let known = self.rules.load().epoch();
-        let read =
-            tokio::time::timeout(self.context.commit_timeout, self.context.ledger.rules_since(known)).await;
-        let Ok(Ok(tagged)) = read else { return false };
-        let checked: Option<Vec<Rule>> =
-            tagged.into_iter().map(|rule| rule.check(&self.context.rows).ok()).collect();
-        checked.inspect(|rules| self.learn(rules)).is_some()
-    }
-
     fn answer(
         &self,
         groups: Vec<Group>,
@@ -357,30 +289,4 @@ impl Writer {
             self.write_with(first).await;
         }
     }
-
-    /// Writes what still waits, says that the stream ends, and ends it.
-    async fn close(&mut self) -> Result<(), Refused> {
-        self.drain().await;
-        let last = [Group { entries: vec![Entry::note(self.context.own_event(EventKind::StreamClosed))] }];
-        let prepared = [vec![Prepared::default()]];
-        let Attempt::Committed(_, head) = self.attempt(&last, &prepared, LockMode::Shared).await else {
-            return Err(Refused::Unavailable);
-        };
-        let mac = head_mac(&self.context.audit, &head, StreamState::Closed);
-        let closing = self.context.ledger.close_stream(&head, &mac);
-        match tokio::time::timeout(self.context.commit_timeout, closing).await {
-            Ok(Ok(true)) => Ok(()),
-            _ => Err(Refused::Unavailable),
-        }
-    }
-}
-
-/// From which epoch on a batch needs the rules: the oldest at which any of its names was read.
-fn known_epoch(seen: i64, groups: &[Group]) -> i64 {
-    groups
-        .iter()
-        .flat_map(|g| &g.entries)
-        .filter(|entry| !entry.settlement && entry.names != Names::default())
-        .map(|entry| entry.epoch)
-        .fold(seen, i64::min)
 }
