@@ -10,6 +10,7 @@ mod house;
 mod operations;
 mod pages;
 mod peers;
+mod postgres;
 mod revocation;
 mod rpc;
 mod tampering;

@@ -1,11 +1,14 @@
 //! The only place that names concrete types: from a configuration to a running broker.
 
+mod database;
 mod fetch;
 mod wiring;
 
+pub use database::{migrate, open_store, open_store_read_only};
+
 use crate::{
     audit::{Audit, AuditConfig, AuditError, Deadline, Refusals, check_continuity},
-    config::{Config, ListenerTls, Storage},
+    config::{Config, ListenerTls},
     connection::{Parts, Tokens},
     domain::{Clock, Rng, StreamId},
     identity::{Fetch, Identity, IdentityConfigError},
@@ -14,11 +17,7 @@ use crate::{
     net::{Limits, NetError, OAuthHttp, Outbound},
     policy::{self, Policy, PolicyProblems, PolicySet},
     provider::Engine,
-    storage::{
-        HotLimits, Store,
-        sqlite::{OpenError, SqliteStore},
-        with_hot_rows,
-    },
+    storage::{HotLimits, SchemaError, Store, postgres, sqlite, with_hot_rows},
     transport::{
         grpc::{self, GateLayer},
         http::{self, Patience},
@@ -69,9 +68,15 @@ pub enum StartError {
     /// The keys in the database.
     #[error(transparent)]
     Keys(#[from] KeyError),
-    /// The database.
+    /// The SQLite database.
     #[error(transparent)]
-    Database(#[from] OpenError),
+    Sqlite(#[from] sqlite::OpenError),
+    /// The PostgreSQL database.
+    #[error(transparent)]
+    Postgres(#[from] postgres::OpenError),
+    /// Its schema, when it is brought up to date.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// The audit log.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -210,38 +215,6 @@ fn tls_files(files: &ListenerTls, alpn: &'static [&'static str]) -> TlsFiles {
         key: files.key_file.clone(),
         client_ca: files.client_ca_file.clone(),
         alpn,
-    }
-}
-
-/// Opens the database named by the configuration.
-///
-/// # Errors
-/// [`StartError::Database`].
-pub async fn open_store(config: &Config, clock: &dyn Clock) -> Result<Store, StartError> {
-    let Storage::Sqlite { path } = &config.storage;
-    Ok(store(Arc::new(SqliteStore::open(path, clock.now()).await?)))
-}
-
-/// Opens it for reading, also while a broker serves it.
-///
-/// # Errors
-/// [`StartError::Database`].
-pub async fn open_store_read_only(config: &Config) -> Result<Store, StartError> {
-    let Storage::Sqlite { path } = &config.storage;
-    Ok(store(Arc::new(SqliteStore::open_read_only(path).await?)))
-}
-
-fn store(sqlite: Arc<SqliteStore>) -> Store {
-    Store {
-        connections: sqlite.clone(),
-        approvals: sqlite.clone(),
-        consents: sqlite.clone(),
-        sessions: sqlite.clone(),
-        requests: sqlite.clone(),
-        wrapped_keys: sqlite.clone(),
-        ledger: sqlite.clone(),
-        audit_log: sqlite.clone(),
-        wakeups: sqlite,
     }
 }
 

@@ -2,12 +2,20 @@
 //! only after [`crate::domain::Tagged::check`].
 
 mod hot;
+pub mod postgres;
 pub mod sqlite;
+
+mod ending;
+mod rows;
+mod rule_window;
+mod schema;
 
 #[cfg(test)]
 mod conformance;
 
 pub use hot::{HotLimits, with_hot_rows};
+pub use postgres::PostgresStore;
+pub use schema::{AppliedMigration, Migration, SchemaError};
 pub use sqlite::SqliteStore;
 
 use crate::domain::{

@@ -12,7 +12,6 @@ mod ledger;
 pub mod migrate;
 mod open;
 mod requests;
-mod rows;
 mod rules;
 mod sessions;
 mod wrapped_keys;

@@ -1,12 +1,11 @@
 //! Web sessions: reads, sign of life, and the purge of what is over.
 
-use super::{SqliteStore, error::unavailable, rows::Cells};
+use super::{SqliteStore, error::unavailable};
 use crate::{
     domain::{LoggedOut, LogoutNames, Tagged, Timestamp, WebSession},
-    storage::{Sessions, StoreError},
+    storage::{Sessions, StoreError, rows::{Cells, sessions::session}},
 };
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
 
 /// ?2 = '': whoever it belongs to.
 const BY_SID: &str = "SELECT id_hash FROM web_sessions
@@ -61,20 +60,4 @@ impl Sessions for SqliteStore {
             .map_err(unavailable)?;
         Ok(sessions.rows_affected() + requests.rows_affected())
     }
-}
-
-fn session(row: &SqliteRow) -> Result<Tagged<WebSession>, StoreError> {
-    let cells = Cells::new(row, "web_sessions");
-    cells.tagged(WebSession {
-        id_hash: cells.hash("id_hash")?,
-        subject: cells.subject()?,
-        label: cells.text("label")?,
-        issuer: cells.text("issuer")?,
-        sid: cells.text("sid")?,
-        created_at: cells.time("created_at")?,
-        expires_at: cells.time("expires_at")?,
-        version: cells.number("version")?,
-        ended: cells.flag("ended")?,
-        last_seen_at: cells.time("last_seen_at")?,
-    })
 }
