@@ -18,7 +18,8 @@ macro_rules! streams {
     ($rest:literal) => {
         concat!(
             "SELECT ",
-            "stream, seq, hash, mac, open, opened_at, heartbeat_at ",
+            "stream, seq, hash, mac, open, opened_at, heartbeat_at, ",
+            "greatest(broker_clock() - heartbeat_at, 0) AS silent_for ",
             "FROM audit_streams ",
             $rest
         )
