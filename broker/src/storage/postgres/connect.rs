@@ -30,7 +30,11 @@ SET tcp_keepalives_count = 3;
 SET client_connection_check_interval = '1s'";
 
 /// How to reach the database under `url`. The URL was checked when the configuration was read; a fault is told without repeating it.
-pub(super) fn options(url: &SecretString, tls: bool, ca: Option<&Path>) -> Result<PgConnectOptions, StoreError> {
+pub(super) fn options(
+    url: &SecretString,
+    tls: bool,
+    ca: Option<&Path>,
+) -> Result<PgConnectOptions, StoreError> {
     let refused = || StoreError::Unavailable("its URL is not understood".to_owned());
     let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| refused())?;
     // What the environment says (PGSSLMODE and the like) must not weaken what the configuration says.

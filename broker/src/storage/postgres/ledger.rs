@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     domain::{Group, Rule, Tagged, Timestamp, ledger::Head},
-    storage::{Committed, Ledger, LockMode, Seal, StoreError, StreamRow, rows::{Cells, audit::stream}},
+    storage::{
+        Committed, Ledger, LockMode, Seal, StoreError, StreamRow,
+        rows::{Cells, audit::stream},
+    },
 };
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;

@@ -60,13 +60,20 @@ async fn av3_au3_a_crash_of_the_server_loses_nothing_acknowledged_and_needs_no_h
                 break streams[0].head.clone();
             }
         };
-        assert!(head.seq >= before + acknowledged && head.seq <= before + acknowledged + 1, "{head:?} after {acknowledged}");
+        assert!(
+            head.seq >= before + acknowledged && head.seq <= before + acknowledged + 1,
+            "{head:?} after {acknowledged}"
+        );
         pen.head = head;
         assert_eq!(pen.entry(samples::note()).await, Applied::Yes);
         // Notes have no connection: one a round.
     }
     let connections = fixture.connections.page(&samples::tenant(), None, 100_000).await.unwrap();
-    assert_eq!(i64::try_from(connections.len()).unwrap(), pen.head.seq - 3, "an effect is there exactly where its row is");
+    assert_eq!(
+        i64::try_from(connections.len()).unwrap(),
+        pen.head.seq - 3,
+        "an effect is there exactly where its row is"
+    );
 }
 
 /// Proves: AV3
@@ -86,7 +93,8 @@ async fn av3_a_read_only_or_full_server_is_unavailable_and_says_why() {
     // A slow one: the server itself ends the statement.
     sql("CREATE FUNCTION slow() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NULL; END';
          CREATE TRIGGER slow BEFORE INSERT ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION slow()");
-    let slow = tokio::time::timeout(Duration::from_secs(6), pen.commit(&insert(&pen))).await.expect("bounded");
+    let slow =
+        tokio::time::timeout(Duration::from_secs(6), pen.commit(&insert(&pen))).await.expect("bounded");
     assert!(matches!(slow, Err(StoreError::Unavailable(why)) if why.contains("too long")));
     sql("DROP TRIGGER slow ON audit_events");
     assert_eq!(pen.entry(samples::note()).await, Applied::Yes);
