@@ -31,7 +31,10 @@ impl PgDatabase {
     pub fn section(&self) -> String {
         let url = self.secrets.path().join("url");
         // The shared server runs without fsync.
-        format!("storage:\n  postgres: {{ url: \"${{file:{}}}\", tls: false, development: true }}\n", url.display())
+        format!(
+            "storage:\n  postgres: {{ url: \"${{file:{}}}\", tls: false, development: true }}\n",
+            url.display()
+        )
     }
 
     /// Options whose broker keeps its rows here.

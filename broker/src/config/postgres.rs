@@ -64,7 +64,10 @@ pub(super) fn check(raw: &RawPostgres, check: &mut Check<'_>) -> Option<Postgres
         check.problem("storage.postgres.max_connections", "is not a number from 2 to 1000");
     }
     if raw.development {
-        check.warning("storage.postgres.development", "is on: acknowledged commits may be lost and the log edited");
+        check.warning(
+            "storage.postgres.development",
+            "is on: acknowledged commits may be lost and the log edited",
+        );
     }
     Some(Postgres {
         url: url?,
@@ -114,7 +117,8 @@ fn is_socket(url: &Url) -> bool {
 
 fn is_local(url: &Url) -> bool {
     // The host of a URL whose scheme the standard does not know is plain text, an address too.
-    let address = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().ok());
+    let address =
+        url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().ok());
     address.is_some_and(|address| address.is_loopback()) || is_loopback(url)
 }
 

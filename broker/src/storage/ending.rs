@@ -20,7 +20,6 @@ pub(super) struct Ending {
     pub(super) now: Timestamp,
 }
 
-
 /// Makes the rows and the head, and says where every entry stands.
 ///
 /// # Errors

@@ -51,5 +51,8 @@ async fn a_database_that_cannot_be_reached_is_told_without_its_url() {
     let config = broker::config::Config::load(&site.config_path()).expect("sound");
     assert!(!format!("{:?}", config.storage).contains("hunter2"));
     let error = World::run(site).await.err().expect("it cannot start").to_string();
-    assert!(error.contains("unavailable") && !error.contains("hunter2") && !error.contains("127.0.0.1"), "{error}");
+    assert!(
+        error.contains("unavailable") && !error.contains("hunter2") && !error.contains("127.0.0.1"),
+        "{error}"
+    );
 }

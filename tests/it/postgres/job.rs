@@ -43,7 +43,10 @@ async fn the_main_job_runs_on_postgresql() {
     let fresh = stage.grant(&ALICE, TicketHelper, READ).await;
     assert_ne!(fresh.access_token.expose(), first.access_token.expose());
     assert!(stage.facts(&fresh).live);
-    assert_eq!(database.sql("SELECT count(*) FROM connections WHERE lease_epoch > 0 AND lease_owner = ''"), "1");
+    assert_eq!(
+        database.sql("SELECT count(*) FROM connections WHERE lease_epoch > 0 AND lease_owner = ''"),
+        "1"
+    );
 
     // Revoked is revoked, and reconnecting works.
     let operator = Operator::of(&stage.world);

@@ -46,13 +46,12 @@ impl Approvals for PostgresStore {
         tenant: &TenantId,
         connection: &ConnectionId,
     ) -> Result<Vec<Readable<Tagged<Approval>>>, StoreError> {
-        let rows =
-            sqlx::query(approvals!("WHERE tenant = $1 AND connection = $2 ORDER BY workload"))
-                .bind(tenant.as_str())
-                .bind(connection.as_str())
-                .fetch_all(&self.pool)
-                .await
-                .map_err(unavailable)?;
+        let rows = sqlx::query(approvals!("WHERE tenant = $1 AND connection = $2 ORDER BY workload"))
+            .bind(tenant.as_str())
+            .bind(connection.as_str())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(unavailable)?;
         rows.iter().map(|row| each(row, approval)).collect()
     }
 }

@@ -57,14 +57,13 @@ impl AuditLog for PostgresStore {
     }
 
     async fn scan(&self, stream: &StreamId, after_seq: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
-        let rows =
-            sqlx::query(events!("WHERE stream = $1 AND seq > $2 ORDER BY seq LIMIT $3"))
-                .bind(stream.as_str())
-                .bind(after_seq)
-                .bind(i64::from(limit))
-                .fetch_all(&self.pool)
-                .await
-                .map_err(unavailable)?;
+        let rows = sqlx::query(events!("WHERE stream = $1 AND seq > $2 ORDER BY seq LIMIT $3"))
+            .bind(stream.as_str())
+            .bind(after_seq)
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(unavailable)?;
         rows.iter().map(audit_row).collect()
     }
 

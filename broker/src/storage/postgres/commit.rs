@@ -3,7 +3,9 @@
 //! Messages to the server for a batch that only issues: begin and lock, rules, claims if there are any, head and rows, commit. Four or
 //! five, however many groups; each new consent, effect or duplicate adds its own.
 
-use super::{PostgresStore, audit_rows, claims, error::unavailable, groups, rules, transaction::Transaction, writes};
+use super::{
+    PostgresStore, audit_rows, claims, error::unavailable, groups, rules, transaction::Transaction, writes,
+};
 use crate::{
     domain::{ConsentId, Group, Timestamp, ledger::Head},
     storage::{

@@ -4,7 +4,7 @@ use super::error::unavailable;
 use crate::{config::Postgres, domain::SecretString, storage::StoreError};
 use secrecy::ExposeSecret;
 use sqlx::{
-    ConnectOptions, Executor, PgPool,
+    ConnectOptions, Connection, Executor, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 use std::{path::Path, str::FromStr, time::Duration};
@@ -13,6 +13,8 @@ use std::{path::Path, str::FromStr, time::Duration};
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection is replaced after this, so that load follows a failover or a new pooler.
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// A connection used within this is not asked whether it still lives.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 /// Limits of a session. Behind a pooler they reach whichever of its connections happens to serve; the ledger's transactions set their
@@ -28,7 +30,11 @@ SET tcp_keepalives_count = 3;
 SET client_connection_check_interval = '1s'";
 
 /// How to reach the database under `url`. The URL was checked when the configuration was read; a fault is told without repeating it.
-pub(super) fn options(url: &SecretString, tls: bool, ca: Option<&Path>) -> Result<PgConnectOptions, StoreError> {
+pub(super) fn options(
+    url: &SecretString,
+    tls: bool,
+    ca: Option<&Path>,
+) -> Result<PgConnectOptions, StoreError> {
     let refused = || StoreError::Unavailable("its URL is not understood".to_owned());
     let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| refused())?;
     // What the environment says (PGSSLMODE and the like) must not weaken what the configuration says.
@@ -55,8 +61,16 @@ pub(super) async fn pool(config: &Postgres) -> Result<PgPool, StoreError> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .max_lifetime(MAX_LIFETIME)
         .idle_timeout(IDLE_TIMEOUT)
-        // A round trip per use; a broken connection is told by the statement itself.
+        // Instead of a round trip before every use: one where the connection has been idle long enough to have been lost.
         .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(async move {
+                if about.idle_for > TRUSTED_FOR {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_connect(|connection, _| {
             Box::pin(async move {
                 connection.execute(LIMITS).await?;

@@ -44,12 +44,7 @@ macro_rules! secrets {
 /// Columns by name: a statement prepared before an upgrade added a column goes on working after it.
 macro_rules! queue {
     ($rest:literal) => {
-        concat!(
-            "SELECT ",
-            "holder, tenant, attempts, due_at ",
-            "FROM provider_revocations ",
-            $rest
-        )
+        concat!("SELECT ", "holder, tenant, attempts, due_at ", "FROM provider_revocations ", $rest)
     };
 }
 
@@ -113,9 +108,9 @@ impl Connections for PostgresStore {
         kind: SecretKind,
         scope_key: &str,
     ) -> Result<Option<Tagged<SecretRow>>, StoreError> {
-        let row = sqlx::query(
-            secrets!("WHERE connection = $1 AND kind = $2 AND text_sha256(scope_key) = text_sha256($3)"),
-        )
+        let row = sqlx::query(secrets!(
+            "WHERE connection = $1 AND kind = $2 AND text_sha256(scope_key) = text_sha256($3)"
+        ))
         .bind(connection.as_str())
         .bind(kind.as_str())
         .bind(scope_key)
@@ -126,23 +121,25 @@ impl Connections for PostgresStore {
     }
 
     async fn secrets(&self, connection: &ConnectionId) -> Result<Vec<Tagged<SecretRow>>, StoreError> {
-        let rows =
-            sqlx::query(secrets!("WHERE connection = $1 ORDER BY kind, scope_key"))
-                .bind(connection.as_str())
-                .fetch_all(&self.pool)
-                .await
-                .map_err(unavailable)?;
+        let rows = sqlx::query(secrets!("WHERE connection = $1 ORDER BY kind, scope_key"))
+            .bind(connection.as_str())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(unavailable)?;
         rows.iter().map(secret).collect()
     }
 
-    async fn due_revocations(&self, _now: Timestamp, limit: u32) -> Result<Vec<QueuedRevocation>, StoreError> {
-        let rows = sqlx::query(
-            queue!("WHERE due_at <= (SELECT broker_clock()) ORDER BY due_at, holder LIMIT $1"),
-        )
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(unavailable)?;
+    async fn due_revocations(
+        &self,
+        _now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<QueuedRevocation>, StoreError> {
+        let rows =
+            sqlx::query(queue!("WHERE due_at <= (SELECT broker_clock()) ORDER BY due_at, holder LIMIT $1"))
+                .bind(i64::from(limit))
+                .fetch_all(&self.pool)
+                .await
+                .map_err(unavailable)?;
         rows.iter().map(queued).collect()
     }
 }

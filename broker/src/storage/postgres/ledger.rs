@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     domain::{Group, Rule, Tagged, Timestamp, ledger::Head},
-    storage::{Committed, Ledger, LockMode, Seal, StoreError, StreamRow, rows::{Cells, audit::stream}},
+    storage::{
+        Committed, Ledger, LockMode, Seal, StoreError, StreamRow,
+        rows::{Cells, audit::stream},
+    },
 };
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
@@ -18,7 +21,8 @@ macro_rules! streams {
     ($rest:literal) => {
         concat!(
             "SELECT ",
-            "stream, seq, hash, mac, open, opened_at, heartbeat_at ",
+            "stream, seq, hash, mac, open, opened_at, heartbeat_at, ",
+            "greatest(broker_clock() - heartbeat_at, 0) AS silent_for ",
             "FROM audit_streams ",
             $rest
         )

@@ -26,8 +26,16 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "ledger",
         sql: include_str!("../../../../migrations/postgres/0003_ledger.sql"),
     },
-    Migration { version: 4, name: "keys", sql: include_str!("../../../../migrations/postgres/0004_keys.sql") },
-    Migration { version: 5, name: "roles", sql: include_str!("../../../../migrations/postgres/0005_roles.sql") },
+    Migration {
+        version: 4,
+        name: "keys",
+        sql: include_str!("../../../../migrations/postgres/0004_keys.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "roles",
+        sql: include_str!("../../../../migrations/postgres/0005_roles.sql"),
+    },
 ];
 
 const TABLE: &str = "\
@@ -101,7 +109,10 @@ pub async fn migrate(
     Ok(done)
 }
 
-pub(super) async fn next(connection: &mut PgConnection, now: Timestamp) -> Result<Option<AppliedMigration>, SchemaError> {
+pub(super) async fn next(
+    connection: &mut PgConnection,
+    now: Timestamp,
+) -> Result<Option<AppliedMigration>, SchemaError> {
     let Some(&migration) = pending(connection).await?.first() else { return Ok(None) };
     execute(connection, TABLE).await?;
     execute(connection, migration.sql).await?;

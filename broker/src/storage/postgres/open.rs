@@ -39,7 +39,8 @@ impl PostgresStore {
     pub async fn open(config: &Postgres) -> Result<Self, OpenError> {
         let mut store = Self::open_deaf(config).await?;
         // A partition that cannot be made now is made at another start; until then the default partition takes its rows.
-        let ahead = sqlx::query("SELECT audit_partitions_ahead($1)").bind(MONTHS_AHEAD).execute(&store.pool).await;
+        let ahead =
+            sqlx::query("SELECT audit_partitions_ahead($1)").bind(MONTHS_AHEAD).execute(&store.pool).await;
         if let Err(error) = ahead.map_err(unavailable) {
             tracing::warn!(%error, "partitions of the audit log could not be made ahead");
         }

@@ -3,7 +3,10 @@
 use super::{PostgresStore, error::unavailable};
 use crate::{
     domain::{LoggedOut, LogoutNames, Tagged, Timestamp, WebSession},
-    storage::{Sessions, StoreError, rows::{Cells, sessions::session}},
+    storage::{
+        Sessions, StoreError,
+        rows::{Cells, sessions::session},
+    },
 };
 use async_trait::async_trait;
 
@@ -61,10 +64,11 @@ impl Sessions for PostgresStore {
     }
 
     async fn purge(&self, _now: Timestamp) -> Result<u64, StoreError> {
-        let sessions = sqlx::query("DELETE FROM web_sessions WHERE expires_at <= (SELECT broker_clock()) OR ended = 1")
-            .execute(&self.pool)
-            .await
-            .map_err(unavailable)?;
+        let sessions =
+            sqlx::query("DELETE FROM web_sessions WHERE expires_at <= (SELECT broker_clock()) OR ended = 1")
+                .execute(&self.pool)
+                .await
+                .map_err(unavailable)?;
         let requests = sqlx::query("DELETE FROM requests WHERE expires_at <= (SELECT broker_clock())")
             .execute(&self.pool)
             .await

@@ -2,7 +2,7 @@
 
 use super::{
     PostgresStore,
-    error::{is_lock_timeout, unavailable},
+    error::{is_lock_timeout, is_lost, unavailable},
 };
 use crate::storage::{LockMode, StoreError};
 use sqlx::{PgConnection, Postgres, pool::PoolConnection};
@@ -34,6 +34,8 @@ SET LOCAL lock_timeout = '2s'";
 const EXCLUSIVE_TRIES: u32 = 9;
 /// In between others get their shared lock.
 const EXCLUSIVE_PAUSE: Duration = Duration::from_millis(100);
+/// How many connections in a row may turn out to be lost, after a failover for example.
+const LOST_CONNECTIONS: u32 = 5;
 /// How long a rollback may take before the connection is thrown away.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -63,35 +65,47 @@ pub(super) struct Transaction {
 impl Transaction {
     /// Waits for this process's turn and for the lock.
     pub(super) async fn begin(store: &PostgresStore, lock: LockMode) -> Result<Self, StoreError> {
-        let turn = store.turn.clone().lock_owned().await;
-        let connection = store.pool.acquire().await.map_err(unavailable)?;
-        // Made before BEGIN runs: dropped while BEGIN is on its way, it still rolls back.
-        let mut transaction = Self { held: Some(Held { connection, _turn: turn }) };
-        match transaction.lock(lock).await {
-            Ok(()) => Ok(transaction),
-            Err(error) => {
-                transaction.rollback().await;
-                Err(error)
+        let mut turn = store.turn.clone().lock_owned().await;
+        for left in (0..LOST_CONNECTIONS).rev() {
+            let connection = store.pool.acquire().await.map_err(unavailable)?;
+            // Made before BEGIN runs: dropped while BEGIN is on its way, it still rolls back.
+            let mut transaction = Self { held: Some(Held { connection, _turn: turn }) };
+            match transaction.lock(lock).await {
+                Ok(()) => return Ok(transaction),
+                // Nothing was asked of it yet: another connection may still be good.
+                Err(error) if left > 0 && is_lost(&error) => match transaction.held.take() {
+                    Some(held) => {
+                        drop(held.connection.detach());
+                        turn = held._turn;
+                    }
+                    None => return Err(unavailable(error)),
+                },
+                Err(error) => {
+                    transaction.rollback().await;
+                    return Err(unavailable(error));
+                }
             }
         }
+        Err(StoreError::Unavailable("every connection was lost".to_owned()))
     }
 
-    async fn lock(&mut self, lock: LockMode) -> Result<(), StoreError> {
+    async fn lock(&mut self, lock: LockMode) -> Result<(), sqlx::Error> {
+        let Some(held) = &mut self.held else { return Err(sqlx::Error::PoolClosed) };
         let (begin, tries) = match lock {
             LockMode::Shared => (BEGIN_SHARED, 1),
             LockMode::Exclusive => (BEGIN_EXCLUSIVE, EXCLUSIVE_TRIES),
         };
         for left in (0..tries).rev() {
-            match sqlx::raw_sql(begin).execute(self.connection()?).await {
-                Ok(_) => return Ok(()),
+            match sqlx::raw_sql(begin).execute(&mut *held.connection).await {
+                Ok(_) => break,
                 Err(error) if left > 0 && is_lock_timeout(&error) => {
-                    sqlx::raw_sql("ROLLBACK").execute(self.connection()?).await.map_err(unavailable)?;
+                    sqlx::raw_sql("ROLLBACK").execute(&mut *held.connection).await?;
                     tokio::time::sleep(EXCLUSIVE_PAUSE).await;
                 }
-                Err(error) => return Err(unavailable(error)),
+                Err(error) => return Err(error),
             }
         }
-        Err(StoreError::Unavailable("a lock was not free in time".to_owned()))
+        Ok(())
     }
 
     pub(super) fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {

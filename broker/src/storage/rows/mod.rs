@@ -68,7 +68,11 @@ impl<'r, R: Columns> Cells<'r, R> {
         StoreError::Malformed { table: self.table, column }
     }
 
-    fn present<T>(&self, column: &'static str, value: Result<Option<T>, sqlx::Error>) -> Result<T, StoreError> {
+    fn present<T>(
+        &self,
+        column: &'static str,
+        value: Result<Option<T>, sqlx::Error>,
+    ) -> Result<T, StoreError> {
         self.perhaps(column, value)?.ok_or_else(|| self.malformed(column))
     }
 
@@ -84,7 +88,10 @@ impl<'r, R: Columns> Cells<'r, R> {
         self.present(column, self.row.text(column))
     }
 
-    pub(in crate::storage) fn optional_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
+    pub(in crate::storage) fn optional_text(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<String>, StoreError> {
         self.perhaps(column, self.row.text(column))
     }
 
@@ -96,7 +103,10 @@ impl<'r, R: Columns> Cells<'r, R> {
         self.present(column, self.row.blob(column))
     }
 
-    pub(in crate::storage) fn optional_blob(&self, column: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(in crate::storage) fn optional_blob(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         self.perhaps(column, self.row.blob(column))
     }
 
@@ -104,7 +114,10 @@ impl<'r, R: Columns> Cells<'r, R> {
         self.number(column).map(Timestamp::from_micros)
     }
 
-    pub(in crate::storage) fn optional_time(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+    pub(in crate::storage) fn optional_time(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.perhaps(column, self.row.number(column))?.map(Timestamp::from_micros))
     }
 
@@ -122,7 +135,10 @@ impl<'r, R: Columns> Cells<'r, R> {
         self.blob(column)?.try_into().map_err(|_| self.malformed(column))
     }
 
-    pub(in crate::storage) fn optional_hash(&self, column: &'static str) -> Result<Option<[u8; 32]>, StoreError> {
+    pub(in crate::storage) fn optional_hash(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<[u8; 32]>, StoreError> {
         let bytes = self.optional_blob(column)?;
         bytes.map(|b| b.try_into().map_err(|_| self.malformed(column))).transpose()
     }

@@ -8,7 +8,10 @@ use crate::{
 
 /// The rules newer than `epoch` out of the rows from `epoch` on, which are in order. A gap, or a missing rule at `epoch` itself,
 /// means that rows were removed: no row MAC tells that.
-pub(in crate::storage) fn newer_than<R: Columns>(rows: &[R], epoch: i64) -> Result<Vec<Tagged<Rule>>, StoreError> {
+pub(in crate::storage) fn newer_than<R: Columns>(
+    rows: &[R],
+    epoch: i64,
+) -> Result<Vec<Tagged<Rule>>, StoreError> {
     let rules = rows.iter().map(rule).collect::<Result<Vec<_>, _>>()?;
     let first = epoch.max(1);
     let gapless = rules.iter().zip(first..).all(|(rule, expected)| rule.stored_parts().0.epoch == expected);

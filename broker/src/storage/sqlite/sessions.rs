@@ -3,7 +3,10 @@
 use super::{SqliteStore, error::unavailable};
 use crate::{
     domain::{LoggedOut, LogoutNames, Tagged, Timestamp, WebSession},
-    storage::{Sessions, StoreError, rows::{Cells, sessions::session}},
+    storage::{
+        Sessions, StoreError,
+        rows::{Cells, sessions::session},
+    },
 };
 use async_trait::async_trait;
 

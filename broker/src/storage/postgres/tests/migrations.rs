@@ -42,7 +42,12 @@ async fn av6_a_migration_killed_at_any_statement_is_run_again() {
             }
             kill(&place, &mut victim).await;
             let mut owner = place.as_owner().await;
-            assert_eq!(pending(&mut owner).await.unwrap().len(), MIGRATIONS.len() - done, "{killed_after} of {}", migration.name);
+            assert_eq!(
+                pending(&mut owner).await.unwrap().len(),
+                MIGRATIONS.len() - done,
+                "{killed_after} of {}",
+                migration.name
+            );
             tried += 1;
         }
         // One migration further, as the next round finds it.
@@ -74,7 +79,9 @@ async fn av6_of_many_migrators_exactly_one_applies_each_migration() {
     };
     let done = futures::future::join_all((0..6).map(|_| one())).await;
     assert_eq!(done.iter().sum::<usize>(), MIGRATIONS.len(), "{done:?}");
-    let row = sqlx::query("SELECT count(*) AS n FROM schema_migrations").fetch_one(&mut place.as_owner().await).await;
+    let row = sqlx::query("SELECT count(*) AS n FROM schema_migrations")
+        .fetch_one(&mut place.as_owner().await)
+        .await;
     assert_eq!(row.unwrap().get::<i64, _>("n"), i64::try_from(MIGRATIONS.len()).unwrap());
 }
 
@@ -128,6 +135,8 @@ async fn every_table_and_column_and_function_has_a_comment() {
     .unwrap();
     let bare: Vec<String> = bare.iter().map(|row| row.get("name")).collect();
     assert!(bare.is_empty(), "{bare:?}");
-    let tables = sqlx::query("SELECT count(*) AS n FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace");
+    let tables = sqlx::query(
+        "SELECT count(*) AS n FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace",
+    );
     assert!(tables.fetch_one(&mut place.as_owner().await).await.unwrap().get::<i64, _>("n") >= 17);
 }

@@ -28,7 +28,8 @@ async fn co1_two_replicas_at_once_open_one_consent_for_a_need() {
     let other = second(&place).await;
     for round in 0..10_u8 {
         let (mut a, mut b) = (Pen::open(&fixture).await, Pen::open(&other).await);
-        let (one, two) = (consent_for_the_same_need(&a, round * 2), consent_for_the_same_need(&b, round * 2 + 1));
+        let (one, two) =
+            (consent_for_the_same_need(&a, round * 2), consent_for_the_same_need(&b, round * 2 + 1));
         let (one, two) = ([one], [two]);
         let (one, two) = tokio::join!(a.commit(&one), b.commit(&two));
         let applied = [one.unwrap().applied, two.unwrap().applied];
@@ -44,7 +45,8 @@ async fn gr5_two_replicas_at_once_take_a_request_id_once() {
     let place = Place::migrated().await;
     let (fixture, _store) = fixture_of(&place).await;
     let other = second(&place).await;
-    let group = |byte| Group { entries: vec![Entry { claim: Some(samples::claim(byte)), ..samples::note() }] };
+    let group =
+        |byte| Group { entries: vec![Entry { claim: Some(samples::claim(byte)), ..samples::note() }] };
     for round in 0..10_u8 {
         let (mut a, mut b) = (Pen::open(&fixture).await, Pen::open(&other).await);
         // In opposite orders, and one of them with a group that is not claims alone.
@@ -73,18 +75,32 @@ async fn rv2_rv4_no_replica_commits_from_what_another_has_revoked() {
     for round in 1..=20_i64 {
         let names = Names { workload: Some(samples::workload()), ..Names::default() };
         let rely = || Entry { names: names.clone(), epoch: round - 1, ..samples::note() };
-        let rule = Entry { effect: vec![Write::AddRule { kind: RuleKind::Revoke, target: target.clone() }], ..samples::note() };
+        let rule = Entry {
+            effect: vec![Write::AddRule { kind: RuleKind::Revoke, target: target.clone() }],
+            ..samples::note()
+        };
         let batch = [Group { entries: vec![rely()] }];
         let rules = [Group { entries: vec![rule] }];
         let ledger = &other.ledger;
-        let revoke = ledger.commit(&revoking.head, revoking.epoch, &rules, LockMode::Exclusive, revoking.now, &revoking.seal);
+        let revoke = ledger.commit(
+            &revoking.head,
+            revoking.epoch,
+            &rules,
+            LockMode::Exclusive,
+            revoking.now,
+            &revoking.seal,
+        );
         let (_, revoked) = tokio::join!(issuing.commit(&batch), revoke);
         let revoked = revoked.unwrap();
         revoking.head = revoked.head;
         revoking.epoch = round;
         // Acknowledged: from here on nothing read before it is committed, though this writer was told nothing.
         let after = issuing.commit(&[Group { entries: vec![rely()] }]).await.unwrap();
-        assert!(matches!(&after.applied[0][0], Applied::Hit(rule) if rule.epoch == round), "{:?}", after.applied);
+        assert!(
+            matches!(&after.applied[0][0], Applied::Hit(rule) if rule.epoch == round),
+            "{:?}",
+            after.applied
+        );
     }
 }
 
@@ -103,7 +119,8 @@ async fn av7_a_paused_holder_stalls_neither_issuing_nor_a_revoke_for_long() {
     let target = Target::Workload(samples::workload());
     let rule = Entry { effect: vec![Write::AddRule { kind: RuleKind::Revoke, target }], ..samples::note() };
     let rules = [Group { entries: vec![rule] }];
-    let revoke = other.ledger.commit(&revoking.head, 0, &rules, LockMode::Exclusive, revoking.now, &revoking.seal);
+    let revoke =
+        other.ledger.commit(&revoking.head, 0, &rules, LockMode::Exclusive, revoking.now, &revoking.seal);
     let issue = async {
         let mut slowest = Duration::ZERO;
         for _ in 0..20 {
@@ -117,7 +134,10 @@ async fn av7_a_paused_holder_stalls_neither_issuing_nor_a_revoke_for_long() {
     let (revoked, slowest) = tokio::time::timeout(Duration::from_secs(10), both).await.expect("bounded");
     revoked.unwrap();
     assert!(slowest < Duration::from_secs(3), "an issue waited {slowest:?} behind the waiting revoke");
-    assert!(sqlx::raw_sql("SELECT 1").execute(&mut paused).await.is_err(), "the server ended the paused session");
+    assert!(
+        sqlx::raw_sql("SELECT 1").execute(&mut paused).await.is_err(),
+        "the server ended the paused session"
+    );
     assert_eq!(store.rules_since(0).await.unwrap().len(), 1);
 }
 
@@ -142,7 +162,10 @@ async fn a_changed_consent_wakes_waiters_on_every_replica_once() {
     let next = samples::consent();
     let next = crate::domain::Consent { subject: samples::person("bob"), ..next };
     pen.write(vec![Write::InsertConsent { row: pen.tag(next.clone()), handle_hash: [2; 32] }]).await;
-    assert_eq!(tokio::time::timeout(Duration::from_secs(5), there.recv()).await.expect("woken").unwrap(), next.id);
+    assert_eq!(
+        tokio::time::timeout(Duration::from_secs(5), there.recv()).await.expect("woken").unwrap(),
+        next.id
+    );
     assert_eq!(here.recv().await.unwrap(), next.id, "not the first one again");
 }
 
@@ -186,7 +209,16 @@ async fn a_batch_that_only_issues_costs_few_statements_however_large() {
     let rows = sqlx::query("SELECT sql FROM seen ORDER BY sql").fetch_all(&mut owner).await.unwrap();
     let seen: Vec<String> = rows.iter().map(|row| row.get("sql")).collect();
     // An upsert fires both of its triggers once.
-    assert_eq!(seen, ["INSERTaudit_events", "INSERTrequests", "UPDATEaudit_streams", "UPDATEconnections", "UPDATErequests"]);
+    assert_eq!(
+        seen,
+        [
+            "INSERTaudit_events",
+            "INSERTrequests",
+            "UPDATEaudit_streams",
+            "UPDATEconnections",
+            "UPDATErequests"
+        ]
+    );
 }
 
 /// A collision that only an UPDATE can meet is that group's refusal alone.
@@ -203,7 +235,12 @@ async fn an_update_that_meets_a_unique_key_is_refused_and_its_neighbours_are_not
     let update = |row| Write::UpdateConnection { row, expected_version: 1 };
     let batch = [
         Group { entries: vec![Entry { effect: vec![update(pen.tag(taken))], ..samples::note() }] },
-        Group { entries: vec![Entry { effect: vec![Write::InsertConnection(pen.tag(samples::connection()))], ..samples::note() }] },
+        Group {
+            entries: vec![Entry {
+                effect: vec![Write::InsertConnection(pen.tag(samples::connection()))],
+                ..samples::note()
+            }],
+        },
     ];
     let done = pen.commit(&batch).await.unwrap();
     assert_eq!(done.applied, [vec![Applied::NotApplied(0)], vec![Applied::Yes]]);

@@ -67,14 +67,18 @@ async fn au4_au16_the_application_role_adds_to_the_log_and_can_do_nothing_else_t
     let place = Place::migrated().await;
     let (fixture, _store) = fixture_of(&place).await;
     let mut pen = Pen::open(&fixture).await;
-    pen.commit(&[Group { entries: vec![samples::note(), Entry::note(samples::draft(crate::domain::EventKind::CallDenied))] }])
-        .await
-        .unwrap();
+    pen.commit(&[Group {
+        entries: vec![samples::note(), Entry::note(samples::draft(crate::domain::EventKind::CallDenied))],
+    }])
+    .await
+    .unwrap();
     let mut owner = place.as_owner().await;
-    let partitions = sqlx::query("SELECT inhrelid::regclass::TEXT AS name FROM pg_inherits WHERE inhparent = 'audit_events'::regclass")
-        .fetch_all(&mut owner)
-        .await
-        .unwrap();
+    let partitions = sqlx::query(
+        "SELECT inhrelid::regclass::TEXT AS name FROM pg_inherits WHERE inhparent = 'audit_events'::regclass",
+    )
+    .fetch_all(&mut owner)
+    .await
+    .unwrap();
     let mut tables: Vec<String> = partitions.iter().map(|row| row.get("name")).collect();
     assert!(tables.len() >= 5, "this month, three ahead and the default: {tables:?}");
     tables.push("audit_events".to_owned());
@@ -88,11 +92,16 @@ async fn au4_au16_the_application_role_adds_to_the_log_and_can_do_nothing_else_t
     }
     // Nor in a partition directly, past the parent: rows come by their stream's head or not at all.
     for table in tables.iter().filter(|table| *table != "audit_events") {
-        for sql in [format!("INSERT INTO {table} SELECT * FROM audit_events"), format!("SELECT * FROM {table}")] {
+        for sql in
+            [format!("INSERT INTO {table} SELECT * FROM audit_events"), format!("SELECT * FROM {table}")]
+        {
             sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut application).await.expect_err(&sql);
         }
     }
-    sqlx::raw_sql("UPDATE audit_streams SET heartbeat_at = heartbeat_at").execute(&mut application).await.unwrap();
+    sqlx::raw_sql("UPDATE audit_streams SET heartbeat_at = heartbeat_at")
+        .execute(&mut application)
+        .await
+        .unwrap();
     let back = sqlx::raw_sql("UPDATE audit_streams SET seq = seq - 1").execute(&mut application).await;
     assert!(back.unwrap_err().to_string().contains("only moves forward"), "the trigger stands for the rest");
     assert_eq!(pen.entry(samples::note()).await, crate::domain::Applied::Yes, "and it goes on serving");
@@ -111,20 +120,32 @@ async fn au16_every_partition_present_and_future_refuses_even_its_owner() {
     let (fixture, _store) = fixture_of(&place).await;
     let mut pen = Pen::open(&fixture).await;
     pen.commit(&[Group { entries: vec![samples::note()] }]).await.unwrap();
-    let partitions = sqlx::query("SELECT inhrelid::regclass::TEXT AS name FROM pg_inherits WHERE inhparent = 'audit_events'::regclass")
-        .fetch_all(&mut owner)
-        .await
-        .unwrap();
+    let partitions = sqlx::query(
+        "SELECT inhrelid::regclass::TEXT AS name FROM pg_inherits WHERE inhparent = 'audit_events'::regclass",
+    )
+    .fetch_all(&mut owner)
+    .await
+    .unwrap();
     assert_eq!(partitions.len(), 11);
     let mut rows = 0;
     for partition in &partitions {
         let name: String = partition.get("name");
         // One row, so that a row trigger has something to refuse; it is put there past the parent, as its owner can.
-        let count = sqlx::query(AssertSqlSafe(format!("SELECT count(*) AS n FROM {name}"))).fetch_one(&mut owner).await;
+        let count = sqlx::query(AssertSqlSafe(format!("SELECT count(*) AS n FROM {name}")))
+            .fetch_one(&mut owner)
+            .await;
         rows += count.unwrap().get::<i64, _>("n");
-        for sql in [format!("TRUNCATE {name}"), format!("DROP TRIGGER audit_events_no_update ON {name}"), format!("DROP TRIGGER audit_events_no_delete ON {name}")] {
-            let refused = sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut owner).await.expect_err(&sql);
-            assert!(refused.to_string().contains("insert-only") || refused.to_string().contains("requires it"), "{sql}: {refused}");
+        for sql in [
+            format!("TRUNCATE {name}"),
+            format!("DROP TRIGGER audit_events_no_update ON {name}"),
+            format!("DROP TRIGGER audit_events_no_delete ON {name}"),
+        ] {
+            let refused =
+                sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut owner).await.expect_err(&sql);
+            assert!(
+                refused.to_string().contains("insert-only") || refused.to_string().contains("requires it"),
+                "{sql}: {refused}"
+            );
         }
     }
     assert_eq!(rows, 1);
@@ -138,12 +159,24 @@ async fn au16_every_partition_present_and_future_refuses_even_its_owner() {
 async fn streams_lie_in_the_partition_of_the_month_they_were_opened_in() {
     let place = Place::migrated().await;
     let mut owner = place.as_owner().await;
-    for (time, micros) in [("2026-11-01 00:00:00+00", 1_793_491_200_000_000_i64), ("2027-01-31 23:59:59.999999+00", 1_801_439_999_999_999)] {
-        let stream = crate::domain::StreamId::opened_at(crate::domain::Timestamp::from_micros(micros), &samples::rng());
-        let before = crate::domain::StreamId::opened_at(crate::domain::Timestamp::from_micros(micros - 1), &samples::rng());
+    for (time, micros) in [
+        ("2026-11-01 00:00:00+00", 1_793_491_200_000_000_i64),
+        ("2027-01-31 23:59:59.999999+00", 1_801_439_999_999_999),
+    ] {
+        let stream = crate::domain::StreamId::opened_at(
+            crate::domain::Timestamp::from_micros(micros),
+            &samples::rng(),
+        );
+        let before = crate::domain::StreamId::opened_at(
+            crate::domain::Timestamp::from_micros(micros - 1),
+            &samples::rng(),
+        );
         let row = sqlx::query("SELECT audit_stream_bound($1::TEXT::TIMESTAMPTZ) AS bound").bind(time);
         let bound: String = row.fetch_one(&mut owner).await.unwrap().get("bound");
-        assert!(bound.as_str() <= stream.as_str() && before.as_str() < bound.as_str(), "{before} {bound} {stream}");
+        assert!(
+            bound.as_str() <= stream.as_str() && before.as_str() < bound.as_str(),
+            "{before} {bound} {stream}"
+        );
     }
 }
 
