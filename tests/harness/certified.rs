@@ -17,7 +17,9 @@ use demo::world::ClientClock;
 use tempfile::TempDir;
 
 use crate::clock::ShiftedClock;
+use crate::dialect::Dialect;
 use crate::oidc::{OidcClient, OidcConfig, OidcPeer};
+use crate::postgres::PgDatabase;
 
 const CONFIG: &str = include_str!("certified.yaml");
 const POLICY: &str = include_str!("certified.cedar");
@@ -98,6 +100,8 @@ impl Certified {
         let write = |name: &str, text: &str| {
             std::fs::write(directory.path().join(name), text).expect("the broker's file");
         };
+        let database = (Dialect::of_this_run() == Dialect::Postgres).then(PgDatabase::create);
+        let text = database.as_ref().map_or(text.clone(), |database| database.instead_of_sqlite(&text));
         write("broker.yaml", &amend(text));
         write("policy.cedar", POLICY);
         write("idp-client-secret", &pages.secret);
@@ -107,6 +111,10 @@ impl Certified {
 
         let clock = Arc::new(ShiftedClock::default());
         let config = Config::load(&directory.path().join("broker.yaml")).expect("a sound configuration");
+        if let Some(database) = database {
+            database.migrate_for(&config).await;
+            clock.lead(database);
+        }
         let broker = app::start(&config, clock.clone(), rng, sockets).await.expect("the broker starts");
         let secrets = secrets.map(|(id, made)| (id, made.secret));
         Self { idp, saas, clock, client, broker, web, grpc, secrets, _directory: directory }

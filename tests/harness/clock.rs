@@ -5,17 +5,28 @@ use std::time::Duration;
 
 use broker::domain::{Clock, SystemClock, Timestamp};
 
+use crate::postgres::PgDatabase;
+
 /// Runs with the machine's clock; a test moves it forward.
 #[derive(Default)]
 pub struct ShiftedClock {
     machine: SystemClock,
     ahead: Mutex<Duration>,
+    database: Mutex<Option<PgDatabase>>,
 }
 
 impl ShiftedClock {
-    /// Moves both readings forward.
+    /// Moves both readings forward, and the clock of a database that is led ([`Self::lead`]).
     pub fn advance(&self, by: Duration) {
         *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) += by;
+        if let Some(database) = &*self.database.lock().unwrap_or_else(PoisonError::into_inner) {
+            database.advance(by);
+        }
+    }
+
+    /// From now on a database's running clock goes along.
+    pub fn lead(&self, database: PgDatabase) {
+        *self.database.lock().unwrap_or_else(PoisonError::into_inner) = Some(database);
     }
 
     fn ahead(&self) -> Duration {

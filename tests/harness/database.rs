@@ -1,18 +1,27 @@
-//! The broker's SQLite file in the hands of somebody else.
+//! The broker's database in the hands of somebody else.
 
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
+use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, SqliteConnection};
 
 /// What [`Database::save`] keeps: everything but the ledger, which grows only, and the keys.
 const SAVED: [&str; 6] =
     ["connections", "connection_secrets", "approvals", "consents", "web_sessions", "requests"];
 
-/// A connection of one's own to the broker's database.
-pub struct Database(SqliteConnection);
+/// In the order in which one writer wrote them.
+const EVENTS: &str = "SELECT stream, seq, kind, outcome, reason, body FROM audit_events ORDER BY stream, seq";
+
+/// A connection of one's own to the broker's database, with every right.
+pub struct Database(Inner);
+
+enum Inner {
+    Sqlite(SqliteConnection),
+    Postgres(Box<PgConnection>),
+}
 
 /// One row of the audit log.
 #[derive(Clone, Debug)]
@@ -47,18 +56,33 @@ impl Database {
             .foreign_keys(false)
             .busy_timeout(Duration::from_secs(5))
             .disable_statement_logging();
-        Database(options.connect().await.expect("the broker's database"))
+        Database(Inner::Sqlite(options.connect().await.expect("the broker's database")))
+    }
+
+    /// Connects to a PostgreSQL database.
+    pub async fn open_postgres(url: &str) -> Database {
+        let options: PgConnectOptions = url.parse().expect("a URL");
+        let connection = options.disable_statement_logging().connect().await.expect("the broker's database");
+        Database(Inner::Postgres(Box::new(connection)))
     }
 
     /// Ends the connection.
     pub async fn close(self) {
-        self.0.close().await.expect("closes");
+        match self.0 {
+            Inner::Sqlite(connection) => connection.close().await,
+            Inner::Postgres(connection) => connection.close().await,
+        }
+        .expect("closes");
     }
 
     /// Runs one statement; answers how many rows it changed.
     pub async fn run(&mut self, sql: &str) -> u64 {
-        let done = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut self.0).await;
-        done.unwrap_or_else(|error| panic!("{sql}: {error}")).rows_affected()
+        let safe = AssertSqlSafe(sql.to_owned());
+        let done = match &mut self.0 {
+            Inner::Sqlite(c) => sqlx::query(safe).execute(c).await.map(|done| done.rows_affected()),
+            Inner::Postgres(c) => sqlx::query(safe).execute(&mut **c).await.map(|done| done.rows_affected()),
+        };
+        done.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     /// Runs statements, parted by semicolons, each of which must change something.
@@ -68,7 +92,7 @@ impl Database {
         }
     }
 
-    /// Takes away the triggers of a table, as whoever owns the file can.
+    /// Takes away the triggers of a table, as whoever owns the SQLite file can.
     pub async fn drop_triggers(&mut self, table: &str) {
         let names = format!(
             "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = '{table}'"
@@ -80,12 +104,15 @@ impl Database {
 
     /// The first column of the first row, as text.
     pub async fn text(&mut self, sql: &str) -> String {
-        let query = sqlx::query(AssertSqlSafe(format!("SELECT CAST(({sql}) AS TEXT)")));
-        let row = query.fetch_one(&mut self.0).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-        row.get::<Option<String>, _>(0).unwrap_or_default()
+        let safe = AssertSqlSafe(format!("SELECT CAST(({sql}) AS TEXT)"));
+        let found: Result<Option<String>, _> = match &mut self.0 {
+            Inner::Sqlite(connection) => sqlx::query_scalar(safe).fetch_one(connection).await,
+            Inner::Postgres(connection) => sqlx::query_scalar(safe).fetch_one(&mut **connection).await,
+        };
+        found.unwrap_or_else(|error| panic!("{sql}: {error}")).unwrap_or_default()
     }
 
-    /// Keeps a copy of every table that can be put back.
+    /// Keeps a copy of every table of a SQLite file that can be put back.
     pub async fn save(&mut self) {
         for table in SAVED {
             self.run(&format!("DROP TABLE IF EXISTS temp.saved_{table}")).await;
@@ -103,19 +130,25 @@ impl Database {
         self.run("COMMIT").await;
     }
 
-    /// The whole audit log, in order.
+    /// The whole audit log; each stream in order.
     pub async fn events(&mut self) -> Vec<Event> {
-        let query = sqlx::query(
-            "SELECT stream, seq, kind, outcome, reason, body FROM audit_events ORDER BY stream, seq",
-        );
-        query.fetch_all(&mut self.0).await.expect("the audit log").iter().map(event).collect()
+        match &mut self.0 {
+            Inner::Sqlite(connection) => {
+                let rows = sqlx::query(EVENTS).fetch_all(connection).await.expect("the audit log");
+                rows.iter().map(of_sqlite).collect()
+            }
+            Inner::Postgres(connection) => {
+                let rows = sqlx::query(EVENTS).fetch_all(&mut **connection).await.expect("the audit log");
+                rows.iter().map(of_postgres).collect()
+            }
+        }
     }
 
     /// The event with this id.
     pub async fn event(&mut self, id: &str) -> Event {
-        let query =
-            sqlx::query("SELECT stream, seq, kind, outcome, reason, body FROM audit_events WHERE id = ?");
-        event(&query.bind(id).fetch_one(&mut self.0).await.expect("the event"))
+        let mut events = self.events().await;
+        events.retain(|event| event.text("/id") == id);
+        events.pop().expect("the event")
     }
 
     /// The newest event.
@@ -124,13 +157,23 @@ impl Database {
     }
 }
 
-fn event(row: &SqliteRow) -> Event {
-    Event {
-        stream: row.get(0),
-        seq: row.get(1),
-        kind: row.get(2),
-        outcome: row.get(3),
-        reason: row.get(4),
-        body: serde_json::from_slice(&row.get::<Vec<u8>, _>(5)).expect("a body in JSON"),
-    }
+macro_rules! event {
+    ($row:expr) => {
+        Event {
+            stream: $row.get(0),
+            seq: $row.get(1),
+            kind: $row.get(2),
+            outcome: $row.get(3),
+            reason: $row.get(4),
+            body: serde_json::from_slice(&$row.get::<Vec<u8>, _>(5)).expect("a body in JSON"),
+        }
+    };
+}
+
+fn of_sqlite(row: &SqliteRow) -> Event {
+    event!(row)
+}
+
+fn of_postgres(row: &PgRow) -> Event {
+    event!(row)
 }

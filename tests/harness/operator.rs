@@ -4,7 +4,7 @@ use broker_proto::v1::{
     self, BlockTarget, admin_service_client::AdminServiceClient, block_target::Target,
     connection_service_client::ConnectionServiceClient,
 };
-use demo::world::{ADMIN, Person, World};
+use demo::world::{ADMIN, Person, Site, World};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
@@ -20,8 +20,13 @@ pub struct Operator {
 impl Operator {
     /// The world's administrator.
     pub fn of(world: &World) -> Operator {
-        let endpoint = Endpoint::from_shared(world.grpc_url()).expect("an address");
-        Operator { channel: endpoint.connect_lazy(), assertion: world.operator_assertion(&ADMIN) }
+        Operator::at(world.grpc_url(), world)
+    }
+
+    /// The site's administrator, who calls the broker at `url`.
+    pub fn at(url: String, site: &Site) -> Operator {
+        let endpoint = Endpoint::from_shared(url).expect("an address");
+        Operator { channel: endpoint.connect_lazy(), assertion: site.operator_assertion(&ADMIN) }
     }
 
     /// Blocks; answers the epoch.

@@ -1,50 +1,85 @@
 //! A PostgreSQL database for a broker of the tests, and its clock in their hands.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker::app;
 use broker::config::Config;
 use broker::domain::{Clock, SecretString, SystemClock};
-use broker_testkit::{APPLICATION, OWNER, shared};
+use broker_testkit::{APPLICATION, OWNER, Server, shared};
 use demo::world::{Options, Site};
 use tempfile::TempDir;
 
-const SQLITE: &str = "storage:\n  sqlite: { path: broker.db }\n";
+use crate::database::Database;
 
-/// An empty database on the server that the tests of this process share.
+const SQLITE: &str = "storage:\n  sqlite: { path: broker.db }\n";
+const SUPERUSER: &str = "postgres";
+
+/// `broker_clock()` that stands at `micros`, or runs `ahead` of the machine's.
+const CLOCK: &str = "\
+CREATE TABLE test_clock (micros BIGINT, ahead BIGINT NOT NULL);
+ALTER TABLE test_clock OWNER TO broker_owner;
+INSERT INTO test_clock VALUES (NULL, 0);
+CREATE OR REPLACE FUNCTION broker_clock() RETURNS BIGINT LANGUAGE sql VOLATILE SECURITY DEFINER RETURN (
+    SELECT coalesce(micros, (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT + ahead) FROM public.test_clock)";
+
+/// An empty database; clones are the same one.
+#[derive(Clone)]
 pub struct PgDatabase {
+    /// `None`: the server that the tests of this process share.
+    own: Option<Arc<Server>>,
     name: String,
-    secrets: TempDir,
+    secrets: Arc<TempDir>,
 }
 
 impl PgDatabase {
-    /// Makes one.
+    /// Makes one on the server that the tests of this process share.
     pub fn create() -> PgDatabase {
-        let name = shared().database();
-        let secrets = tempfile::tempdir().expect("a directory");
-        std::fs::write(secrets.path().join("url"), shared().url(APPLICATION, &name)).expect("the URL");
-        std::fs::write(secrets.path().join("owner-url"), shared().url(OWNER, &name)).expect("the URL");
-        PgDatabase { name, secrets }
+        PgDatabase::on(None)
+    }
+
+    /// Makes one on a server that keeps what it acknowledged, to be killed and starved.
+    pub fn durable() -> PgDatabase {
+        PgDatabase::on(Some(Arc::new(Server::durable())))
+    }
+
+    fn on(own: Option<Arc<Server>>) -> PgDatabase {
+        let server = own.as_deref().unwrap_or_else(|| shared());
+        let name = server.database();
+        let secrets = Arc::new(tempfile::tempdir().expect("a directory"));
+        std::fs::write(secrets.path().join("url"), server.url(APPLICATION, &name)).expect("the URL");
+        std::fs::write(secrets.path().join("owner-url"), server.url(OWNER, &name)).expect("the URL");
+        PgDatabase { own, name, secrets }
+    }
+
+    /// The server it is on.
+    pub fn server(&self) -> &Server {
+        self.own.as_deref().unwrap_or_else(|| shared())
     }
 
     /// The `storage` section that names it.
     pub fn section(&self) -> String {
         let url = self.secrets.path().join("url");
         // The shared server runs without fsync.
-        format!(
-            "storage:\n  postgres: {{ url: \"${{file:{}}}\", tls: false, development: true }}\n",
-            url.display()
-        )
+        let development = if self.own.is_none() { ", development: true" } else { "" };
+        format!("storage:\n  postgres: {{ url: \"${{file:{}}}\", tls: false{development} }}\n", url.display())
+    }
+
+    /// A configuration's text with this database instead of the SQLite file.
+    ///
+    /// # Panics
+    /// When the text names no SQLite file.
+    pub fn instead_of_sqlite(&self, text: &str) -> String {
+        assert!(text.contains(SQLITE), "the configuration names SQLite");
+        text.replace(SQLITE, &self.section())
     }
 
     /// Options whose broker keeps its rows here.
     pub fn options(&self, options: Options) -> Options {
-        let section = self.section();
-        let before = options.amend_config;
+        let (here, before) = (self.clone(), options.amend_config);
         let amend = move |text: String| {
-            let text = before.map_or(text.clone(), |before| before(text));
-            assert!(text.contains(SQLITE), "the demo's configuration names SQLite");
-            text.replace(SQLITE, &section)
+            let text = here.instead_of_sqlite(&text);
+            before.map_or(text.clone(), |before| before(text))
         };
         Options { amend_config: Some(Box::new(amend)), ..options }
     }
@@ -54,28 +89,37 @@ impl PgDatabase {
         self.secrets.path().join("owner-url")
     }
 
-    /// Migrates it as its owner, and hands its clock to the test.
+    /// Migrates it as its owner, and hands its clock to the test; it stands still at the site's time.
     pub async fn migrate(&self, site: &Site) {
         let config = Config::load(&site.config_path()).expect("a sound configuration");
-        let owner = SecretString::from(shared().url(OWNER, &self.name));
-        app::migrate(&config, Some(&owner), &SystemClock::default()).await.expect("migrates");
-        self.sql(
-            "CREATE TABLE test_clock (micros BIGINT NOT NULL);
-             ALTER TABLE test_clock OWNER TO broker_owner;
-             INSERT INTO test_clock VALUES (0);
-             CREATE OR REPLACE FUNCTION broker_clock() RETURNS BIGINT LANGUAGE sql VOLATILE
-                 SECURITY DEFINER RETURN (SELECT micros FROM public.test_clock)",
-        );
-        self.follow(site.clock());
+        self.migrate_for(&config).await;
+        self.follow(&**site.clock());
     }
 
-    /// Sets the database's clock to everybody's.
-    pub fn follow(&self, clock: &Arc<dyn Clock>) {
+    /// The same with a clock that runs with the machine's.
+    pub async fn migrate_for(&self, config: &Config) {
+        let owner = SecretString::from(self.server().url(OWNER, &self.name));
+        app::migrate(config, Some(&owner), &SystemClock::default()).await.expect("migrates");
+        self.sql(CLOCK);
+    }
+
+    /// Stops the database's clock at another's time.
+    pub fn follow(&self, clock: &dyn Clock) {
         self.sql(&format!("UPDATE test_clock SET micros = {}", clock.now().micros()));
+    }
+
+    /// Moves the database's running clock forward.
+    pub fn advance(&self, by: Duration) {
+        self.sql(&format!("UPDATE test_clock SET ahead = ahead + {}", by.as_micros()));
     }
 
     /// Runs SQL as the server's superuser; its output.
     pub fn sql(&self, sql: &str) -> String {
-        shared().sql(&self.name, sql)
+        self.server().sql(&self.name, sql)
+    }
+
+    /// A connection of the superuser's.
+    pub async fn connect(&self) -> Database {
+        Database::open_postgres(&self.server().url(SUPERUSER, &self.name)).await
     }
 }

@@ -1,15 +1,17 @@
 //! A world with its own clock, and the short way to ask for grants in it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use broker::domain::{ManualClock, Timestamp};
+use broker::domain::{Clock, ManualClock, Timestamp};
 use broker_client::{Client, ConsentRequired, Credential, Error, Grant, GrantRequest, Outcome};
 use demo::browser::Page;
 use demo::notes::TokenFacts;
 use demo::walk;
-use demo::world::{ClientClock, Options, PROVIDER, Person, Workload, World, WorldError};
+use demo::world::{ClientClock, Options, PROVIDER, Person, Site, Workload, World, WorldError};
 
 use crate::database::Database;
+use crate::dialect::Dialect;
 use crate::postgres::PgDatabase;
 
 /// Read notes.
@@ -23,50 +25,93 @@ const OPENING: &str = "2026-03-02T09:00:00Z";
 /// A running world whose clock stands still until it is moved.
 pub struct Stage {
     pub world: World,
-    pub clock: Arc<ManualClock>,
+    pub clock: StageClock,
     clients: [Client; 2],
 }
 
+/// Everybody's clock, the database's too.
+#[derive(Clone)]
+pub struct StageClock {
+    held: Arc<ManualClock>,
+    database: Option<PgDatabase>,
+}
+
+impl StageClock {
+    /// A clock that stands at the opening; with a database's in step once that is migrated.
+    pub fn opening(database: Option<PgDatabase>) -> StageClock {
+        let opening = Timestamp::parse_rfc3339(OPENING).expect("a time");
+        StageClock { held: Arc::new(ManualClock::at(opening)), database }
+    }
+
+    /// Moves it forward.
+    pub fn advance(&self, by: Duration) {
+        self.held.advance(by);
+        if let Some(database) = &self.database {
+            database.follow(&*self.held);
+        }
+    }
+
+    /// In the shape that worlds take.
+    pub fn shared(&self) -> Arc<dyn Clock> {
+        self.held.clone()
+    }
+
+    /// A connection of one's own to the database of a site that runs by this clock.
+    async fn open(&self, site: &Site) -> Database {
+        match &self.database {
+            Some(database) => database.connect().await,
+            None => Database::open(&site.database_path()).await,
+        }
+    }
+}
+
 impl Stage {
-    /// The demo's world.
+    /// The demo's world, on the database of this run.
     pub async fn start() -> Stage {
         Stage::with(Options::default()).await
     }
 
-    /// A world with these options; the clock in them is replaced.
+    /// A world with these options, on the database of this run; the clock in them is replaced.
     pub async fn with(options: Options) -> Stage {
-        let opening = Timestamp::parse_rfc3339(OPENING).expect("a time");
-        let clock = Arc::new(ManualClock::at(opening));
-        let options = Options { clock: clock.clone(), ..options };
-        let world = World::start(options).await.expect("the world starts");
-        Stage::around(world, clock).await
+        match Dialect::of_this_run() {
+            Dialect::Sqlite => Stage::raise(options, None).await,
+            Dialect::Postgres => Stage::raise(options, Some(PgDatabase::create())).await,
+        }
     }
 
     /// The demo's world with its rows in PostgreSQL.
     pub async fn on_postgres(database: &PgDatabase) -> Stage {
-        let opening = Timestamp::parse_rfc3339(OPENING).expect("a time");
-        let clock = Arc::new(ManualClock::at(opening));
-        let options = database.options(Options { clock: clock.clone(), ..Options::default() });
-        let site = World::prepare(options).await.expect("the world is prepared");
-        database.migrate(&site).await;
-        let world = World::run(site).await.expect("the world starts");
-        Stage::around(world, clock).await
+        Stage::raise(Options::default(), Some(database.clone())).await
     }
 
-    async fn around(world: World, clock: Arc<ManualClock>) -> Stage {
+    async fn raise(options: Options, database: Option<PgDatabase>) -> Stage {
+        let clock = StageClock::opening(database.clone());
+        let options = Options { clock: clock.shared(), ..options };
+        let world = match database {
+            None => World::start(options).await,
+            Some(database) => {
+                let site = World::prepare(database.options(options)).await.expect("the world is prepared");
+                database.migrate(&site).await;
+                World::run(site).await
+            }
+        };
+        Stage::around(world.expect("the world starts"), clock).await
+    }
+
+    async fn around(world: World, clock: StageClock) -> Stage {
         let clients =
             [client(&world, Workload::TicketHelper).await, client(&world, Workload::ReportWriter).await];
         Stage { world, clock, clients }
     }
 
-    /// Stops the broker, lets `between` work on its files, and starts it again.
+    /// Stops the broker, lets `between` work on its database, and starts it again.
     ///
     /// # Errors
     /// When the broker refuses to start.
     pub async fn restart(self, between: impl AsyncFnOnce(&mut Database)) -> Result<Stage, WorldError> {
         let Stage { world, clock, .. } = self;
         let site = world.stop().await;
-        let mut database = Database::open(&site.database_path()).await;
+        let mut database = clock.open(&site).await;
         between(&mut database).await;
         database.close().await;
         let world = World::run(site).await?;
@@ -142,7 +187,7 @@ impl Stage {
 
     /// A second connection to the broker's database.
     pub async fn database(&self) -> Database {
-        Database::open(&self.world.database_path()).await
+        self.clock.open(&self.world).await
     }
 }
 

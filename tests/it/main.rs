@@ -11,6 +11,7 @@ mod operations;
 mod pages;
 mod peers;
 mod postgres;
+mod replicas;
 mod revocation;
 mod rpc;
 mod tampering;

@@ -39,7 +39,6 @@ async fn the_main_job_runs_on_postgresql() {
 
     // The token runs out and is refreshed, under a lease on the database's clock.
     stage.clock.advance(Duration::from_secs(2 * 3600));
-    database.follow(stage.world.clock());
     let fresh = stage.grant(&ALICE, TicketHelper, READ).await;
     assert_ne!(fresh.access_token.expose(), first.access_token.expose());
     assert!(stage.facts(&fresh).live);

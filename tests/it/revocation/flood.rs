@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use broker_client::{GrantRequest, Outcome};
+use broker_client::{Client, GrantRequest, Outcome};
 use broker_tests::database::Database;
 use broker_tests::stage::{READ, Stage, subject_of};
-use demo::world::{ALICE, BOB, PROVIDER, Person, Workload};
+use demo::world::{ALICE, BOB, PROVIDER, Person, Site, Workload};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -56,14 +56,20 @@ pub struct Flood {
 impl Flood {
     /// Starts with the given callers, each asking as fast as it is answered.
     pub fn start(stage: &Stage, callers: &[Caller]) -> Flood {
+        let callers = callers.iter().map(|caller| (*caller, stage.client(caller.workload).clone()));
+        Flood::of(&stage.world, callers)
+    }
+
+    /// The same with each caller's own way to a broker.
+    pub fn of(site: &Site, callers: impl IntoIterator<Item = (Caller, Client)>) -> Flood {
         let shared = Arc::new(Shared::default());
         let mut tasks = JoinSet::new();
-        for caller in callers.iter().copied() {
-            let (shared, client) = (Arc::clone(&shared), stage.client(caller.workload).clone());
-            // Minted up front: what is fresh must not depend on the stage while it is borrowed elsewhere.
+        for (caller, client) in callers {
+            let shared = Arc::clone(&shared);
+            // Minted up front: what is fresh must not depend on the site while it is borrowed elsewhere.
             let minted = if caller.cached { 1 } else { 400 };
             let assertions: Vec<String> =
-                (0..minted).map(|_| stage.world.assertion(caller.person, caller.workload)).collect();
+                (0..minted).map(|_| site.assertion(caller.person, caller.workload)).collect();
             tasks.spawn(async move {
                 let mut late = Vec::new();
                 for assertion in assertions.iter().cycle() {

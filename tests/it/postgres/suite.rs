@@ -1,0 +1,28 @@
+//! The tests of the main job once more, on PostgreSQL: this binary runs itself with another database.
+
+use std::process::{Command, Stdio};
+
+use broker_tests::dialect::VARIABLE;
+
+/// Each must have tests.
+const MODULES: &[&str] = &["grants::", "revocation::", "consent::"];
+/// Several brokers are on PostgreSQL anyway; what locks a SQLite file has its counterpart in `postgres::faults`.
+const WITHOUT: &[&str] = &["replicas::", "postgres::", "rpc::", "revocation::unavailable::"];
+
+/// Grants, refusals, revocations, floods, and consents with certified peers.
+///
+/// Proves: GR5, RV2, CO1, CO3
+#[test]
+fn the_tests_of_the_main_job_pass_on_postgresql() {
+    let mut command = Command::new(std::env::current_exe().expect("the test binary has a path"));
+    command.args(MODULES).args(WITHOUT.iter().flat_map(|name| ["--skip", name]));
+    command.env(VARIABLE, "postgres").stdin(Stdio::null());
+    let ran = command.output().expect("it runs");
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{told}\n{}", String::from_utf8_lossy(&ran.stderr));
+    for module in MODULES {
+        let passed =
+            told.lines().filter(|line| line.starts_with(&format!("test {module}")) && line.ends_with("ok"));
+        assert!(passed.count() > 8, "{module}: {told}");
+    }
+}

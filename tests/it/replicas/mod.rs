@@ -1,0 +1,6 @@
+//! Two and three brokers on one database do the main job together, as one would.
+
+mod consent;
+mod issuing;
+mod revocation;
+mod watching;
