@@ -5,7 +5,7 @@ use super::{
     tokens::{Tokens, Wanting},
 };
 use crate::{
-    audit::Deadline,
+    audit::{Deadline, Refused},
     domain::{
         Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Names, Outcome, Owner,
         ProviderSpec, Reason, RefreshState, RefreshToken, Refusal, ScopeSet, Sealed, SecretKind, SecretRow,
@@ -17,7 +17,7 @@ use crate::{
 use std::time::Duration;
 
 /// How long a lease holds: longer than the HTTP deadline, so that a successor after a crash waits out the call (RF7).
-const LEASE: Duration = Duration::from_secs(60);
+pub(super) const LEASE: Duration = Duration::from_secs(60);
 /// How long a refused client or a silent provider is left alone (RF9).
 const COOLDOWN: Duration = Duration::from_secs(10);
 
@@ -27,6 +27,16 @@ pub(super) enum RefreshOutcome {
     Stored(Box<SecretRow>),
     /// The provider ended the grant: the owner must connect again.
     ReauthRequired,
+    /// Another replica was quicker to take the lease.
+    Elsewhere,
+}
+
+/// What is to be done about a token that ran out.
+pub(super) enum Prepared {
+    /// This.
+    Refresh(Box<Refreshing>),
+    /// Nothing: another replica has the lease for so long still. It may also have died with it (RF7).
+    Elsewhere(Duration),
 }
 
 /// A refresh that is decided and about to be recorded.
@@ -55,7 +65,7 @@ impl Refreshing {
         tokens: &Tokens,
         wanting: &Wanting<'_>,
         narrow_to: Option<ScopeSet>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Prepared, Refusal> {
         let id = &wanting.connection.id;
         let key = tokens.keys.row_key();
         let stored = tokens.store.connections.by_id(wanting.connection.owner.tenant(), id).await?;
@@ -70,7 +80,7 @@ impl Refreshing {
         }
         // Somebody holds the lease, or died with it: their call may still be under way (RF7).
         if let Some(until) = stored.refresh.lease_until.filter(|until| *until > now) {
-            return Err(Refusal::new(Reason::ProviderUnavailable).retry_after(until.since(now)));
+            return Ok(Prepared::Elsewhere(until.since(now)));
         }
         // Only the client that minted a token refreshes it (PR7); an operator changed the configuration.
         if connection.client_id != wanting.spec.client.id {
@@ -89,7 +99,7 @@ impl Refreshing {
         let secret = secret.ok_or_else(|| Refusal::new(Reason::ProviderGrantRejected))?;
         let permit = tokens.policy.refresh(&connection, &secret, Grounds::Issuance(wanting.verdict))?;
         let names = Names { workload: None, approval: None, ..wanting.names.clone() };
-        Ok(Self {
+        Ok(Prepared::Refresh(Box::new(Self {
             state: stored.refresh,
             secret,
             generation: generation + 1,
@@ -101,7 +111,7 @@ impl Refreshing {
             epoch: wanting.epoch,
             deadline: wanting.deadline,
             connection,
-        })
+        })))
     }
 
     /// Records the intent, calls the provider, settles.
@@ -133,7 +143,10 @@ impl Refreshing {
             until,
         };
         let entry = Entry { names, epoch, effect: vec![lease], ..Entry::note(intent) };
-        let proof = tokens.audit.record(permit, entry, deadline).await?;
+        let proof = match tokens.audit.record(permit, entry, deadline).await {
+            Err(Refused::NotApplied) => return Ok(RefreshOutcome::Elsewhere),
+            recorded => recorded?,
+        };
         let lease_epoch = state.lease_epoch + 1;
         let sealed = Sealed::<RefreshToken>::from_envelope(secret.envelope.clone());
         let opened = match tokens.vault.open(proof, &sealed).await {

@@ -3,7 +3,7 @@
 use super::{
     flight::Flights,
     pick::{Choice, Pick},
-    refresh::{RefreshOutcome, Refreshing},
+    refresh::{LEASE, Prepared, RefreshOutcome, Refreshing},
     seats::Seats,
 };
 use crate::{
@@ -25,6 +25,10 @@ use tokio_util::task::TaskTracker;
 const CROWDED: &str = "Too many calls wait for this provider, which answers slowly; try again in a moment.";
 /// When to come back then.
 const CROWD_CLEARS: Duration = Duration::from_secs(1);
+
+/// How often, and how long in between, a call looks for what another replica is about to store: 2 seconds in all.
+const LOOKS: u32 = 40;
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What a call wants a token for.
 pub struct Wanting<'a> {
@@ -142,40 +146,41 @@ impl Tokens {
         if let Ok(Ok(Pick::Serve(row))) = self.pick(&self.hot, wanting).await {
             return Ok(Access::Ready(row));
         }
-        match self.pick(&self.store, wanting).await? {
-            Ok(Pick::Refresh { fallback, .. }) => match (self.seat(wanting), fallback) {
-                (Some(seat), _) => self.refreshed(wanting, seat).await,
-                (None, Some(row)) => Ok(Access::Ready(row)),
-                (None, None) => Err(Refusal::because(Reason::Overloaded, CROWDED).retry_after(CROWD_CLEARS)),
-            },
-            other => Ok(settle(other)),
+        // Once more where another replica began to refresh at the same moment.
+        for _ in 0..2 {
+            let fallback = match self.pick(&self.store, wanting).await? {
+                Ok(Pick::Refresh { fallback, .. }) => fallback,
+                other => return Ok(settle(other)),
+            };
+            match (self.seat(wanting), fallback) {
+                (Some(seat), _) => {
+                    if let Some(access) = self.refreshed(wanting, seat).await? {
+                        return Ok(access);
+                    }
+                }
+                (None, Some(row)) => return Ok(Access::Ready(row)),
+                (None, None) => {
+                    return Err(Refusal::because(Reason::Overloaded, CROWDED).retry_after(CROWD_CLEARS));
+                }
+            }
         }
+        Err(Refusal::new(Reason::ProviderUnavailable).retry_after(LOOK_AGAIN))
     }
 
     fn seat(&self, wanting: &Wanting<'_>) -> Option<OwnedSemaphorePermit> {
         self.seats.take(wanting.connection.owner.tenant(), &wanting.spec.id)
     }
 
-    /// A token the provider has to be asked for, unless somebody just did.
+    /// A token the provider has to be asked for, unless somebody just did; `None` = another replica began to at this moment.
     async fn refreshed(
         self: &Arc<Self>,
         wanting: &Wanting<'_>,
         seat: OwnedSemaphorePermit,
-    ) -> Result<Access, Refusal> {
+    ) -> Result<Option<Access>, Refusal> {
         let turn = self.flights.turn(&wanting.connection.id).await;
-        // Whoever had the turn before may have done the work: look again before calling anybody.
-        let (narrow_to, fallback) = match self.pick(&self.store, wanting).await? {
-            Ok(Pick::Refresh { narrow_to, fallback }) => (narrow_to, fallback),
-            other => return Ok(settle(other)),
-        };
-        let refreshing = match (Refreshing::prepare(self, wanting, narrow_to).await, fallback.clone()) {
-            (Ok(refreshing), _) => refreshing,
-            // Whoever had the turn before was told that the grant is dead.
-            (Err(refusal), _) if refusal.reason == Reason::ProviderGrantRejected => {
-                return Ok(Access::Need(ConsentReason::ReauthRequired, wanting.scopes.clone(), None));
-            }
-            (Err(refusal), Some(row)) if is_passing(refusal.reason) => return Ok(Access::Ready(row)),
-            (Err(refusal), _) => return Err(refusal),
+        let (refreshing, fallback) = match self.prepared(wanting).await? {
+            Begun::Refresh(refreshing, fallback) => (refreshing, fallback),
+            Begun::Done(access) => return Ok(Some(access)),
         };
         // Detached: a caller that goes away must not lose a rotated token (RF3).
         let this = Arc::clone(self);
@@ -189,12 +194,50 @@ impl Tokens {
             tokio::time::timeout(left, task).await.map_err(|_| Refusal::new(Reason::DeadlineExceeded))?;
         let outcome = outcome.map_err(|e| Refusal::new(Reason::Internal).caused_by(e))?;
         match (outcome, fallback) {
-            (Ok(RefreshOutcome::Stored(row)), _) => Ok(self.judge(wanting, *row)),
-            (Ok(RefreshOutcome::ReauthRequired), _) => {
-                Ok(Access::Need(ConsentReason::ReauthRequired, wanting.scopes.clone(), None))
-            }
-            (Err(refusal), Some(row)) if is_passing(refusal.reason) => Ok(Access::Ready(row)),
+            (Ok(RefreshOutcome::Stored(row)), _) => Ok(Some(self.judge(wanting, *row))),
+            (Ok(RefreshOutcome::ReauthRequired), _) => Ok(Some(reauth(wanting))),
+            (Ok(RefreshOutcome::Elsewhere), None) => Ok(None),
+            (Ok(RefreshOutcome::Elsewhere), Some(row)) => Ok(Some(Access::Ready(row))),
+            (Err(refusal), Some(row)) if is_passing(refusal.reason) => Ok(Some(Access::Ready(row))),
             (Err(refusal), _) => Err(refusal),
+        }
+    }
+
+    /// Looks what is to be done; waits a moment for another replica that does it. The caller has the turn.
+    async fn prepared(&self, wanting: &Wanting<'_>) -> Result<Begun, Refusal> {
+        let mut looks = LOOKS;
+        loop {
+            // Whoever had the turn or the lease before may have done the work: look again before calling anybody.
+            let (narrow_to, fallback) = match self.pick(&self.store, wanting).await? {
+                Ok(Pick::Refresh { narrow_to, fallback }) => (narrow_to, fallback),
+                other => return Ok(Begun::Done(settle(other))),
+            };
+            match (Refreshing::prepare(self, wanting, narrow_to).await, fallback) {
+                (Ok(Prepared::Refresh(refreshing)), fallback) => {
+                    return Ok(Begun::Refresh(refreshing, fallback));
+                }
+                (Ok(Prepared::Elsewhere(_)), Some(row)) => return Ok(Begun::Done(Access::Ready(row))),
+                // Just taken: whoever took it is most likely about to store what this call wants (RF1). Long held: they died.
+                (Ok(Prepared::Elsewhere(rest)), None)
+                    if looks > 0
+                        && rest + LOOKS * LOOK_AGAIN > LEASE
+                        && wanting.deadline.remaining(&*self.clock) > LOOK_AGAIN =>
+                {
+                    looks -= 1;
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                (Ok(Prepared::Elsewhere(rest)), None) => {
+                    return Err(Refusal::new(Reason::ProviderUnavailable).retry_after(rest));
+                }
+                // Whoever had the turn before was told that the grant is dead.
+                (Err(refusal), _) if refusal.reason == Reason::ProviderGrantRejected => {
+                    return Ok(Begun::Done(reauth(wanting)));
+                }
+                (Err(refusal), Some(row)) if is_passing(refusal.reason) => {
+                    return Ok(Begun::Done(Access::Ready(row)));
+                }
+                (Err(refusal), None | Some(_)) => return Err(refusal),
+            }
         }
     }
 
@@ -237,6 +280,18 @@ impl Tokens {
             Access::Ready(Box::new(row))
         }
     }
+}
+
+/// What a caller that has the turn found.
+enum Begun {
+    /// A refresh to be run; and a valid token, should it fail.
+    Refresh(Box<Refreshing>, Option<Box<SecretRow>>),
+    /// Nothing is left to do.
+    Done(Access),
+}
+
+fn reauth(wanting: &Wanting<'_>) -> Access {
+    Access::Need(ConsentReason::ReauthRequired, wanting.scopes.clone(), None)
 }
 
 fn settle(pick: Result<Pick, Quarantined>) -> Access {

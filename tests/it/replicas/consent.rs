@@ -13,11 +13,15 @@ use demo::world::{ALICE, BOB, Workload::TicketHelper};
 async fn to_callback(replicas: &Replicas, browser: &Browser, needed: &ConsentRequired) -> String {
     let page = browser.get(needed.url.expose()).await.expect("the link opens");
     let page = walk::sign_in(page, &ALICE.sso).await.expect("signed in");
-    browser.hold_before(Some(&format!("{}/oauth/callback/", replicas.site.web_url())));
+    browser.hold_before(Some(&callback_of(replicas)));
     let page = walk::approve(page).await.expect("approved");
     let page = walk::allow(page, &ALICE.notes).await.expect("allowed");
     browser.hold_before(None);
     page.location().unwrap_or_else(|| panic!("not sent back: {}", page.describe())).to_string()
+}
+
+fn callback_of(replicas: &Replicas) -> String {
+    format!("{}/oauth/callback/", replicas.site.web_url())
 }
 
 fn exchanges(replicas: &Replicas) -> usize {
@@ -107,19 +111,20 @@ async fn co3_an_approval_pressed_on_two_replicas_at_once_leaves_one_state_that_c
     let browser = replicas.browser();
     let page = browser.get(needed.url.expose()).await.expect("the link opens");
     let page = walk::sign_in(page, &ALICE.sso).await.expect("signed in");
-    browser.hold_before(Some(replicas.site.notes().origin()));
+    browser.hold_before(Some(&callback_of(&replicas)));
     replicas.pages_everywhere();
     let (one, other) = tokio::join!(press(&page, "approve"), press(&page, "approve"));
+    let mut callbacks: Vec<String> = Vec::new();
+    for page in [one, other] {
+        let page = walk::allow(page, &ALICE.notes).await.expect("allowed");
+        callbacks.extend(page.location().map(|location| location.to_string()));
+    }
     browser.hold_before(None);
     let mut finished = 0;
-    for held in [one, other] {
-        let Some(location) = held.location() else { continue };
-        let page = browser.get(location.as_str()).await.expect("the provider");
-        let page = walk::allow(page, &ALICE.notes).await.expect("allowed");
-        if page.form("/confirm").is_ok() && page.status == 200 {
-            finished += 1;
-        }
+    for callback in &callbacks {
+        let page = browser.get(callback).await.expect("answers");
+        finished += usize::from(page.form("/confirm").is_ok());
     }
-    assert_eq!((finished, exchanges(&replicas)), (1, 1), "the later approval counts, the earlier is void");
+    assert_eq!((finished, exchanges(&replicas)), (1, 1), "one approval counts of {}", callbacks.len());
     replicas.stop().await;
 }
