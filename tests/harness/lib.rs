@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod browser;
+pub mod cable;
 pub mod certified;
 pub mod clock;
 pub mod database;

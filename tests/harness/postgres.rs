@@ -1,5 +1,6 @@
 //! A PostgreSQL database for a broker of the tests, and its clock in their hands.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,12 @@ impl PgDatabase {
         std::fs::write(secrets.path().join("url"), server.url(APPLICATION, &name)).expect("the URL");
         std::fs::write(secrets.path().join("owner-url"), server.url(OWNER, &name)).expect("the URL");
         PgDatabase { own, name, secrets }
+    }
+
+    /// From now on brokers that read their configuration reach it over TCP, at this address.
+    pub fn reached_at(&self, address: SocketAddr) {
+        let url = format!("postgres://{APPLICATION}@{address}/{}", self.name);
+        std::fs::write(self.secrets.path().join("url"), url).expect("the URL");
     }
 
     /// The server it is on.

@@ -19,12 +19,22 @@ use crate::postgres::PgDatabase;
 use crate::stage::{StageClock, granted};
 
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a caller waits unless a test says otherwise.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The client of a tool server that calls the broker at `url`; sends every call once, and waits so long for its answer.
+pub async fn client(site: &Site, url: &str, workload: Workload, patience: Duration) -> Client {
+    let clock = Arc::new(ClientClock(Arc::clone(site.clock())));
+    let builder = Client::builder(url).attempts(1).deadline(patience).clock(clock);
+    builder.credential(Credential::secret(site.secret(workload))).connect().await.expect("a client")
+}
 
 /// Running replicas, and the front before their pages.
 pub struct Replicas {
     pub site: Site,
-    pub clock: StageClock,
     pub database: PgDatabase,
+    /// `None`: they run by the machine's.
+    clock: Option<StageClock>,
     front: Front,
     all: Vec<Replica>,
 }
@@ -50,12 +60,32 @@ impl Replicas {
         let options = database.options(Options { clock: clock.shared(), ..options });
         let site = World::prepare(options).await.expect("the world is prepared");
         database.migrate(&site).await;
+        Replicas::raise(count, site, database, Some(clock)).await
+    }
+
+    /// The same on this database; time passes as on the machine.
+    pub async fn on(count: usize, database: PgDatabase, options: Options) -> Replicas {
+        let site = World::prepare(database.options(options)).await.expect("the world is prepared");
+        let config = Config::load(&site.config_path()).expect("a sound configuration");
+        database.migrate_for(&config).await;
+        Replicas::raise(count, site, database, None).await
+    }
+
+    async fn raise(count: usize, site: Site, database: PgDatabase, clock: Option<StageClock>) -> Replicas {
         let mut all = Vec::new();
         for _ in 0..count {
             all.push(Replica::on(&site).await);
         }
         let front = Front::at(site.addresses().web, all[0].web);
-        Replicas { site, clock, database, front, all }
+        Replicas { site, database, clock, front, all }
+    }
+
+    /// Moves everybody's clock.
+    ///
+    /// # Panics
+    /// When they run by the machine's.
+    pub fn advance(&self, by: Duration) {
+        self.clock.as_ref().expect("a clock of the test's").advance(by);
     }
 
     /// One by its number.
@@ -157,12 +187,11 @@ impl Replica {
         let (grpc, web) = (at(&sockets.grpc), at(&sockets.web));
         let config = Config::load(&site.config_path()).expect("the configuration of all");
         let started = app::start(&config, Arc::clone(site.clock()), Arc::clone(site.rng()), sockets).await;
-        let client = async |workload| {
-            let clock = Arc::new(ClientClock(Arc::clone(site.clock())));
-            let builder = Client::builder(format!("http://{grpc}")).attempts(1).clock(clock);
-            builder.credential(Credential::secret(site.secret(workload))).connect().await.expect("a client")
-        };
-        let clients = [client(Workload::TicketHelper).await, client(Workload::ReportWriter).await];
+        let url = format!("http://{grpc}");
+        let clients = [
+            client(site, &url, Workload::TicketHelper, PATIENCE).await,
+            client(site, &url, Workload::ReportWriter, PATIENCE).await,
+        ];
         Replica { broker: started.expect("the replica starts"), grpc, web, clients }
     }
 

@@ -1,5 +1,7 @@
 //! The main job with its rows in PostgreSQL.
 
 mod command_line;
+mod faults;
 mod job;
+mod load;
 mod suite;

@@ -76,7 +76,7 @@ async fn rf1_a_token_that_ran_out_is_refreshed_once_by_all_replicas() {
     let replicas = Replicas::start(3).await;
     replicas.connect(0, &ALICE, TicketHelper, READ).await;
     for round in 1..=6 {
-        replicas.clock.advance(Duration::from_secs(700));
+        replicas.advance(Duration::from_secs(700));
         let tokens = join_all((0..3).map(|number| replicas.grant(number, &ALICE, TicketHelper, READ))).await;
         let tokens: BTreeSet<_> = tokens.iter().map(|grant| grant.access_token.expose()).collect();
         let [token] = tokens.iter().collect::<Vec<_>>()[..] else { panic!("{} tokens", tokens.len()) };

@@ -73,6 +73,11 @@ impl Server {
         format!("postgres://{role}@{socket}/{database}")
     }
 
+    /// The Unix socket it listens on.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.join("sock").join(".s.PGSQL.5432")
+    }
+
     /// Runs SQL as the server's superuser; its output.
     pub fn sql(&self, database: &str, sql: &str) -> String {
         self.program("psql", &["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql])

@@ -12,7 +12,7 @@ use tokio::sync::OwnedMutexGuard;
 /// One message to the server, several statements: each takes its own snapshot, so what follows sees what was committed before the
 /// lock was free. `synchronous_commit` = on waits for the local disk, and for synchronous standbys where there are any.
 pub(super) const BEGIN_SHARED: &str = "\
-BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL synchronous_commit = on;
 SET LOCAL statement_timeout = '4s';
 SET LOCAL lock_timeout = '2s';
@@ -21,7 +21,7 @@ SELECT pg_advisory_xact_lock_shared(7233108, 4)";
 
 /// The short lock timeout: whoever waits for the exclusive lock keeps every newcomer waiting for the shared one.
 const BEGIN_EXCLUSIVE: &str = "\
-BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL synchronous_commit = on;
 SET LOCAL statement_timeout = '4s';
 SET LOCAL lock_timeout = '250ms';
