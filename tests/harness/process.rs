@@ -142,9 +142,29 @@ impl BrokerProcess {
     /// # Panics
     /// When the signal cannot be sent.
     pub async fn terminate(&self) {
+        self.signal("TERM").await;
+    }
+
+    /// It stands still, wherever it is, until [`Self::resume`]: SIGSTOP.
+    ///
+    /// # Panics
+    /// When the signal cannot be sent.
+    pub async fn pause(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// It goes on: SIGCONT.
+    ///
+    /// # Panics
+    /// When the signal cannot be sent.
+    pub async fn resume(&self) {
+        self.signal("CONT").await;
+    }
+
+    async fn signal(&self, name: &str) {
         let mut kill = Command::new("sh");
-        kill.args(["-c", "kill -TERM \"$0\"", &self.pid().to_string()]);
-        assert!(kill.status().await.expect("sh runs").success(), "SIGTERM could not be sent");
+        kill.args(["-c", "kill -\"$1\" \"$0\"", &self.pid().to_string(), name]);
+        assert!(kill.status().await.expect("sh runs").success(), "SIG{name} could not be sent");
     }
 
     /// Waits for its end: how it ended and all it wrote to standard error.

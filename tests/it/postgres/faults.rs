@@ -58,11 +58,13 @@ impl Scene {
         self.load.until(BOUND, &format!("both replicas serve after: {after}"), served).await;
     }
 
-    /// While the fault lasts both replicas refuse, nothing that begins is granted for a while, and a revoke is never acknowledged.
+    /// While the fault lasts both replicas refuse, and a revoke is never acknowledged.
     async fn refused(&self, during: &str) {
         let refused = |told: &[&Told]| (0..2).all(|replica| counts(told, replica).1 >= 3);
-        self.load.until(BOUND, &format!("both replicas refuse during: {during}"), refused).await;
-        let revoked = self.replicas.operator(0).revoke(&self.connection).await;
+        let told = format!("both replicas refuse during: {during}");
+        let operator = self.replicas.operator(0);
+        let (revoked, ()) =
+            tokio::join!(operator.revoke(&self.connection), self.load.until(BOUND, &told, refused));
         let status = revoked.expect_err("never OK");
         assert!(matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded), "{during}: {}", reason(&status));
     }
@@ -85,7 +87,7 @@ impl Scene {
             assert!(known && told.took < PATIENCE + SLACK, "{told:?}");
         }
         reckon(&self.replicas.database, &told, self.earlier);
-        // What was never acknowledged may be undone only by the person asking again: it has not happened by half.
+        // What was never acknowledged has not happened.
         let answer = self.replicas.operator(1).revoke(&self.connection).await.expect("revoked now");
         assert!(answer.revocation_epoch > 0);
         let rooms = self.replicas.at(1).rooms();

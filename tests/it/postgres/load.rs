@@ -25,7 +25,6 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 pub struct Told {
     pub replica: usize,
-    pub person: &'static str,
     pub began: Instant,
     pub took: Duration,
     /// The grant's id, or the refusal's reason.
@@ -91,8 +90,8 @@ async fn ask_on(
             Err(error) => Err(error.reason().to_owned()),
         };
         let refused = answer.is_err();
-        let (replica, person, took) = (caller.replica, caller.person.sso.name, began.elapsed());
-        told.send_modify(|all| all.push(Told { replica, person, began, took, answer }));
+        let (replica, took) = (caller.replica, began.elapsed());
+        told.send_modify(|all| all.push(Told { replica, began, took, answer }));
         if refused {
             // As a client would; and a refusal in no time must not crowd out what the test wants to see.
             tokio::time::sleep(Duration::from_millis(20)).await;

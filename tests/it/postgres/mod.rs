@@ -4,4 +4,5 @@ mod command_line;
 mod faults;
 mod job;
 mod load;
+mod stopped;
 mod suite;
