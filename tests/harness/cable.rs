@@ -24,6 +24,8 @@ pub enum Quality {
 pub struct Cable {
     address: SocketAddr,
     quality: watch::Sender<Quality>,
+    /// Connections that began before this many losses carry nothing any more.
+    losses: watch::Sender<u32>,
     carrying: JoinHandle<()>,
 }
 
@@ -37,27 +39,34 @@ impl Cable {
         let address = listener.local_addr().expect("its address");
         let quality = watch::Sender::new(Quality::Good);
         let told = quality.subscribe();
+        let losses = watch::Sender::new(0);
+        let lost = losses.clone();
         let carrying = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
-                let (socket, told) = (socket.clone(), told.clone());
+                let (socket, told, lost) = (socket.clone(), told.clone(), lost.subscribe());
                 connections.spawn(async move {
                     let Ok(far) = UnixStream::connect(socket).await else { return };
                     near.set_nodelay(true).ok();
                     let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
                     tokio::select! {
-                        () = carry(near_in, far_out, told.clone()) => {}
-                        () = carry(far_in, near_out, told.clone()) => {}
+                        () = carry(near_in, far_out, told.clone(), lost.clone()) => {}
+                        () = carry(far_in, near_out, told.clone(), lost.clone()) => {}
                     }
                 });
             }
         });
-        Cable { address, quality, carrying }
+        Cable { address, quality, losses, carrying }
     }
 
     /// Where brokers plug in.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whatever is connected now stays so and is silent for good; who connects anew is served: a failover of which nobody is told.
+    pub fn lose(&self) {
+        self.losses.send_modify(|losses| *losses += 1);
     }
 
     /// From now on.
@@ -76,10 +85,17 @@ async fn carry(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut quality: watch::Receiver<Quality>,
+    mut lost: watch::Receiver<u32>,
 ) {
+    let born = *lost.borrow();
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let Ok(read) = from.read(&mut buffer).await else { return };
+        let read = tokio::select! {
+            read = from.read(&mut buffer) => read,
+            // Held open, and nobody reads: whoever sends is not told.
+            _ = lost.wait_for(|losses| *losses > born) => std::future::pending().await,
+        };
+        let Ok(read) = read else { return };
         let now = *quality.borrow();
         if let Quality::Slow(by) = now {
             tokio::time::sleep(by).await;

@@ -9,6 +9,7 @@ use broker_tests::postgres::PgDatabase;
 use broker_tests::replicas::{Replicas, client};
 use broker_tests::stage::READ;
 use demo::world::{ALICE, BOB, Options, Workload, Workload::TicketHelper};
+use tokio::time::timeout;
 use tonic::Code;
 
 use super::load::{Caller, Load, Told, counts, reckon};
@@ -63,10 +64,16 @@ impl Scene {
         let refused = |told: &[&Told]| (0..2).all(|replica| counts(told, replica).1 >= 3);
         let told = format!("both replicas refuse during: {during}");
         let operator = self.replicas.operator(0);
-        let (revoked, ()) =
-            tokio::join!(operator.revoke(&self.connection), self.load.until(BOUND, &told, refused));
-        let status = revoked.expect_err("never OK");
-        assert!(matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded), "{during}: {}", reason(&status));
+        let (revoked, ()) = tokio::join!(
+            timeout(BOUND, operator.revoke(&self.connection)),
+            self.load.until(BOUND, &told, refused)
+        );
+        let status = revoked.expect("in time").expect_err("never OK");
+        assert!(
+            matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded),
+            "{during}: {}",
+            reason(&status)
+        );
     }
 
     async fn through(&self, fault: &str, begin: impl AsyncFnOnce(), end: impl AsyncFnOnce()) {
@@ -156,5 +163,9 @@ async fn au3_av3_a_slow_server_serves_slowly_and_a_silent_one_is_given_up_in_tim
     scene.served("slow").await;
     cable.is(Quality::Good);
     scene.through("silent", async || cable.is(Quality::Silent), async || cable.is(Quality::Good)).await;
+    let lost = tokio::time::Instant::now();
+    cable.lose();
+    scene.served("every connection was lost without a word").await;
+    println!("served again {:?} after every connection was lost", lost.elapsed());
     scene.end().await;
 }

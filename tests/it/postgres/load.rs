@@ -40,8 +40,11 @@ pub struct Load {
 
 impl Load {
     pub fn start(site: &Site, callers: impl IntoIterator<Item = Caller>) -> Load {
-        let mut load =
-            Load { told: watch::Sender::new(Vec::new()), over: watch::Sender::new(false), tasks: JoinSet::new() };
+        let mut load = Load {
+            told: watch::Sender::new(Vec::new()),
+            over: watch::Sender::new(false),
+            tasks: JoinSet::new(),
+        };
         for caller in callers {
             let assertion = site.assertion(caller.person, caller.workload);
             load.tasks.spawn(ask_on(caller, assertion, load.told.clone(), load.over.subscribe()));
@@ -53,7 +56,8 @@ impl Load {
     pub async fn until(&self, within: Duration, what: &str, enough: impl Fn(&[&Told]) -> bool) {
         let now = Instant::now();
         let mut told = self.told.subscribe();
-        let seen = told.wait_for(|told| enough(&told.iter().filter(|told| told.began >= now).collect::<Vec<_>>()));
+        let seen =
+            told.wait_for(|told| enough(&told.iter().filter(|told| told.began >= now).collect::<Vec<_>>()));
         if tokio::time::timeout(within, seen).await.is_err() {
             let told = self.told.borrow();
             let mut answers: HashMap<(usize, &str), usize> = HashMap::new();

@@ -143,7 +143,8 @@ async fn third(replicas: &Replicas) -> BrokerProcess {
     // The pages' address is the front's.
     let pages = format!("web: {{ address: \"{}\" }}", site.addresses().web);
     assert!(text.contains(&pages) && text.contains("level: warn"));
-    let text = text.replace(&pages, "web: { address: \"127.0.0.1:0\" }").replace("level: warn", "level: info");
+    let text =
+        text.replace(&pages, "web: { address: \"127.0.0.1:0\" }").replace("level: warn", "level: info");
     std::fs::write(site.path("third.yaml"), text).expect("written");
     let mut process = BrokerProcess::serve(site.directory(), "third.yaml");
     process.listening().await;
@@ -162,7 +163,8 @@ async fn av7_a_replica_that_stands_still_inside_a_batch_delays_a_revoke_for_a_bo
     assert!(!matches!(late, Ok(Outcome::Grant(_))), "{late:?}");
     scene.nothing_issued_since();
     // And it goes on without a human.
-    let ask = async |person| scene.client.issue_grant(&scene.replicas.request(person, TicketHelper, READ)).await;
+    let ask =
+        async |person| scene.client.issue_grant(&scene.replicas.request(person, TicketHelper, READ)).await;
     granted(ask(&BOB).await);
     assert!(matches!(ask(&ALICE).await, Ok(Outcome::ConsentRequired(_))));
     scene.process.terminate().await;
@@ -182,7 +184,8 @@ async fn av7_au8_a_replica_killed_inside_a_batch_leaves_no_lock_and_its_stream_i
 
     // Silent for too long on the database's clock, its stream is ended by either of the others, which both see it.
     let stream = scene.stream.clone();
-    let aged = format!("UPDATE audit_streams SET heartbeat_at = heartbeat_at - 60000000 WHERE stream = '{stream}'");
+    let aged =
+        format!("UPDATE audit_streams SET heartbeat_at = heartbeat_at - 60000000 WHERE stream = '{stream}'");
     scene.sql(&aged);
     scene.wait_for(&format!("SELECT open FROM audit_streams WHERE stream = '{stream}'"), "0").await;
     let beats = "SELECT count(*) FROM audit_streams WHERE open = 1 AND heartbeat_at > \

@@ -78,6 +78,11 @@ impl Server {
         self.directory.join("sock").join(".s.PGSQL.5432")
     }
 
+    /// What the server has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).expect("the server's log")
+    }
+
     /// Runs SQL as the server's superuser; its output.
     pub fn sql(&self, database: &str, sql: &str) -> String {
         self.program("psql", &["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql])

@@ -1,10 +1,10 @@
 //! Connections: TLS, limits in time, and what the pool keeps to.
 
-use super::error::unavailable;
+use super::{error::unavailable, patient::lives};
 use crate::{config::Postgres, domain::SecretString, storage::StoreError};
 use secrecy::ExposeSecret;
 use sqlx::{
-    ConnectOptions, Connection, Executor, PgPool,
+    ConnectOptions, Executor, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 use std::{path::Path, str::FromStr, time::Duration};
@@ -66,7 +66,7 @@ pub(super) async fn pool(config: &Postgres) -> Result<PgPool, StoreError> {
         .before_acquire(|connection, about| {
             Box::pin(async move {
                 if about.idle_for > TRUSTED_FOR {
-                    connection.ping().await?;
+                    lives(connection).await?;
                 }
                 Ok(true)
             })

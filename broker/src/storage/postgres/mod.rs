@@ -17,6 +17,7 @@ mod ledger;
 mod listen;
 pub mod migrate;
 mod open;
+mod patient;
 mod requests;
 mod rules;
 mod server;
@@ -34,7 +35,7 @@ use crate::{
     domain::ConsentId,
     storage::{StoreError, Wakeups},
 };
-use sqlx::PgPool;
+use patient::PatientPool;
 use std::sync::Arc;
 use tokio::sync::{Mutex, broadcast};
 use tokio_util::task::AbortOnDropHandle;
@@ -44,7 +45,7 @@ const WAKEUP_BACKLOG: usize = 1024;
 
 /// Every storage trait on one PostgreSQL database.
 pub struct PostgresStore {
-    pool: PgPool,
+    pool: PatientPool,
     /// One ledger commit of this process at a time: it has one stream, and whoever reads a head must not overtake a commit that is
     /// still under way.
     turn: Arc<Mutex<()>>,
@@ -61,7 +62,7 @@ impl PostgresStore {
     /// None; the same shape as SQLite's.
     pub async fn close(&self) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
-        self.pool.close().await;
+        self.pool.0.close().await;
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! Opening the database for serving.
 
-use super::{PostgresStore, WAKEUP_BACKLOG, connect, error::unavailable, listen, migrate, server};
+use super::{
+    PostgresStore, WAKEUP_BACKLOG, connect, error::unavailable, listen, migrate, patient::PatientPool, server,
+};
 use crate::{
     config::Postgres,
     storage::{SchemaError, StoreError},
@@ -60,7 +62,7 @@ impl PostgresStore {
         drop(connection);
         server::check_rights(&pool, config.development).await?;
         Ok(Self {
-            pool,
+            pool: PatientPool(pool),
             turn: Arc::new(Mutex::new(())),
             changed: broadcast::Sender::new(WAKEUP_BACKLOG),
             name: name.into(),

@@ -152,7 +152,13 @@ where
                 Err(refusal) => return Ok(to_status(&refusal).into_http()),
             };
             parts.extensions.insert(principal.clone());
-            let response = inner.call(Request::from_parts(parts, body)).await?;
+            // Whatever a call waits for below, it is answered in its caller's time; a stream has its head by then.
+            let left = principal.call.deadline.remaining(&*gate.rooms.clock);
+            let answered = tokio::time::timeout(left, inner.call(Request::from_parts(parts, body)));
+            let Ok(response) = answered.await else {
+                return Ok(to_status(&Refusal::new(Reason::DeadlineExceeded)).into_http());
+            };
+            let response = response?;
             match framing::unreadable(&response) {
                 None => Ok(response),
                 Some(refusal) => {

@@ -2,6 +2,7 @@
 
 mod at_their_time;
 mod migrations;
+mod plans;
 mod plugs;
 mod replicas;
 mod roles;

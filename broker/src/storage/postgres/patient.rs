@@ -1,0 +1,97 @@
+//! A pool whose statements are waited for only so long. The server ends by itself what takes too long; but a server, a network or an
+//! address that is gone without a word ends nothing, and its connection would be waited for until the operating system gives it up.
+
+use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream, stream::BoxStream};
+use sqlx::{
+    Connection, Either, Execute, Executor, PgPool, Postgres, SqlStr,
+    pool::PoolConnection,
+    postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
+};
+use std::{io, time::Duration};
+
+/// Longer than the server lets a statement run (`statement_timeout`), so that its own answer comes first where there is one.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// What a connection gets to answer that it lives, or to end the statement of a caller that no longer waits, before it is thrown away.
+const LAST_CHANCE: Duration = Duration::from_secs(2);
+
+/// The pool of single statements.
+#[derive(Clone, Debug)]
+pub(super) struct PatientPool(pub(super) PgPool);
+
+type Step = Either<PgQueryResult, PgRow>;
+
+/// A connection in use. Dropped while a statement is under way, it is not handed to anybody else before it has answered.
+struct Busy(Option<PoolConnection<Postgres>>);
+
+impl PatientPool {
+    /// Everything a query yields: what this pool is asked for is small.
+    async fn all<'q>(self, query: impl Execute<'q, Postgres> + 'q) -> Result<Vec<Step>, sqlx::Error> {
+        self.with(async |connection| connection.fetch_many(query).try_collect().await).await
+    }
+
+    async fn with<T>(
+        self,
+        work: impl AsyncFnOnce(&mut PoolConnection<Postgres>) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        let mut busy = Busy(Some(self.0.acquire().await?));
+        let connection = busy.0.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        let done = tokio::time::timeout(PATIENCE, work(connection)).await;
+        let connection = busy.0.take();
+        done.unwrap_or_else(|_| {
+            drop(connection.map(PoolConnection::detach));
+            Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))
+        })
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.0.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return drop(connection.detach()) };
+        runtime.spawn(async move {
+            if !matches!(tokio::time::timeout(LAST_CHANCE, connection.ping()).await, Ok(Ok(()))) {
+                drop(connection.detach());
+            }
+        });
+    }
+}
+
+impl<'p> Executor<'p> for &PatientPool {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Step, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let all = self.clone().all(query);
+        stream::once(all).map_ok(|steps| stream::iter(steps).map(Ok)).try_flatten().boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let pool = self.clone();
+        Box::pin(pool.with(async |connection| connection.fetch_optional(query).await))
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'p: 'e,
+    {
+        let pool = self.clone();
+        Box::pin(pool.with(async |connection| connection.prepare_with(sql, parameters).await))
+    }
+}
+
+/// Asks an idle connection whether it still lives.
+pub(super) async fn lives(connection: &mut impl Connection) -> Result<(), sqlx::Error> {
+    let late = |_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+    tokio::time::timeout(LAST_CHANCE, connection.ping()).await.unwrap_or_else(late)
+}
