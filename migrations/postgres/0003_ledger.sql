@@ -134,12 +134,10 @@ COMMENT ON COLUMN audit_events.reason IS 'reason code';
 -- One event by its id. Not unique: a unique index would need the stream in it, and ids are random 128 bits.
 CREATE INDEX audit_events_id ON audit_events (id);
 
--- Pages of one person or one workload, and of what was not allowed, in the order of the log; and what happened at a time. Of the last two,
--- few rows are in the one, and the other grows at its end only.
+-- Pages of one person or one workload, and of what was not allowed (few rows), in the order of the log.
 CREATE INDEX audit_events_subject ON audit_events (tenant, subject, stream, seq);
 CREATE INDEX audit_events_workload ON audit_events (tenant, workload, stream, seq);
 CREATE INDEX audit_events_refused ON audit_events (tenant, stream, seq) WHERE outcome <> 'allowed';
-CREATE INDEX audit_events_time ON audit_events (tenant, time);
 
 -- On the parent they also stand on every partition, present and future, and cannot be dropped there alone.
 CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events
