@@ -93,7 +93,7 @@ async fn carry(
         let read = tokio::select! {
             read = from.read(&mut buffer) => read,
             // Held open, and nobody reads: whoever sends is not told.
-            () = silent_for_good(&mut lost, born) => return,
+            () = loss(&mut lost, born) => std::future::pending().await,
         };
         let Ok(read) = read else { return };
         let now = *quality.borrow();
@@ -109,8 +109,7 @@ async fn carry(
     }
 }
 
-async fn silent_for_good(lost: &mut watch::Receiver<u32>, born: u32) {
+async fn loss(lost: &mut watch::Receiver<u32>, born: u32) {
     // Whether it was lost or the cable is gone: nothing more comes.
     let _ = lost.wait_for(|losses| *losses > born).await.is_ok();
-    std::future::pending().await
 }
