@@ -39,9 +39,9 @@ fn is_done(page: &Page) {
     assert_eq!((page.status, page.title()), (200, "Done · Token broker"), "{}", page.describe());
 }
 
-/// Proves: AV1, CO3
+/// Proves: CO3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn av1_a_consent_begun_on_one_replica_is_finished_on_another() {
+async fn co3_a_consent_begun_on_one_replica_is_finished_on_another() {
     let replicas = Replicas::start(3).await;
     let needed = replicas.consent(0, &ALICE, TicketHelper, READ).await;
     let same = replicas.consent(1, &ALICE, TicketHelper, READ).await;

@@ -10,7 +10,7 @@ use demo::notes::Event;
 use demo::world::{ALICE, Workload::TicketHelper};
 use futures::future::join_all;
 
-/// Proves: GR5, AV1
+/// Proves: GR5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gr5_one_request_id_at_every_replica_at_once_is_one_grant() {
     for count in [2, 3] {
@@ -47,9 +47,9 @@ async fn gr5_one_request_id_at_every_replica_at_once_is_one_grant() {
 
 /// Nothing is read from a database of one's own: what one replica connected, all serve; and each has a stream of its own.
 ///
-/// Proves: AV1
+/// Proves: AU8
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn av1_every_replica_writes_a_stream_of_its_own_and_each_is_whole() {
+async fn au8_every_replica_writes_a_stream_of_its_own_and_each_is_whole() {
     let replicas = Replicas::start(3).await;
     replicas.connect(0, &ALICE, TicketHelper, READ).await;
     for number in [1, 2, 0, 2, 1] {
@@ -70,7 +70,7 @@ async fn av1_every_replica_writes_a_stream_of_its_own_and_each_is_whole() {
 /// A token that ran out, asked for on every replica at once: the provider is called once, and all are served what the one that called
 /// has stored.
 ///
-/// Proves: AV1, RF1
+/// Proves: RF1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rf1_a_token_that_ran_out_is_refreshed_once_by_all_replicas() {
     let replicas = Replicas::start(3).await;

@@ -47,9 +47,9 @@ async fn declined_elsewhere(replicas: &Replicas, bound: Duration) {
     assert_eq!(next(&mut watch, bound).await, None, "the stream ends");
 }
 
-/// Proves: CO12, AV1
+/// Proves: CO12, AV3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn co12_a_watch_on_one_replica_is_woken_by_what_happens_on_another() {
+async fn co12_av3_a_watch_on_one_replica_is_woken_by_what_happens_on_another() {
     let replicas = Replicas::start(2).await;
     // The listeners connect by themselves; until both have, there is nobody to wake.
     let listening =
@@ -64,9 +64,9 @@ async fn co12_a_watch_on_one_replica_is_woken_by_what_happens_on_another() {
     replicas.stop().await;
 }
 
-/// Proves: CO12, AV1
+/// Proves: CO12, AV3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn co12_where_no_wake_ups_come_a_watch_looks_again_within_its_bound() {
+async fn co12_av3_where_no_wake_ups_come_a_watch_looks_again_within_its_bound() {
     let nowhere = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(nowhere.path(), "postgres://broker_app@127.0.0.1:1/broker").expect("written");
     let direct = format!("postgres: {{ direct_url: \"${{file:{}}}\", ", nowhere.path().display());
