@@ -115,6 +115,7 @@ impl Audit {
             clock: clock.clone(),
             rng: rng.clone(),
             commit_timeout: config.commit_timeout,
+            metrics: config.metrics.clone(),
         });
         let mut rules = Rules::default();
         rules.apply(&load_rules(&context).await?);

@@ -8,14 +8,15 @@ use super::{
     continuity::RULES_BEFORE,
     log::AuditError,
     prepare::Prepared,
-    seal::BatchSeal,
+    seal::{BatchSeal, truth},
 };
 use crate::{
     domain::{
-        Clock, Entry, EventDraft, EventId, EventKind, Group, Outcome, Rng, RowKey, Rule, StreamId, Timestamp,
+        Applied, Clock, Entry, EventDraft, EventId, EventKind, Group, Outcome, Rng, RowKey, Rule, StreamId, Timestamp,
         Write, ledger::Head,
     },
     keys::AuditKeys,
+    metrics::Metrics,
     storage::{Committed, Ledger, LockMode, StreamRow},
 };
 use std::{sync::Arc, time::Duration};
@@ -32,6 +33,7 @@ pub(super) struct Context {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) rng: Arc<dyn Rng>,
     pub(super) commit_timeout: Duration,
+    pub(super) metrics: Metrics,
 }
 
 /// A stream that has its first event.
@@ -77,7 +79,21 @@ impl Context {
         let prepared = vec![vec![Prepared::default()]; batch.len()];
         let seal = BatchSeal::new(&self.audit, &self.rows, self.clock.now(), &prepared);
         let now = self.clock.now();
-        Ok(self.ledger.commit(head, known_epoch, &batch, LockMode::Shared, now, &seal).await?)
+        let committed = self.ledger.commit(head, known_epoch, &batch, LockMode::Shared, now, &seal).await?;
+        self.count(&batch, &committed.applied);
+        Ok(committed)
+    }
+
+    /// Counts what is committed as its rows say it, which is not always what was drafted.
+    pub(super) fn count(&self, groups: &[Group], applied: &[Vec<Applied>]) {
+        for (group, applied) in groups.iter().zip(applied) {
+            for (entry, applied) in group.entries.iter().zip(applied) {
+                match applied {
+                    Applied::Yes => self.metrics.event(&entry.draft),
+                    other => self.metrics.event(&truth(&entry.draft, other)),
+                }
+            }
+        }
     }
 
     /// One group for each open stream whose writer gave no sign of life for [`DEAD_AFTER`]: it ends the stream and

@@ -55,6 +55,12 @@ async fn au8_a_dead_stream_gets_exactly_one_recovery_record() {
     );
     assert_eq!(recoveries(&house).len(), 2);
     assert_eq!(house.verify().await.unwrap().recovered, 2);
+    // A stream's own events are counted like everybody's: every event that is committed.
+    let text = house.config.metrics.render();
+    for (kind, count) in [("opened", 4), ("recovered", 2), ("closed", 1)] {
+        let line = format!("kind=\"stream.{kind}\",outcome=\"allowed\",reason=\"\",provider=\"\"}} {count}\n");
+        assert!(text.contains(&line), "{line}: {text}");
+    }
 }
 
 /// Proves: AU8
