@@ -223,6 +223,9 @@ mod tests {
         assert!(text.contains("broker_audit_batch_entries_count 1\n"), "{text}");
         metrics.audit_commit(1, false, Duration::ZERO);
         let text = metrics.render();
-        assert!(text.contains("broker_audit_batch_entries_count 1\n"), "a failed commit has no entries: {text}");
+        assert!(
+            text.contains("broker_audit_batch_entries_count 1\n"),
+            "a failed commit has no entries: {text}"
+        );
     }
 }

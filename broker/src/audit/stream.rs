@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Applied, Clock, Entry, EventDraft, EventId, EventKind, Group, Outcome, Rng, RowKey, Rule, StreamId, Timestamp,
-        Write, ledger::Head,
+        Applied, Clock, Entry, EventDraft, EventId, EventKind, Group, Outcome, Rng, RowKey, Rule, StreamId,
+        Timestamp, Write, ledger::Head,
     },
     keys::AuditKeys,
     metrics::Metrics,

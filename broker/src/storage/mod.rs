@@ -156,7 +156,7 @@ pub trait Sessions: Send + Sync {
     async fn named(&self, names: &LogoutNames) -> Result<Vec<[u8; 32]>, StoreError>;
     /// Notes a request; not a covered column.
     async fn touch(&self, id_hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError>;
-    /// Removes sessions and request claims that are over at `now`; returns how many.
+    /// Removes sessions, logouts and request claims that are over at `now`; returns how many.
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError>;
 }
 

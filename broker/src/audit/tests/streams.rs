@@ -58,7 +58,8 @@ async fn au8_a_dead_stream_gets_exactly_one_recovery_record() {
     // A stream's own events are counted like everybody's: every event that is committed.
     let text = house.config.metrics.render();
     for (kind, count) in [("opened", 4), ("recovered", 2), ("closed", 1)] {
-        let line = format!("kind=\"stream.{kind}\",outcome=\"allowed\",reason=\"\",provider=\"\"}} {count}\n");
+        let line =
+            format!("kind=\"stream.{kind}\",outcome=\"allowed\",reason=\"\",provider=\"\"}} {count}\n");
         assert!(text.contains(&line), "{line}: {text}");
     }
 }

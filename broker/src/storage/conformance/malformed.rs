@@ -105,7 +105,7 @@ pub(crate) async fn every_table(fixture: &Fixture) {
         Write::PutSecret(pen.tag(samples::secret(&id, SecretKind::Access, 1))),
         Write::QueueProviderRevocation { holder: TokenHolder::Connection(id.clone()), due_at: pen.now },
         Write::InsertConsent { row: pen.tag(consent.clone()), handle_hash: [1; 32] },
-        Write::InsertSession(pen.tag(samples::session(1))),
+        Write::InsertSession { row: pen.tag(samples::session(1)), begun_at: pen.now },
     ];
     pen.entry(Entry { effect, claim: Some(samples::claim(1)), ..samples::note() }).await;
     for (edit, undo, table, column) in EDITS {

@@ -125,6 +125,12 @@ macro_rules! conformance {
             suite::sessions::logouts(&$open().await).await;
         }
 
+        /// Proves: CO16
+        #[tokio::test]
+        async fn co16_a_logout_keeps_the_sign_ins_under_way_out_and_no_others() {
+            suite::sessions::logouts_under_way(&$open().await).await;
+        }
+
         #[tokio::test]
         async fn a_group_is_applied_whole_or_not_at_all() {
             suite::groups::atomic(&$open().await).await;
