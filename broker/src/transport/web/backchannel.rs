@@ -11,7 +11,8 @@ use super::{
 use crate::{
     audit::Deadline,
     domain::{Reason, Refusal},
-    identity::VerifiedLogout,
+    identity::{Cost, VerifiedLogout},
+    transport::turns::Turns,
     usecase::{Call, Rooms, end_sessions_by_logout_token},
 };
 use axum::{
@@ -21,27 +22,28 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
 
 /// Longest logout token, in bytes; real ones have about 1 KiB.
 const MAX_LENGTH: usize = 8 * 1024;
 /// When to send a token again that could not be served.
 const LATER: Duration = Duration::from_secs(30);
 
-/// Longest wait for a turn at verification.
-const TURN: Duration = Duration::from_secs(5);
-
 /// What stands before the signature: only so many tokens are verified at once, and the next ones wait for their turn, in
 /// order. Nobody is refused for what others sent: behind an ingress every caller has one address, and many identity
 /// providers never send a logout again. A bad token costs its parsing and at most one signature.
 pub(super) struct LogoutGate {
-    verifications: Semaphore,
+    checking: Turns,
+    /// Those that first wait for the issuer's keys, and must not keep waiting who needs none.
+    fetching: Turns,
 }
 
 impl LogoutGate {
     pub(super) fn new(rooms: &Rooms) -> Self {
-        let at_once = rooms.settings.limits.max_concurrent_verifications as usize;
-        Self { verifications: Semaphore::new(at_once) }
+        let limits = rooms.settings.limits;
+        let at_once = limits.max_concurrent_verifications as usize;
+        // Every connection there is has a place.
+        let line = || Turns::new(at_once, limits.max_connections as usize);
+        Self { checking: line(), fetching: line() }
     }
 
     /// Verifies a token in its turn, which is over before any session ends.
@@ -50,9 +52,13 @@ impl LogoutGate {
         rooms: &Rooms,
         (issuer_name, client_id): (&str, &str),
         token: &str,
+        deadline: Deadline,
     ) -> Result<VerifiedLogout, Refusal> {
-        let turn = tokio::time::timeout(TURN, self.verifications.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(Refusal::new(Reason::Overloaded)) };
+        let line = match rooms.identity.cost_of_token(token) {
+            Cost::Fetch => &self.fetching,
+            Cost::Hash | Cost::Signature => &self.checking,
+        };
+        let _turn = line.take(deadline.remaining(&*rooms.clock)).await?;
         Ok(rooms.identity.logout(issuer_name, token, client_id).await?)
     }
 }
@@ -102,7 +108,7 @@ async fn end(web: &Web, mut request: Request, peer: Option<IpAddr>) -> Result<()
     let deadline = Deadline::after(&*web.rooms.clock, web.rooms.settings.limits.request_timeout);
     let call = Call { client_address: peer.map(|ip| ip.to_string()), trace_id, deadline };
     let (name, client_id) = (client.issuer_name.as_str(), client.client_id.as_str());
-    let logout = web.logout_gate.verify(&web.rooms, (name, client_id), token).await?;
+    let logout = web.logout_gate.verify(&web.rooms, (name, client_id), token, deadline).await?;
     let count = end_sessions_by_logout_token(&web.rooms, &call, &logout).await?;
     tracing::debug!(issuer = name, count, "an identity provider ended sessions");
     Ok(())
