@@ -212,7 +212,7 @@ fn after(view: &ConsentView) -> Markup {
 
 pub(super) fn notice(content: Markup) -> Markup {
     html! {
-        div.notice { p.sign { (texts::NOTICE) } (content) }
+        div.notice role="note" { p.sign { (texts::NOTICE) } (content) }
     }
 }
 
