@@ -41,7 +41,7 @@ impl LogoutGate {
     pub(super) fn new(rooms: &Rooms) -> Self {
         let limits = rooms.settings.limits;
         let at_once = limits.max_concurrent_verifications as usize;
-        // Every connection there is has a place.
+        // As many as there may be connections: a line that long is over within a second.
         let line = || Turns::new(at_once, limits.max_connections as usize);
         Self { checking: line(), fetching: line() }
     }
