@@ -133,7 +133,7 @@ where
             let _turn = match Arc::clone(&gate.calls).try_acquire_owned() {
                 Ok(turn) => Some(turn),
                 Err(_) if anyone => None,
-                Err(_) => return Ok(to_status(&overloaded()).into_http()),
+                Err(_) => return Ok(framing::refused(&overloaded(), body).await),
             };
             if let Some(answer) = framing::not_grpc(&parts) {
                 return Ok(answer);
@@ -143,7 +143,7 @@ where
                 let principal = match gate.admit(&parts).await {
                     Ok(Some(principal)) => principal,
                     Ok(None) => return inner.call(Request::from_parts(parts, body)).await,
-                    Err(refusal) => return Ok(to_status(&refusal).into_http()),
+                    Err(refusal) => return Ok(framing::refused(&refusal, body).await),
                 };
                 parts.extensions.insert(principal.clone());
                 let response = inner.call(Request::from_parts(parts, body)).await?;
