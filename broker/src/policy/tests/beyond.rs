@@ -133,6 +133,14 @@ fn gr2_gr10_what_is_held_bounds_the_grant_like_what_is_granted() {
             Err(denial) => assert_eq!((denial.reason, served), (Reason::TokenOutlivesGrant, false)),
         }
     }
+    // What is approved too, and was only not asked for, bounds it no less.
+    let reads = rule("permit", "r", "@max_ttl(\"8h\") @long_lived(\"allow\")", "resource.name == \"read\"");
+    let mut case = narrow(&(reads + &rule("permit", "w", "@max_ttl(\"5m\")", WRITES)));
+    case.approval.scopes = scopes(&["read", "write"]);
+    assert_eq!(after(&case), 300);
+    assert_eq!(case.issue().unwrap().facts().policy.as_ref().unwrap().rules, ["r", "w"]);
+    case.secret.expires_at = None;
+    assert_eq!(refused(&case).reason, Reason::TokenOutlivesGrant);
 }
 
 /// What was said about somebody else's token, or by other rules, counts for nothing.
