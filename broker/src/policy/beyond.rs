@@ -7,7 +7,7 @@ use super::{
     set::PolicySet,
     verdict::Verdict,
 };
-use crate::domain::{ConsentReason, PolicyTrace, ProviderId, Reason, Scope, ScopeSet, Subject, WorkloadId};
+use crate::domain::{ConsentReason, PolicyTrace, Reason, Scope, ScopeSet};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,13 +15,12 @@ use std::{
     time::Duration,
 };
 
-/// What rules say about the scopes that a token carries beyond a verdict. Made by `Policy::beyond`; counts only for
-/// the verdict it was made for.
+/// What rules say about the scopes that a token carries beyond a verdict. Made by `Policy::beyond`; counts only for a
+/// verdict by the same rules for the same asker: person, workload, provider and all else that was said but the scopes
+/// and the time of the call. A scope it does not know is one that no rule allows.
 #[derive(Debug)]
 pub struct Beyond {
-    subject: Subject,
-    workload: WorkloadId,
-    provider: ProviderId,
+    asker: [u8; 32],
     version: String,
     issue: Arc<Decision>,
     hold: Arc<Decision>,
@@ -74,21 +73,11 @@ impl Beyond {
         issue: Arc<Decision>,
         hold: Arc<Decision>,
     ) -> Self {
-        Self {
-            subject: question.subject.clone(),
-            workload: question.workload.clone(),
-            provider: question.provider.id.clone(),
-            version: set.version().to_owned(),
-            issue,
-            hold,
-        }
+        Self { asker: question.asker(), version: set.version().to_owned(), issue, hold }
     }
 
     fn is_about(&self, verdict: &Verdict) -> bool {
-        self.subject == verdict.subject
-            && self.workload == verdict.workload
-            && self.provider == verdict.provider
-            && self.version == verdict.trace.version
+        self.asker == verdict.asker && self.version == verdict.trace.version
     }
 }
 

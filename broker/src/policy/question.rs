@@ -1,6 +1,7 @@
 //! What policy is asked about a grant.
 
-use crate::domain::{ProviderSpec, ScopeSet, Subject, Timestamp, WorkloadId};
+use crate::domain::{Canonical, ProviderSpec, ScopeSet, Subject, Timestamp, WorkloadId};
+use ring::digest;
 use std::{collections::BTreeSet, time::Duration};
 
 /// May this workload be granted these scopes at this provider for this person?
@@ -39,6 +40,32 @@ pub struct Question<'a> {
 }
 
 impl Question<'_> {
+    /// SHA-256 over who asks for whom, where and why: everything but the scopes and the time of the call.
+    pub(super) fn asker(&self) -> [u8; 32] {
+        let mut asker = Canonical::new("broker asker");
+        self.subject.encode(&mut asker);
+        asker.text(self.issuer).text(self.workload.as_str());
+        for roles in [self.roles, self.workload_roles] {
+            asker.number(roles.len().try_into().unwrap_or(i64::MAX));
+            for role in roles {
+                asker.text(role);
+            }
+        }
+        asker
+            .optional(self.acr.map(str::as_bytes))
+            .optional(self.client_id.map(str::as_bytes))
+            .text(self.provider.id.as_str())
+            .text(self.provider.environment.as_str())
+            .text(self.tool)
+            .text(self.purpose);
+        for number in [self.auth_time.map(Timestamp::micros), self.requested_ttl_seconds()] {
+            asker.optional(number.map(i64::to_be_bytes).as_ref().map(|bytes| &bytes[..]));
+        }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, asker.finish()).as_ref());
+        hash
+    }
+
     /// Whole minutes since the person signed in; 0 when that lies ahead by clock skew.
     pub(super) fn login_age_minutes(&self) -> Option<i64> {
         let age = self.now.since(self.auth_time?).as_secs() / 60;

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 pub(super) struct AlsoHeld {
     /// By the server that asks, beyond what it asks for and has.
     pub(super) by_itself: ScopeSet,
-    /// The names of other servers that will hold what is asked for; sorted.
+    /// The names of other servers that will hold what is asked for, or what the provider gave besides; sorted.
     pub(super) by_others: Vec<String>,
 }
 
@@ -27,6 +27,16 @@ struct Prospect<'a> {
     token: ScopeSet,
     /// What the server that asks will have been approved for by this consent.
     approved: ScopeSet,
+}
+
+impl Prospect<'_> {
+    /// What the person decides about here: what this server is approved for by it, and whatever else the connection's
+    /// token could not do before, for a provider may give more than it was asked for (CO10).
+    fn at_stake(&self) -> ScopeSet {
+        let before = self.connection.map(|connection| &connection.scopes);
+        let new = before.map_or_else(|| self.token.clone(), |before| self.token.minus(before));
+        self.approved.union(&new)
+    }
 }
 
 /// Looks ahead to the end of `consent`. `own` are its person's connections at the provider.
@@ -52,7 +62,7 @@ pub(super) async fn also_held(
         by_itself = by_itself.union(&held.unwrap_or_default());
         for other in approvals.iter().filter(|approval| approval.workload != consent.workload) {
             let held = might_hold(rooms, spec, consent, &other.workload, &other.scopes, &prospect.token);
-            let gains = held.unwrap_or_default().intersection(&prospect.approved);
+            let gains = held.unwrap_or_default().intersection(&prospect.at_stake());
             if !gains.is_empty() && is_served(rooms, spec, &other.workload) {
                 names.insert(rooms.workload_name(&other.workload));
             }

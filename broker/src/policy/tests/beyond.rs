@@ -161,7 +161,19 @@ fn gr1_gr4_what_was_said_about_another_question_does_not_count() {
     other.workload = WorkloadId::parse("other-server").unwrap();
     let mut bob = Scene::asking(&["read"]);
     bob.subject.id = "bob".to_owned();
-    for scene in [other, bob] {
+    let mut admin = Scene::asking(&["read"]);
+    admin.roles.insert("admin".to_owned());
+    let mut trusted = Scene::asking(&["read"]);
+    trusted.workload_roles.insert("admin".to_owned());
+    let mut sync = Scene::asking(&["read"]);
+    sync.tool = "sync".to_owned();
+    let mut audit = Scene::asking(&["read"]);
+    audit.purpose = "sync".to_owned();
+    let mut short = Scene::asking(&["read"]);
+    short.requested_ttl = Some(seconds(60));
+    let mut strong = Scene::asking(&["read"]);
+    strong.acr = Some("mfa".to_owned());
+    for scene in [other, bob, admin, trusted, sync, audit, short, strong] {
         let beyond = policy.beyond(&verdict, &scene.question(), approved, token);
         assert_eq!(verdict.may_hold(approved, token, &beyond).unwrap_err().reason, Reason::NotFound);
     }
