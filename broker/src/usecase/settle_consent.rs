@@ -8,7 +8,7 @@ use crate::{
     audit::Deadline,
     domain::{
         AccessToken, Consent, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, Reason,
-        RefreshToken, Refusal, SecretString, Timestamp,
+        RefreshToken, Refusal, SecretString,
         consent::{Leftover, Obtained},
     },
 };
@@ -66,7 +66,7 @@ pub(super) async fn unwanted(
 }
 
 /// Stores what came. Whatever else happens to the consent meanwhile, the tokens are either kept or revoked: also when its row is
-/// edited, put back or removed, so that it cannot hold them. Where the store or the log cannot be written for a minute on end,
+/// edited, put back, removed or held fast, so that it cannot hold them. Where the store or the log cannot be written for a minute on end,
 /// neither can be done, and they end by themselves at the provider.
 ///
 /// # Errors
@@ -96,13 +96,17 @@ pub(super) async fn settle(
                 }
             }
             Err(refusal) if refusal.reason == Reason::StoreUnavailable => refusal,
-            Err(refusal) => return homeless(rooms, &consent, &came.leftover, draft, until, refusal).await,
+            Err(refusal) => return homeless(rooms, &consent, &came.leftover, draft, refusal).await,
         };
+        draft.id = EventId::random(&*rooms.rng);
         if rooms.clock.now() >= until {
+            // The log takes what it is told, and only the row does not change.
+            if refusal.reason == Reason::Conflict {
+                return homeless(rooms, &consent, &came.leftover, draft, refusal).await;
+            }
             tracing::error!(reason = refusal.reason.as_str(), "what a provider gave could not be stored");
             return Err(refusal);
         }
-        draft.id = EventId::random(&*rooms.rng);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));
     }
@@ -115,14 +119,13 @@ async fn next_of(rooms: &Rooms, consent: &Consent, came: &Came) -> Result<Option
     Ok(came.applied_to(rooms, now, consent)?.map(|next| (next, expected_version)))
 }
 
-/// The consent's row cannot hold what came: somebody edited it, put an earlier one back, or removed it. The consent that this
+/// The consent's row cannot hold what came: somebody edited it, put an earlier one back, removed it, or keeps it from changing. The consent that this
 /// process holds is authentic and names the tokens, so they are revoked from here, and both are on record.
 async fn homeless(
     rooms: &Rooms,
     consent: &Consent,
     leftover: &Leftover,
     mut draft: EventDraft,
-    until: Timestamp,
     refusal: Refusal,
 ) -> Result<(), Refusal> {
     tracing::error!(
@@ -134,7 +137,7 @@ async fn homeless(
     draft.reason = Some(Reason::RecordQuarantined);
     let noted = rooms.audit.note(Entry { settlement: true, ..Entry::note(draft) }, Deadline::none()).await;
     if !leftover.is_empty() {
-        give_back(rooms, consent, leftover, until).await?;
+        give_back(rooms, consent, leftover, rooms.clock.now().plus(PATIENCE)).await?;
     }
     noted?;
     Err(Refusal::new(Reason::RecordQuarantined).caused_by(refusal))

@@ -211,6 +211,36 @@ async fn gr1_a_token_that_can_be_narrowed_is_narrowed_all_the_same() {
     stage.stop().await;
 }
 
+/// Who could be handed as much before learns nothing new by a consent; who can be handed it again only because of it does.
+///
+/// Proves: GR1
+#[tokio::test]
+async fn gr1_the_page_names_only_whom_it_gives_something() {
+    let stage = that_cannot_narrow(REPORTS_MAY_HOLD).await;
+    let grant = stage.connect(&ALICE, TicketHelper, READ_WRITE).await;
+    stage.connect(&ALICE, ReportWriter, READ).await;
+    let assertion = stage.world.assertion(&ALICE, TicketHelper);
+    let withdrawn =
+        stage.client(TicketHelper).withdraw_approval(&grant.connection_id, &assertion.into()).await;
+    withdrawn.expect("withdrawn");
+    let held = stage.grant(&ALICE, ReportWriter, READ).await;
+    assert_eq!(stage.facts(&held).scopes, READ_WRITE, "it holds as much already");
+    let consent = stage.consent(&ALICE, TicketHelper, READ_WRITE).await;
+    assert_eq!(consent.reason, NotApproved);
+    let page = words(&asked(&stage, &ALICE, &consent).await);
+    assert!(!page.contains(SHARED) && !page.contains("Report writer"), "{page}");
+    stage.walk(&ALICE, &consent).await;
+
+    assert_eq!(stage.world.notes().disconnect(ALICE.notes.name), 1);
+    stage.clock.advance(Duration::from_secs(700));
+    let consent = stage.consent(&ALICE, TicketHelper, READ_WRITE).await;
+    assert_eq!(consent.reason, ReauthRequired);
+    let page = words(&asked(&stage, &ALICE, &consent).await);
+    let (_, named) = page.split_once(SHARED).unwrap_or_else(|| panic!("not told: {page}"));
+    assert!(named.contains("Report writer"), "{page}");
+    stage.stop().await;
+}
+
 /// The provider gives more than it was asked for: who holds that much more without asking is named before it is confirmed.
 ///
 /// Proves: GR1, CO10

@@ -245,3 +245,34 @@ async fn rv1_what_comes_for_a_consent_that_was_edited_meanwhile_is_revoked_at_on
         stage.stop().await;
     }
 }
+
+/// Nor does it help to keep the row from changing: what cannot be stored for a minute is revoked then.
+///
+/// Proves: RV1, CO12
+#[tokio::test]
+async fn rv1_what_comes_for_a_consent_that_is_held_fast_is_revoked_after_a_minute() {
+    let stage = Stage::start().await;
+    let consent = stage.consent(&ALICE, TicketHelper, READ).await;
+    let page = approved(&stage, &consent).await;
+    let mut database = stage.database().await;
+    let release = Arc::new(Notify::new());
+    stage.world.notes().script(Fault::Slow(Arc::clone(&release)), 1);
+    let meanwhile = async {
+        while state(&stage, &consent).await != "exchanging" {
+            tokio::task::yield_now().await;
+        }
+        database.run("CREATE TRIGGER fast BEFORE UPDATE ON consents BEGIN SELECT RAISE(IGNORE); END").await;
+        release.notify_one();
+        let refused = "SELECT count(*) FROM audit_events WHERE reason = 'CONFLICT'";
+        while database.text(refused).await == "0" {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ended(&stage), [], "it may be a stranger's visit");
+        stage.clock.advance(Duration::from_secs(61));
+    };
+    let (page, ()) = tokio::join!(walk::allow(page, &ALICE.notes), meanwhile);
+    assert!((400..600).contains(&page.expect("a page").status));
+    assert_eq!((ended(&stage).len(), ended(&stage)), (1, issued(&stage)));
+    assert_eq!(results(&mut database).await, ["revoked"]);
+    stage.stop().await;
+}

@@ -1,6 +1,6 @@
 use super::open_fixture;
 use crate::{
-    domain::{Applied, Entry, Group, Write},
+    domain::{Applied, Entry, Write},
     storage::{
         AuditFilter, AuditLog, Connections, Ledger, LockMode, StoreError, WrappedKey, WrappedKeys,
         conformance::{pen::Pen, samples},
@@ -118,21 +118,4 @@ async fn commits_are_on_disk_before_they_are_told() {
         let value = row.try_get_unchecked::<String, _>(0).unwrap();
         assert_eq!(value, expected, "{pragma}");
     }
-}
-
-/// An id written twice is its group's own fault, and no sign of a store that is down.
-///
-/// Proves: AU3
-#[tokio::test]
-async fn au3_an_event_that_exists_is_told_apart_from_a_store_that_is_down() {
-    let (fixture, _store) = open_fixture().await;
-    let mut pen = Pen::open(&fixture).await;
-    let note = samples::note();
-    pen.entry(note.clone()).await;
-    let again = pen.commit(&[Group { entries: vec![samples::note(), note.clone()] }]).await;
-    assert!(matches!(again, Err(StoreError::Exists)), "{again:?}");
-    let new = samples::note();
-    let twice = pen.commit(&[Group { entries: vec![new.clone(), new] }]).await;
-    assert!(matches!(twice, Err(StoreError::Exists)), "{twice:?}");
-    pen.entry(samples::note()).await;
 }
