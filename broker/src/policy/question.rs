@@ -1,7 +1,6 @@
 //! What policy is asked about a grant.
 
-use crate::domain::{Canonical, ProviderSpec, ScopeSet, Subject, Timestamp, WorkloadId};
-use ring::digest;
+use crate::domain::{Canonical, ProviderSpec, ScopeSet, Subject, Timestamp, WorkloadId, sha256};
 use std::{collections::BTreeSet, time::Duration};
 
 /// May this workload be granted these scopes at this provider for this person?
@@ -45,12 +44,8 @@ impl Question<'_> {
         let mut asker = Canonical::new("broker asker");
         self.subject.encode(&mut asker);
         asker.text(self.issuer).text(self.workload.as_str());
-        for roles in [self.roles, self.workload_roles] {
-            asker.number(roles.len().try_into().unwrap_or(i64::MAX));
-            for role in roles {
-                asker.text(role);
-            }
-        }
+        roles(&mut asker, self.roles);
+        roles(&mut asker, self.workload_roles);
         asker
             .optional(self.acr.map(str::as_bytes))
             .optional(self.client_id.map(str::as_bytes))
@@ -61,9 +56,7 @@ impl Question<'_> {
         for number in [self.auth_time.map(Timestamp::micros), self.requested_ttl_seconds()] {
             asker.optional(number.map(i64::to_be_bytes).as_ref().map(|bytes| &bytes[..]));
         }
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest::digest(&digest::SHA256, asker.finish()).as_ref());
-        hash
+        sha256(asker.finish())
     }
 
     /// Whole minutes since the person signed in; 0 when that lies ahead by clock skew.
@@ -82,5 +75,13 @@ impl Question<'_> {
     /// The time of the call, cut to the minute.
     pub(super) fn minute(&self) -> i64 {
         self.now.unix_seconds().div_euclid(60)
+    }
+}
+
+/// Appends a set of roles to what is hashed.
+pub(super) fn roles(encoding: &mut Canonical, roles: &BTreeSet<String>) {
+    encoding.number(roles.len().try_into().unwrap_or(i64::MAX));
+    for role in roles {
+        encoding.text(role);
     }
 }

@@ -2,7 +2,6 @@
 
 use super::{
     Rooms, Visitor, expire, own,
-    request::sha256,
     settle_consent::{Came, Next, seal_all, settle, unwanted},
 };
 use crate::{
@@ -12,6 +11,7 @@ use crate::{
         Consent, ConsentState, Entry, EventKind, Outcome, PkceVerifier, ProviderId, ProviderSpec, Reason,
         Refusal, Sealed, SecretString, Write,
         consent::{Leftover, Obtained},
+        sha256,
     },
     policy::{ExchangeCode, Permit},
     provider::{ProviderError, TokenSet, WORST_CASE},
