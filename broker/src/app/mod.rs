@@ -218,17 +218,16 @@ fn tls_files(files: &ListenerTls, alpn: &'static [&'static str]) -> TlsFiles {
     }
 }
 
-/// The keys of a database, opened with the root key file.
+/// The keys of a database, opened with the root keys.
 ///
 /// # Errors
-/// [`StartError::Keyring`], [`StartError::Keys`].
+/// [`StartError::Keys`].
 pub async fn open_keys(
-    config: &Config,
+    keyring: FileKeyring,
     store: &Store,
     clock: &Arc<dyn Clock>,
     rng: &Arc<dyn Rng>,
 ) -> Result<Arc<KeyRing>, StartError> {
-    let keyring = FileKeyring::load(&config.keys.file)?;
     let wrapped = Arc::clone(&store.wrapped_keys);
     let no_system_key = wrapped.tenant_keys("").await.map_err(KeyError::Unavailable)?.is_empty();
     if no_system_key && !store.ledger.streams().await.map_err(KeyError::Unavailable)?.is_empty() {
@@ -247,11 +246,13 @@ async fn rooms(
         bytes: u64::from(config.limits.hot_rows_mebibytes) * 1024 * 1024,
         max_age: config.limits.hot_rows_max_age,
     };
+    // What is wrong with a file is found before the database is touched.
+    let keyring = FileKeyring::load(&config.keys.file)?;
+    let policies = PolicySet::load_files(&config.policy.files).map_err(StartError::Policy)?;
     let (store, hot) = with_hot_rows(open_store(config, &*clock).await?, clock.clone(), limits);
     let metrics = Metrics::default();
-    let keys = open_keys(config, &store, &clock, &rng).await?;
+    let keys = open_keys(keyring, &store, &clock, &rng).await?;
     let identity = identity(config, outbound, &clock)?.metered(metrics.clone());
-    let policies = PolicySet::load_files(&config.policy.files).map_err(StartError::Policy)?;
     let policy = Policy::new(
         policies,
         policy::Settings {
