@@ -1,6 +1,7 @@
 //! What a verification will take, told beforehand: so that whoever stands before it can keep the dear ones apart.
 
-use super::{Identity, SECRET_PREFIX, compact::UnverifiedToken, credential::sha256, keys::Algorithm};
+use super::{Identity, SECRET_PREFIX, compact::UnverifiedToken, keys::Algorithm};
+use crate::domain::sha256;
 
 /// What the verification of a credential or token takes at most.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

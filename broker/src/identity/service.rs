@@ -6,12 +6,12 @@ use super::{
     build,
     claims::Claims,
     compact::UnverifiedToken,
-    credential::{equal, sha256},
+    credential::equal,
     issuer::Issuer,
     logout::{self, VerifiedLogout},
 };
 use crate::{
-    domain::{Clock, Timestamp},
+    domain::{Clock, Timestamp, sha256},
     metrics::Metrics,
 };
 use std::{

@@ -5,11 +5,11 @@ use super::{
     file_keyring::Wrapping, random_key_id, system_key::SystemKeys,
 };
 use crate::{
-    domain::{Canonical, Clock, ConsentId, Rng, RowKey, Subject, TenantId},
+    domain::{Canonical, Clock, ConsentId, Rng, RowKey, Subject, TenantId, sha256},
     storage::{StoreError, WrappedKey, WrappedKeys},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::{digest, hmac};
+use ring::hmac;
 use std::{sync::Arc, time::Duration};
 use zeroize::Zeroize;
 
@@ -143,7 +143,7 @@ impl KeyRing {
         self.handles
             .iter()
             .map(|key| handle(key, consent))
-            .find(|text| digest::digest(&digest::SHA256, text.as_bytes()).as_ref() == handle_hash)
+            .find(|text| sha256(text.as_bytes()) == *handle_hash)
     }
 
     /// A tenant's keys, from memory while they are young enough, else read and unwrapped; made on first use.

@@ -139,8 +139,13 @@ pub trait Consents: Send + Sync {
         scopes: &ScopeSet,
         now: Timestamp,
     ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError>;
-    /// How many of a subject's consents are open at `now`.
-    async fn count_open(&self, subject: &Subject, now: Timestamp) -> Result<u32, StoreError>;
+    /// A subject's consents that are open at `now`, `limit` at most. That they are is unchecked.
+    async fn open_of(
+        &self,
+        subject: &Subject,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError>;
     /// Consents that are open in storage but past their time at `now`.
     async fn overdue(&self, now: Timestamp, limit: u32)
     -> Result<Vec<Readable<Tagged<Consent>>>, StoreError>;

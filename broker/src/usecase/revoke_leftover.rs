@@ -8,11 +8,12 @@ use crate::{
     audit::Deadline,
     domain::{
         AccessToken, Consent, Entry, EventDraft, EventId, EventKind, Kind, Outcome, RefreshToken, Refusal,
-        Sealed, TokenHolder, Write,
+        Sealed, Timestamp, TokenHolder, Write, consent::Leftover,
     },
     policy::RevokeAtProvider,
     provider::Revocation,
 };
+use std::time::Duration;
 
 /// The writes that store a consent that is over, and have what it leaves behind revoked. The worker does it at its next round.
 pub(super) fn end(rooms: &Rooms, next: &Consent, expected_version: i64) -> Vec<Write> {
@@ -29,14 +30,58 @@ pub(super) fn end(rooms: &Rooms, next: &Consent, expected_version: i64) -> Vec<W
 /// # Errors
 /// The store's and the audit log's.
 pub(super) async fn tell_of_leftover(rooms: &Rooms, consent: Consent, attempts: i64) -> Result<(), Refusal> {
+    let at_provider = tell(rooms, &consent, &consent.leftover).await;
+    let told = Told::at(rooms, at_provider, attempts + 1);
+    let draft = own_draft(rooms, &consent, EventKind::ProviderRevoked, told.outcome());
+    let mut effect = vec![told.reschedule(TokenHolder::Consent(consent.id.clone()))];
+    if told.is_over() && !consent.leftover.is_empty() {
+        let expected_version = consent.version;
+        effect.push(Write::UpdateConsent { row: rooms.row_key().tag(consent.forget()), expected_version });
+    }
+    told.record(rooms, draft, effect).await
+}
+
+/// Revokes what came for a consent whose row cannot hold it, for as long as it takes, until `until`: what this process holds is
+/// all there is of it. `consent` is the one that exchanged the code.
+///
+/// # Errors
+/// The audit log's.
+pub(super) async fn give_back(
+    rooms: &Rooms,
+    consent: &Consent,
+    came: &Leftover,
+    until: Timestamp,
+) -> Result<(), Refusal> {
+    let mut pause = Duration::from_millis(200);
+    let mut attempts = 1_i64;
+    let mut at_provider = tell(rooms, consent, came).await;
+    while at_provider == AtProvider::FailedWillRetry && rooms.clock.now() < until {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+        attempts += 1;
+        at_provider = tell(rooms, consent, came).await;
+    }
+    let (said, outcome) = match at_provider {
+        AtProvider::FailedWillRetry => ("given_up", Outcome::Failed),
+        told => (told.as_str(), Outcome::Allowed),
+    };
+    let mut draft = own_draft(rooms, consent, EventKind::ProviderRevoked, outcome);
+    draft.detail.insert("at_provider", said.into());
+    draft.detail.insert("attempts", attempts.into());
+    rooms.audit.note(Entry { settlement: true, ..Entry::note(draft) }, Deadline::none()).await?;
+    Ok(())
+}
+
+/// Tells the provider of tokens that came for `consent`, the refresh token first: it usually takes the other with it.
+async fn tell(rooms: &Rooms, consent: &Consent, came: &Leftover) -> AtProvider {
     let mut at_provider = AtProvider::Revoked;
-    let refresh = match &consent.leftover.refresh {
-        Some(sealed) => Some(tell_one::<RefreshToken>(rooms, &consent, sealed).await),
+    let refresh = match &came.refresh {
+        Some(sealed) => Some(tell_one::<RefreshToken>(rooms, consent, sealed).await),
         None => None,
     };
     let failed = matches!(refresh, Some(Err(_)));
-    let access = match &consent.leftover.access {
-        Some(sealed) if !failed => Some(tell_one::<AccessToken>(rooms, &consent, sealed).await),
+    let access = match &came.access {
+        Some(sealed) if !failed => Some(tell_one::<AccessToken>(rooms, consent, sealed).await),
         _ => None,
     };
     for told in [refresh, access].into_iter().flatten() {
@@ -49,14 +94,7 @@ pub(super) async fn tell_of_leftover(rooms: &Rooms, consent: Consent, attempts: 
             }
         }
     }
-    let told = Told::at(rooms, at_provider, attempts + 1);
-    let draft = own_draft(rooms, &consent, EventKind::ProviderRevoked, told.outcome());
-    let mut effect = vec![told.reschedule(TokenHolder::Consent(consent.id.clone()))];
-    if told.is_over() && !consent.leftover.is_empty() {
-        let expected_version = consent.version;
-        effect.push(Write::UpdateConsent { row: rooms.row_key().tag(consent.forget()), expected_version });
-    }
-    told.record(rooms, draft, effect).await
+    at_provider
 }
 
 async fn tell_one<K: Kind>(

@@ -1,6 +1,6 @@
 //! Signing in and out on the pages (CO16).
 
-use super::{Call, Rooms, request::sha256};
+use super::{Call, Rooms};
 use crate::{
     domain::{Entry, EventKind, Names, Outcome, Refusal, Timestamp, WebSession, Write},
     identity::VerifiedLogin,
@@ -43,7 +43,7 @@ pub async fn start_session(
     let cookie = URL_SAFE_NO_PAD.encode(bytes);
     let now = rooms.clock.now();
     let session = WebSession {
-        id_hash: sha256(cookie.as_bytes()),
+        id_hash: crate::domain::sha256(cookie.as_bytes()),
         subject: login.subject().clone(),
         label: login.label().to_owned(),
         issuer: login.issuer().to_owned(),
@@ -70,7 +70,7 @@ pub async fn find_session(rooms: &Rooms, cookie: &str) -> Result<Option<WebSessi
     if cookie.len() != 43 {
         return Ok(None);
     }
-    let tagged = match rooms.store.sessions.by_id(&sha256(cookie.as_bytes())).await {
+    let tagged = match rooms.store.sessions.by_id(&crate::domain::sha256(cookie.as_bytes())).await {
         Ok(Some(tagged)) => tagged,
         Ok(None) => return Ok(None),
         Err(StoreError::Malformed { column, .. }) => {

@@ -180,6 +180,12 @@ macro_rules! conformance {
             suite::audit::heads(&$open().await).await;
         }
 
+        /// Proves: AU3
+        #[tokio::test]
+        async fn au3_an_event_that_exists_is_told_apart_from_a_store_that_is_down() {
+            suite::audit::written_once(&$open().await).await;
+        }
+
         #[tokio::test]
         async fn the_log_and_the_rules_refuse_everything_but_inserts() {
             suite::audit::insert_only(&$open().await).await;

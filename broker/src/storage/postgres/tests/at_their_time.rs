@@ -123,8 +123,13 @@ impl Consents for AtTheirTime {
         self.at(now).await.open_need(subject, workload, provider, scopes, now).await
     }
 
-    async fn count_open(&self, subject: &Subject, now: Timestamp) -> Result<u32, StoreError> {
-        self.at(now).await.count_open(subject, now).await
+    async fn open_of(
+        &self,
+        subject: &Subject,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError> {
+        self.at(now).await.open_of(subject, now, limit).await
     }
 
     async fn overdue(

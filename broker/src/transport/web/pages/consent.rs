@@ -272,13 +272,13 @@ fn confirm(frame: &Frame, view: &ConsentView, forms: &Forms, obtained: &Obtained
             }
             h2 { (texts::SCOPES) }
             (scopes::list(&granted))
-            (shared(view))
             @if !missing.is_empty() {
                 (notice(html! { p { (sentence(texts::CONFIRM_FEWER, &names)) } (scopes::list(&missing)) }))
             }
             @if !view.wider.is_empty() {
                 (notice(html! { p { (sentence(texts::CONFIRM_MORE, &names)) } (scopes::list(&view.wider)) }))
             }
+            (shared(view))
             @if obtained.refresh.is_none() { (notice(html! { p { (sentence(texts::CONFIRM_SHORT, &names)) } })) }
             p.fine { (sentence(texts::REJECT_NOTE, &names)) " " (timed(texts::ENDS, view.consent.expires_at)) }
             div.actions {
