@@ -118,7 +118,7 @@ impl Audit {
         });
         let mut rules = Rules::default();
         rules.apply(&load_rules(&context).await?);
-        let opened = context.succeed(rules.epoch()).await?;
+        let opened = context.start(rules.epoch()).await?;
         rules.apply(&opened.new_rules);
         Ok(Self::spawn(context, keys, config, rules, opened))
     }

@@ -209,3 +209,38 @@ async fn va11_an_edited_rule_or_stream_head_refuses_the_start() {
     house.ledger.stored().rules[0] = rule;
     assert_eq!(house.start().await.unwrap().rules().epoch(), 1);
 }
+
+/// A process that runs already goes on beside a dead stream whose head was edited, and still ends the others.
+///
+/// Proves: AU8, AU3
+#[tokio::test]
+async fn au8_an_edited_head_of_a_dead_stream_stops_no_running_writer_and_is_not_signed_anew() {
+    let mut house = House::new().await;
+    house.config.stream_events = 6;
+    for _ in 0..2 {
+        drop(house.start().await.unwrap());
+        house.ledger.stored().streams.iter_mut().for_each(|s| s.silent_for = Duration::ZERO);
+    }
+    let audit = house.start().await.unwrap();
+    {
+        let mut stored = house.ledger.stored();
+        stored.streams[0].head.seq = 0;
+        stored.streams[..2].iter_mut().for_each(|s| s.silent_for = Duration::MAX);
+    }
+    // Its stream is full in between: it ends it, and opens the next.
+    for _ in 0..8 {
+        audit.note(house.session(), Deadline::none()).await.unwrap();
+    }
+    let stored = house.ledger.stored();
+    let keys = house.keys.audit_keys();
+    let states: Vec<_> =
+        stored.streams.iter().map(|s| StreamState::vouched(&keys, &s.head, &s.mac)).collect();
+    assert_eq!(
+        states,
+        [None, Some(StreamState::Recovered), Some(StreamState::Closed), Some(StreamState::Open)]
+    );
+    assert!(stored.streams[0].open);
+    drop(stored);
+    assert!(matches!(house.start().await, Err(AuditError::StreamTampered(_))), "a start is refused");
+    assert!(house.verify().await.is_err(), "and who verifies finds it");
+}

@@ -161,14 +161,9 @@ impl Writer {
         else {
             return tracing::warn!("the audit streams cannot be read; dead ones are ended later");
         };
-        match context.recoveries(&streams) {
-            Ok(groups) => {
-                for group in groups {
-                    // One that does not apply was ended by another replica; one that fails is tried at the next beat.
-                    self.attempt(&[group], &[vec![Prepared::default()]], LockMode::Shared).await;
-                }
-            }
-            Err(error) => tracing::error!(%error, "a dead audit stream is not ended"),
+        for group in context.recoveries(&streams).while_running() {
+            // One that does not apply was ended by another replica; one that fails is tried at the next beat.
+            self.attempt(&[group], &[vec![Prepared::default()]], LockMode::Shared).await;
         }
     }
 
