@@ -85,9 +85,16 @@ pub trait Connections: Send + Sync {
         scope_key: &str,
     ) -> Result<Option<Tagged<SecretRow>>, StoreError>;
     /// All tokens of a connection.
-    async fn secrets(&self, connection: &ConnectionId) -> Result<Vec<Tagged<SecretRow>>, StoreError>;
+    async fn secrets(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Vec<Readable<Tagged<SecretRow>>>, StoreError>;
     /// Revocations to be done at the provider by `now`, oldest first.
-    async fn due_revocations(&self, now: Timestamp, limit: u32) -> Result<Vec<QueuedRevocation>, StoreError>;
+    async fn due_revocations(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<QueuedRevocation>>, StoreError>;
 }
 
 /// A revocation waiting to be done at the provider.

@@ -24,6 +24,7 @@ mod revoke_connection;
 mod revoke_leftover;
 mod rooms;
 pub mod session;
+mod tell_provider;
 mod visitor;
 mod withdraw_approval;
 

@@ -1,15 +1,13 @@
 //! The queue of revocations at providers: what is due is told, paced, and given up after about a week (RV1).
 
-use super::{
-    AtProvider, Rooms, expire::checked, revoke_connection::tell_provider, revoke_leftover::tell_of_leftover,
-};
+use super::{AtProvider, Rooms, revoke_connection::tell_of_connection, revoke_leftover::tell_of_leftover};
 use crate::{
     audit::{Deadline, Refused},
     domain::{
-        ConnectionId, ConnectionState, ConsentId, Entry, EventDraft, EventId, EventKind, Outcome, Reason,
-        Refusal, Timestamp, TokenHolder, Write,
+        ConnectionId, ConnectionState, ConsentId, Entry, EventDraft, EventId, EventKind, Outcome,
+        QuarantinedRow, Reason, Refusal, Timestamp, TokenHolder, Write,
     },
-    storage::{QueuedRevocation, StoreError},
+    storage::QueuedRevocation,
 };
 use std::time::Duration;
 
@@ -22,10 +20,14 @@ const MAX_ATTEMPTS: i64 = 36;
 /// The store's and the audit log's.
 pub async fn retry_revocations(rooms: &Rooms) -> Result<usize, Refusal> {
     let due = rooms.store.connections.due_revocations(rooms.clock.now(), 50).await?;
-    for queued in &due {
+    for found in &due {
+        let done = match found {
+            Ok(queued) => retry(rooms, queued).await,
+            Err(row) => queue_anew(rooms, row).await,
+        };
         // One that cannot be done now does not keep the others waiting.
-        if let Err(refusal) = retry(rooms, queued).await {
-            tracing::warn!(reason = refusal.reason.as_str(), holder = %queued.holder, "a queued revocation failed");
+        if let Err(refusal) = done {
+            tracing::warn!(reason = refusal.reason.as_str(), "a queued revocation failed");
         }
     }
     Ok(due.len())
@@ -37,48 +39,88 @@ async fn retry(rooms: &Rooms, queued: &QueuedRevocation) -> Result<(), Refusal> 
         TokenHolder::Consent(id) => of_consent(rooms, queued, id).await,
     };
     match told {
-        Err(refusal) if refusal.reason == Reason::RecordQuarantined => postpone(rooms, queued).await,
+        Err(refusal) if refusal.reason == Reason::RecordQuarantined => {
+            postpone(rooms, queued, unreliable(&queued.holder)).await
+        }
         told => told,
     }
 }
 
 async fn of_connection(rooms: &Rooms, queued: &QueuedRevocation, id: &ConnectionId) -> Result<(), Refusal> {
     let stored = rooms.store.connections.by_id(&queued.tenant, id).await?;
-    let Some(stored) = stored else { return postpone(rooms, queued).await };
+    let Some(stored) = stored else { return postpone(rooms, queued, unreliable(&queued.holder)).await };
     match stored.row.check(&rooms.row_key()) {
         Ok(connection) if connection.state == ConnectionState::Revoked => {
-            tell_provider(rooms, &connection, queued.attempts).await.map(drop)
+            tell_of_connection(rooms, &connection, queued.attempts).await.map(drop)
         }
-        // Not revoked, or not readable: the queue's row alone is no reason to end anything.
-        _ => postpone(rooms, queued).await,
+        // The queue's row alone is no reason to end anything.
+        Ok(_) => postpone(rooms, queued, None).await,
+        Err(_) => postpone(rooms, queued, unreliable(&queued.holder)).await,
     }
 }
 
 async fn of_consent(rooms: &Rooms, queued: &QueuedRevocation, id: &ConsentId) -> Result<(), Refusal> {
-    let found = match rooms.store.consents.by_id(id).await {
-        Err(StoreError::Malformed { .. }) | Ok(None) => return postpone(rooms, queued).await,
-        Ok(Some(tagged)) => checked(tagged, &rooms.row_key()),
-        Err(error) => return Err(error.into()),
+    let Some(tagged) = rooms.store.consents.by_id(id).await? else {
+        return postpone(rooms, queued, None).await;
     };
-    match found {
+    match tagged.check(&rooms.row_key()) {
         Ok(consent) if consent.state.is_terminal() => tell_of_leftover(rooms, consent, queued.attempts).await,
-        _ => postpone(rooms, queued).await,
+        Ok(_) => postpone(rooms, queued, None).await,
+        Err(_) => postpone(rooms, queued, unreliable(&queued.holder)).await,
     }
 }
 
-async fn postpone(rooms: &Rooms, queued: &QueuedRevocation) -> Result<(), Refusal> {
+/// What goes when a holder's tokens are given up whose own row cannot be relied on: without it nothing opens them.
+fn unreliable(holder: &TokenHolder) -> Option<Write> {
+    Some(match holder {
+        TokenHolder::Connection(id) => Write::DeleteSecrets(id.clone()),
+        TokenHolder::Consent(id) => Write::DeleteLeftovers(id.clone()),
+    })
+}
+
+/// Counts an attempt that could not be made. With the last one, `given_up` is written too.
+async fn postpone(rooms: &Rooms, queued: &QueuedRevocation, given_up: Option<Write>) -> Result<(), Refusal> {
     tracing::error!(holder = %queued.holder, "a queued revocation has nothing to it that has ended and can be relied on");
-    let told = Told::at(rooms, AtProvider::FailedWillRetry, queued.attempts + 1);
+    let told = Told::at(rooms, AtProvider::FailedWillRetry, queued.attempts);
+    let mut draft = quarantined(rooms, Some(&queued.holder));
+    draft.tenant = Some(queued.tenant.clone());
+    let effect = given_up.into_iter().filter(|_| told.is_over()).collect();
+    told.record(rooms, draft, queued.holder.clone(), effect).await
+}
+
+/// A row of the queue that cannot be read goes. If its holder is there, it is queued anew from what the holder's own row says.
+async fn queue_anew(rooms: &Rooms, row: &QuarantinedRow) -> Result<(), Refusal> {
+    tracing::error!(column = row.column, "a row of the queue of revocations cannot be read");
+    let holder = row.id(TokenHolder::parse);
+    let drop_row = Write::DropQueuedRevocation(row.clone());
+    if let Some(holder) = &holder {
+        let due_at = rooms.clock.now().plus(backoff(i64::MAX));
+        let queue = Write::QueueProviderRevocation { holder: holder.clone(), due_at };
+        let draft = quarantined(rooms, Some(holder));
+        let entry = Entry { effect: vec![drop_row.clone(), queue], settlement: true, ..Entry::note(draft) };
+        match rooms.audit.note(entry, Deadline::none()).await {
+            Err(Refused::NotApplied) => {}
+            done => return Ok(done.map(drop)?),
+        }
+    }
+    let entry = Entry {
+        effect: vec![drop_row],
+        settlement: true,
+        ..Entry::note(quarantined(rooms, holder.as_ref()))
+    };
+    Ok(rooms.audit.note(entry, Deadline::none()).await.map(drop)?)
+}
+
+fn quarantined(rooms: &Rooms, holder: Option<&TokenHolder>) -> EventDraft {
     let mut draft =
         EventDraft::new(EventId::random(&*rooms.rng), EventKind::ProviderRevoked, Outcome::Failed);
-    draft.tenant = Some(queued.tenant.clone());
-    match &queued.holder {
-        TokenHolder::Connection(id) => draft.connection = Some(id.clone()),
-        TokenHolder::Consent(id) => draft.consent = Some(id.clone()),
+    match holder {
+        Some(TokenHolder::Connection(id)) => draft.connection = Some(id.clone()),
+        Some(TokenHolder::Consent(id)) => draft.consent = Some(id.clone()),
+        None => {}
     }
     draft.reason = Some(Reason::RecordQuarantined);
-    let effect = vec![told.reschedule(queued.holder.clone())];
-    told.record(rooms, draft, effect).await
+    draft
 }
 
 /// What an attempt came to, and when the next one is due.
@@ -89,8 +131,10 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// After `attempts` in all. What may still pass is tried again, until it is given up.
-    pub(super) fn at(rooms: &Rooms, at_provider: AtProvider, attempts: i64) -> Self {
+    /// One more after `earlier` attempts, which nothing vouches for: whatever the number is, there is an end. What may still pass
+    /// is tried again, until it is given up.
+    pub(super) fn at(rooms: &Rooms, at_provider: AtProvider, earlier: i64) -> Self {
+        let attempts = earlier.max(0).saturating_add(1);
         if at_provider != AtProvider::FailedWillRetry {
             return Self { at_provider: at_provider.as_str(), attempts, due_at: None };
         }
@@ -111,12 +155,7 @@ impl Told {
         if self.is_over() && self.at_provider != "given_up" { Outcome::Allowed } else { Outcome::Failed }
     }
 
-    /// Moves the queue's row on.
-    pub(super) fn reschedule(&self, holder: TokenHolder) -> Write {
-        Write::RescheduleProviderRevocation { holder, attempts: self.attempts, due_at: self.due_at }
-    }
-
-    /// Records it, truthfully, with its effect.
+    /// Records it, truthfully, with its effect, and moves the queue's row on.
     ///
     /// # Errors
     /// The audit log's.
@@ -124,13 +163,35 @@ impl Told {
         &self,
         rooms: &Rooms,
         mut draft: EventDraft,
-        effect: Vec<Write>,
+        holder: TokenHolder,
+        mut effect: Vec<Write>,
     ) -> Result<(), Refusal> {
         draft.detail.insert("at_provider", self.at_provider.into());
         draft.detail.insert("attempts", self.attempts.into());
+        effect.push(Write::RescheduleProviderRevocation {
+            holder: holder.clone(),
+            attempts: self.attempts,
+            due_at: self.due_at,
+        });
+        let again = (effect.len() > 1).then(|| draft.clone());
+        let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
+        match (rooms.audit.note(entry, Deadline::none()).await, again) {
+            // What it holds moved on meanwhile. It is tried again, but later, so that it keeps no others waiting.
+            (Err(Refused::NotApplied), Some(draft)) => self.later(rooms, draft, holder).await,
+            // No longer queued, or moved on meanwhile: somebody else finished it, or the next round does.
+            (Ok(_) | Err(Refused::NotApplied), _) => Ok(()),
+            (Err(refused), _) => Err(refused.into()),
+        }
+    }
+
+    async fn later(&self, rooms: &Rooms, mut draft: EventDraft, holder: TokenHolder) -> Result<(), Refusal> {
+        draft.id = EventId::random(&*rooms.rng);
+        draft.outcome = Outcome::Failed;
+        draft.detail.insert("at_provider", AtProvider::FailedWillRetry.as_str().into());
+        let due_at = Some(rooms.clock.now().plus(backoff(self.attempts)));
+        let effect = vec![Write::RescheduleProviderRevocation { holder, attempts: self.attempts, due_at }];
         let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
         match rooms.audit.note(entry, Deadline::none()).await {
-            // No longer queued, or moved on meanwhile: somebody else finished it, or the next round does.
             Ok(_) | Err(Refused::NotApplied) => Ok(()),
             Err(refused) => Err(refused.into()),
         }

@@ -1,5 +1,6 @@
 use super::{Fixture, pen::Pen, samples};
 use crate::domain::{Applied, ConnectionId, ConsentId, TokenHolder, Write};
+use crate::storage::StoreError;
 
 async fn connected(pen: &mut Pen<'_>) -> ConnectionId {
     let connection = samples::connection();
@@ -61,7 +62,10 @@ pub(crate) async fn provider_queue(fixture: &Fixture) {
     assert_eq!(pen.write(queue(&first, 9)).await, Applied::Yes, "queued already: the earlier time counts");
     assert_eq!(pen.write(queue(&second, 1)).await, Applied::Yes);
 
-    let due = |at| fixture.connections.due_revocations(samples::later(at), 10);
+    let due = async |at| {
+        let found = fixture.connections.due_revocations(samples::later(at), 10).await?;
+        Ok::<_, StoreError>(found.into_iter().map(Result::unwrap).collect::<Vec<_>>())
+    };
     assert!(due(0).await.unwrap().is_empty());
     let found = due(2).await.unwrap();
     assert_eq!([&found[0].holder, &found[1].holder], [&second, &first], "oldest first");

@@ -9,7 +9,7 @@ use crate::{
         Connections, QueuedRevocation, Readable, StoreError,
         rows::{
             connections::{connection, queued, secret},
-            each,
+            each, each_by,
         },
     },
 };
@@ -120,26 +120,29 @@ impl Connections for PostgresStore {
         row.as_ref().map(secret).transpose()
     }
 
-    async fn secrets(&self, connection: &ConnectionId) -> Result<Vec<Tagged<SecretRow>>, StoreError> {
+    async fn secrets(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Vec<Readable<Tagged<SecretRow>>>, StoreError> {
         let rows = sqlx::query(secrets!("WHERE connection = $1 ORDER BY kind, scope_key"))
             .bind(connection.as_str())
             .fetch_all(&self.pool)
             .await
             .map_err(unavailable)?;
-        rows.iter().map(secret).collect()
+        rows.iter().map(|row| each_by(row, "connection", secret)).collect()
     }
 
     async fn due_revocations(
         &self,
         _now: Timestamp,
         limit: u32,
-    ) -> Result<Vec<QueuedRevocation>, StoreError> {
+    ) -> Result<Vec<Readable<QueuedRevocation>>, StoreError> {
         let rows =
             sqlx::query(queue!("WHERE due_at <= (SELECT broker_clock()) ORDER BY due_at, holder LIMIT $1"))
                 .bind(i64::from(limit))
                 .fetch_all(&self.pool)
                 .await
                 .map_err(unavailable)?;
-        rows.iter().map(queued).collect()
+        rows.iter().map(|row| each_by(row, "holder", queued)).collect()
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         Connections, QueuedRevocation, Readable, StoreError,
         rows::{
             connections::{connection, queued, secret},
-            each,
+            each, each_by,
         },
     },
 };
@@ -87,17 +87,24 @@ impl Connections for SqliteStore {
         row.as_ref().map(secret).transpose()
     }
 
-    async fn secrets(&self, connection: &ConnectionId) -> Result<Vec<Tagged<SecretRow>>, StoreError> {
+    async fn secrets(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Vec<Readable<Tagged<SecretRow>>>, StoreError> {
         let rows =
             sqlx::query("SELECT * FROM connection_secrets WHERE connection = ? ORDER BY kind, scope_key")
                 .bind(connection.as_str())
                 .fetch_all(&self.readers)
                 .await
                 .map_err(unavailable)?;
-        rows.iter().map(secret).collect()
+        rows.iter().map(|row| each_by(row, "connection", secret)).collect()
     }
 
-    async fn due_revocations(&self, now: Timestamp, limit: u32) -> Result<Vec<QueuedRevocation>, StoreError> {
+    async fn due_revocations(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<QueuedRevocation>>, StoreError> {
         let rows = sqlx::query(
             "SELECT * FROM provider_revocations WHERE due_at <= ? ORDER BY due_at, holder LIMIT ?",
         )
@@ -106,6 +113,6 @@ impl Connections for SqliteStore {
         .fetch_all(&self.readers)
         .await
         .map_err(unavailable)?;
-        rows.iter().map(queued).collect()
+        rows.iter().map(|row| each_by(row, "holder", queued)).collect()
     }
 }

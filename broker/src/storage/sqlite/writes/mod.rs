@@ -67,6 +67,12 @@ fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
         Write::RescheduleProviderRevocation { holder, due_at: None, .. } => {
             provider_revocations::finish(holder)
         }
+        Write::DropQueuedRevocation(row) => {
+            return Some(Statement { query: provider_revocations::remove(row), always_applies: true });
+        }
+        Write::DeleteLeftovers(consent) => {
+            return Some(Statement { query: consents::delete_leftovers(consent), always_applies: true });
+        }
         Write::InsertSession(row) => sessions::insert(row),
         Write::UpdateSession { row, expected_version } => sessions::update(row, *expected_version),
         Write::EndStream { head, mac } => streams::end(head, mac),
