@@ -271,6 +271,8 @@ async fn rooms(
     let detached = TaskTracker::new();
     let tokens = Arc::new(Tokens::new(Parts {
         detached: detached.clone(),
+        // A quarter of what is served at once: three providers may hang and there is room for the rest.
+        waiting_per_provider: (config.limits.max_concurrent_requests / 4).max(1) as usize,
         store: store.clone(),
         hot: hot.clone(),
         keys: keys.clone(),

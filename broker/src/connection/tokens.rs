@@ -4,6 +4,7 @@ use super::{
     flight::Flights,
     pick::{Choice, Pick},
     refresh::{RefreshOutcome, Refreshing},
+    seats::Seats,
 };
 use crate::{
     audit::{Audit, Deadline},
@@ -17,9 +18,13 @@ use crate::{
     storage::Store,
     vault::Vault,
 };
-use std::sync::Arc;
-use tokio::sync::OwnedMutexGuard;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 use tokio_util::task::TaskTracker;
+
+const CROWDED: &str = "Too many calls wait for this provider, which answers slowly; try again in a moment.";
+/// When to come back then.
+const CROWD_CLEARS: Duration = Duration::from_secs(1);
 
 /// What a call wants a token for.
 pub struct Wanting<'a> {
@@ -67,6 +72,7 @@ pub struct Tokens {
     pub(super) replica: String,
     detached: TaskTracker,
     flights: Flights,
+    seats: Seats,
     /// What a provider really gave when asked for a narrower set, so that it is not asked each time.
     given: moka::sync::Cache<(ConnectionId, ScopeSet), ScopeSet>,
 }
@@ -95,15 +101,31 @@ pub struct Parts {
     pub replica: String,
     /// Work that outlives its caller.
     pub detached: TaskTracker,
+    /// Most callers of one tenant that wait for one provider; more are shed.
+    pub waiting_per_provider: usize,
 }
 
 impl Tokens {
     /// From finished parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, hot, keys, policy, audit, vault, engine, clock, rng, replica, detached } = parts;
-        let given = moka::sync::Cache::new(10_000);
-        let flights = Flights::default();
-        Self { store, hot, keys, policy, audit, vault, engine, clock, rng, replica, detached, flights, given }
+        let Parts { store, hot, keys, policy, audit, vault, engine, clock, rng, replica, detached, .. } =
+            parts;
+        Self {
+            store,
+            hot,
+            keys,
+            policy,
+            audit,
+            vault,
+            engine,
+            clock,
+            rng,
+            replica,
+            detached,
+            flights: Flights::default(),
+            seats: Seats::new(parts.waiting_per_provider),
+            given: moka::sync::Cache::new(10_000),
+        }
     }
 
     /// Waits until nobody in this process refreshes `connection`, and keeps others from it until dropped.
@@ -121,9 +143,25 @@ impl Tokens {
             return Ok(Access::Ready(row));
         }
         match self.pick(&self.store, wanting).await? {
-            Ok(Pick::Refresh { .. }) => {}
-            other => return Ok(settle(other)),
+            Ok(Pick::Refresh { fallback, .. }) => match (self.seat(wanting), fallback) {
+                (Some(seat), _) => self.refreshed(wanting, seat).await,
+                (None, Some(row)) => Ok(Access::Ready(row)),
+                (None, None) => Err(Refusal::because(Reason::Overloaded, CROWDED).retry_after(CROWD_CLEARS)),
+            },
+            other => Ok(settle(other)),
         }
+    }
+
+    fn seat(&self, wanting: &Wanting<'_>) -> Option<OwnedSemaphorePermit> {
+        self.seats.take(wanting.connection.owner.tenant(), &wanting.spec.id)
+    }
+
+    /// A token the provider has to be asked for, unless somebody just did.
+    async fn refreshed(
+        self: &Arc<Self>,
+        wanting: &Wanting<'_>,
+        seat: OwnedSemaphorePermit,
+    ) -> Result<Access, Refusal> {
         let turn = self.flights.turn(&wanting.connection.id).await;
         // Whoever had the turn before may have done the work: look again before calling anybody.
         let (narrow_to, fallback) = match self.pick(&self.store, wanting).await? {
@@ -143,7 +181,7 @@ impl Tokens {
         let this = Arc::clone(self);
         let task = self.detached.spawn(async move {
             let outcome = refreshing.run(&this).await;
-            drop(turn);
+            drop((turn, seat));
             outcome
         });
         let left = wanting.deadline.remaining(&*self.clock);

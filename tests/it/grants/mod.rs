@@ -1,6 +1,7 @@
 //! `GrantService.IssueGrant`: what is granted, for how long, to whom, and what the log says of it.
 
 mod callers;
+mod crowds;
 mod isolation;
 mod lifetime;
 mod narrowing;

@@ -16,7 +16,7 @@ fn statements(sql: &str) -> Vec<String> {
     for line in sql.lines().filter(|line| !line.trim_start().starts_with("--")) {
         statement.push_str(line);
         statement.push('\n');
-        let whole = statement.matches("$$").count() % 2 == 0;
+        let whole = statement.matches("$$").count().is_multiple_of(2);
         if whole && line.ends_with(';') {
             found.push(std::mem::take(&mut statement));
         }

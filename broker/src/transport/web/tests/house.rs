@@ -109,6 +109,7 @@ impl House {
         let parts = Parts {
             store: store.clone(),
             hot: store.clone(),
+            waiting_per_provider: 16,
             keys: keys.clone(),
             policy: policy.clone(),
             audit: audit.clone(),
