@@ -89,7 +89,7 @@ pub trait Connections: Send + Sync {
         &self,
         connection: &ConnectionId,
     ) -> Result<Vec<Readable<Tagged<SecretRow>>>, StoreError>;
-    /// Revocations to be done at the provider by `now`, oldest first.
+    /// Revocations to be done at providers by `now`: each provider's oldest first, then each one's second, and so on.
     async fn due_revocations(
         &self,
         now: Timestamp,
@@ -104,6 +104,8 @@ pub struct QueuedRevocation {
     pub holder: TokenHolder,
     /// The holder's tenant.
     pub tenant: TenantId,
+    /// The provider, in whatever bytes the holder's row says; unchecked, and good for nothing but taking turns.
+    pub provider: Vec<u8>,
     /// Attempts so far.
     pub attempts: i64,
     /// Next attempt not before this.

@@ -9,64 +9,124 @@ use crate::{
     },
     storage::QueuedRevocation,
 };
-use std::time::Duration;
+use futures::{StreamExt, future::join_all, stream};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 /// After this many attempts, in about a week, a provider is told no more: sealed tokens are not kept for ever.
 const MAX_ATTEMPTS: i64 = 36;
 
-/// Retries revocations that are due; returns how many were tried.
+/// Most that are taken on in one round.
+const AT_ONCE: u32 = 64;
+/// How many of one provider are under way at the same time.
+const AT_ONE_PROVIDER: usize = 4;
+/// After so many in one round that failed, a provider is left alone until the next.
+const FAILURES: usize = 4;
+
+/// What a provider said that was not asked.
+const NOT_ASKED: Option<AtProvider> = None;
+
+/// Retries revocations that are due, of all providers side by side; returns how many were due.
 ///
 /// # Errors
-/// The store's and the audit log's.
+/// The store's.
 pub async fn retry_revocations(rooms: &Rooms) -> Result<usize, Refusal> {
-    let due = rooms.store.connections.due_revocations(rooms.clock.now(), 50).await?;
+    let due = rooms.store.connections.due_revocations(rooms.clock.now(), AT_ONCE).await?;
+    let mut providers: HashMap<&[u8], Vec<&QueuedRevocation>> = HashMap::new();
+    let mut unreadable = Vec::new();
     for found in &due {
-        let done = match found {
-            Ok(queued) => retry(rooms, queued).await,
-            Err(row) => queue_anew(rooms, row).await,
-        };
-        // One that cannot be done now does not keep the others waiting.
-        if let Err(refusal) = done {
-            tracing::warn!(reason = refusal.reason.as_str(), "a queued revocation failed");
+        match found {
+            Ok(queued) => providers.entry(&queued.provider).or_default().push(queued),
+            Err(row) => unreadable.push(row),
         }
     }
+    let told = join_all(providers.into_values().map(|queued| of_provider(rooms, queued)));
+    let anew = async {
+        for row in unreadable {
+            report(queue_anew(rooms, row).await);
+        }
+    };
+    tokio::join!(told, anew);
     Ok(due.len())
 }
 
-async fn retry(rooms: &Rooms, queued: &QueuedRevocation) -> Result<(), Refusal> {
+/// A few at a time: one that takes its time keeps the others of its provider no longer waiting than must be.
+async fn of_provider(rooms: &Rooms, queued: Vec<&QueuedRevocation>) {
+    let failures = AtomicUsize::new(0);
+    let tell = |queued| {
+        let failures = &failures;
+        async move {
+            if failures.load(Ordering::Relaxed) < FAILURES && !report(retry(rooms, queued).await) {
+                failures.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    stream::iter(queued).for_each_concurrent(AT_ONE_PROVIDER, tell).await;
+}
+
+/// Whether it went well. One that cannot be done now does not keep the others waiting.
+fn report(done: Result<Option<AtProvider>, Refusal>) -> bool {
+    match done {
+        Ok(at_provider) => at_provider != Some(AtProvider::FailedWillRetry),
+        Err(refusal) => {
+            tracing::warn!(reason = refusal.reason.as_str(), "a queued revocation failed");
+            false
+        }
+    }
+}
+
+async fn retry(rooms: &Rooms, queued: &QueuedRevocation) -> Result<Option<AtProvider>, Refusal> {
     let told = match &queued.holder {
         TokenHolder::Connection(id) => of_connection(rooms, queued, id).await,
         TokenHolder::Consent(id) => of_consent(rooms, queued, id).await,
     };
     match told {
         Err(refusal) if refusal.reason == Reason::RecordQuarantined => {
-            postpone(rooms, queued, unreliable(&queued.holder)).await
+            postpone(rooms, queued, unreliable(&queued.holder), refusal.reason).await
         }
+        // Nothing can be read or written: the whole queue waits.
+        Err(refusal) if matches!(refusal.reason, Reason::StoreUnavailable | Reason::AuditUnavailable) => {
+            Err(refusal)
+        }
+        // What is wrong with this one must not keep it at the head of the queue.
+        Err(refusal) => postpone(rooms, queued, None, refusal.reason).await,
         told => told,
     }
 }
 
-async fn of_connection(rooms: &Rooms, queued: &QueuedRevocation, id: &ConnectionId) -> Result<(), Refusal> {
+async fn of_connection(
+    rooms: &Rooms,
+    queued: &QueuedRevocation,
+    id: &ConnectionId,
+) -> Result<Option<AtProvider>, Refusal> {
     let stored = rooms.store.connections.by_id(&queued.tenant, id).await?;
-    let Some(stored) = stored else { return postpone(rooms, queued, unreliable(&queued.holder)).await };
-    match stored.row.check(&rooms.row_key()) {
-        Ok(connection) if connection.state == ConnectionState::Revoked => {
-            tell_of_connection(rooms, &connection, queued.attempts).await.map(drop)
+    // Gone, or moved to another tenant.
+    let stored = stored.ok_or_else(|| Refusal::new(Reason::RecordQuarantined))?;
+    match stored.row.check(&rooms.row_key())? {
+        connection if connection.state == ConnectionState::Revoked => {
+            tell_of_connection(rooms, &connection, queued.attempts).await.map(|told| Some(told.at_provider))
         }
         // The queue's row alone is no reason to end anything.
-        Ok(_) => postpone(rooms, queued, None).await,
-        Err(_) => postpone(rooms, queued, unreliable(&queued.holder)).await,
+        _ => postpone(rooms, queued, None, Reason::RecordQuarantined).await,
     }
 }
 
-async fn of_consent(rooms: &Rooms, queued: &QueuedRevocation, id: &ConsentId) -> Result<(), Refusal> {
+async fn of_consent(
+    rooms: &Rooms,
+    queued: &QueuedRevocation,
+    id: &ConsentId,
+) -> Result<Option<AtProvider>, Refusal> {
     let Some(tagged) = rooms.store.consents.by_id(id).await? else {
-        return postpone(rooms, queued, None).await;
+        return postpone(rooms, queued, None, Reason::RecordQuarantined).await;
     };
-    match tagged.check(&rooms.row_key()) {
-        Ok(consent) if consent.state.is_terminal() => tell_of_leftover(rooms, consent, queued.attempts).await,
-        Ok(_) => postpone(rooms, queued, None).await,
-        Err(_) => postpone(rooms, queued, unreliable(&queued.holder)).await,
+    match tagged.check(&rooms.row_key())? {
+        consent if consent.state.is_terminal() => {
+            tell_of_leftover(rooms, consent, queued.attempts).await.map(Some)
+        }
+        _ => postpone(rooms, queued, None, Reason::RecordQuarantined).await,
     }
 }
 
@@ -79,17 +139,24 @@ fn unreliable(holder: &TokenHolder) -> Option<Write> {
 }
 
 /// Counts an attempt that could not be made. With the last one, `given_up` is written too.
-async fn postpone(rooms: &Rooms, queued: &QueuedRevocation, given_up: Option<Write>) -> Result<(), Refusal> {
-    tracing::error!(holder = %queued.holder, "a queued revocation has nothing to it that has ended and can be relied on");
+async fn postpone(
+    rooms: &Rooms,
+    queued: &QueuedRevocation,
+    given_up: Option<Write>,
+    reason: Reason,
+) -> Result<Option<AtProvider>, Refusal> {
+    tracing::error!(holder = %queued.holder, "a queued revocation has nothing to it that has ended and can be relied on now");
     let told = Told::at(rooms, AtProvider::FailedWillRetry, queued.attempts);
     let mut draft = quarantined(rooms, Some(&queued.holder));
     draft.tenant = Some(queued.tenant.clone());
+    draft.reason = Some(reason);
     let effect = given_up.into_iter().filter(|_| told.is_over()).collect();
-    told.record(rooms, draft, queued.holder.clone(), effect).await
+    told.record(rooms, draft, queued.holder.clone(), effect).await?;
+    Ok(NOT_ASKED)
 }
 
 /// A row of the queue that cannot be read goes. If its holder is there, it is queued anew from what the holder's own row says.
-async fn queue_anew(rooms: &Rooms, row: &QuarantinedRow) -> Result<(), Refusal> {
+async fn queue_anew(rooms: &Rooms, row: &QuarantinedRow) -> Result<Option<AtProvider>, Refusal> {
     tracing::error!(column = row.column, "a row of the queue of revocations cannot be read");
     let holder = row.id(TokenHolder::parse);
     let drop_row = Write::DropQueuedRevocation(row.clone());
@@ -100,7 +167,7 @@ async fn queue_anew(rooms: &Rooms, row: &QuarantinedRow) -> Result<(), Refusal> 
         let entry = Entry { effect: vec![drop_row.clone(), queue], settlement: true, ..Entry::note(draft) };
         match rooms.audit.note(entry, Deadline::none()).await {
             Err(Refused::NotApplied) => {}
-            done => return Ok(done.map(drop)?),
+            done => return Ok(done.map(|_| NOT_ASKED)?),
         }
     }
     let entry = Entry {
@@ -108,7 +175,7 @@ async fn queue_anew(rooms: &Rooms, row: &QuarantinedRow) -> Result<(), Refusal> 
         settlement: true,
         ..Entry::note(quarantined(rooms, holder.as_ref()))
     };
-    Ok(rooms.audit.note(entry, Deadline::none()).await.map(drop)?)
+    Ok(rooms.audit.note(entry, Deadline::none()).await.map(|_| NOT_ASKED)?)
 }
 
 fn quarantined(rooms: &Rooms, holder: Option<&TokenHolder>) -> EventDraft {

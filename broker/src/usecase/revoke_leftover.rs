@@ -4,7 +4,7 @@
 //! so a process that dies at any point after it loses nothing.
 
 use super::{
-    Rooms,
+    AtProvider, Rooms,
     retry_revocations::Told,
     tell_provider::{Holder, Token, tell_provider},
 };
@@ -24,7 +24,11 @@ pub(super) fn end(rooms: &Rooms, next: &Consent, expected_version: i64) -> Vec<W
 ///
 /// # Errors
 /// The store's and the audit log's.
-pub(super) async fn tell_of_leftover(rooms: &Rooms, consent: Consent, attempts: i64) -> Result<(), Refusal> {
+pub(super) async fn tell_of_leftover(
+    rooms: &Rooms,
+    consent: Consent,
+    attempts: i64,
+) -> Result<AtProvider, Refusal> {
     let at_provider = tell_provider(rooms, &Token::left_by(&consent, &consent.leftover)).await;
     let told = Told::at(rooms, at_provider, attempts);
     let draft = Holder::Consent(&consent).draft(rooms, EventKind::ProviderRevoked, told.outcome());
@@ -34,5 +38,6 @@ pub(super) async fn tell_of_leftover(rooms: &Rooms, consent: Consent, attempts: 
         let expected_version = consent.version;
         effect.push(Write::UpdateConsent { row: rooms.row_key().tag(consent.forget()), expected_version });
     }
-    told.record(rooms, draft, holder, effect).await
+    told.record(rooms, draft, holder, effect).await?;
+    Ok(at_provider)
 }
