@@ -138,7 +138,6 @@ async fn au8_an_idle_writer_shows_that_it_lives_learns_what_others_revoked_and_e
     let house = House::new().await;
     house.ledger.stored().heartbeat = Some(Duration::from_millis(1));
     let idle = house.start().await.unwrap();
-    house.ledger.stored().streams[0].silent_for = Duration::ZERO;
     let busy = house.start().await.unwrap();
     let mut block = house.event(EventKind::BlockSet, Outcome::Allowed);
     let target = Target::Tenant(TenantId::parse("acme").unwrap());
