@@ -112,6 +112,7 @@ impl Audit {
             ledger,
             audit: keys.audit_keys(),
             rows: keys.row_key(),
+            keys: keys.clone(),
             clock: clock.clone(),
             rng: rng.clone(),
             commit_timeout: config.commit_timeout,

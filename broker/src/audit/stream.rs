@@ -15,7 +15,7 @@ use crate::{
         Clock, Entry, EventDraft, EventId, EventKind, Group, Outcome, Rng, RowKey, Rule, StreamId, Timestamp,
         Write, ledger::Head,
     },
-    keys::AuditKeys,
+    keys::{AuditKeys, KeyRing},
     storage::{Committed, Ledger, LockMode, StreamRow},
 };
 use std::{sync::Arc, time::Duration};
@@ -29,6 +29,7 @@ pub(super) struct Context {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) audit: AuditKeys,
     pub(super) rows: RowKey,
+    pub(super) keys: Arc<KeyRing>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) rng: Arc<dyn Rng>,
     pub(super) commit_timeout: Duration,

@@ -40,6 +40,12 @@ pub enum StoreError {
         /// Where.
         column: &'static str,
     },
+    /// A row was tagged with a key that is not known here, which is no sign that somebody edited it.
+    #[error("a row of {table} was tagged with a key that is not known")]
+    KeyUnknown {
+        /// Where.
+        table: &'static str,
+    },
     /// The stream's head is not where its writer left it: this writer must end (AU8).
     #[error("the audit stream's head moved")]
     HeadMoved,
