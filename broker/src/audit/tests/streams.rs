@@ -230,16 +230,14 @@ async fn au8_an_edited_head_of_a_dead_stream_stops_no_running_writer_and_is_not_
     for _ in 0..8 {
         audit.note(house.session(), Deadline::none()).await.unwrap();
     }
-    let stored = house.ledger.stored();
+    let streams = house.ledger.stored().streams.clone();
     let keys = house.keys.audit_keys();
-    let states: Vec<_> =
-        stored.streams.iter().map(|s| StreamState::vouched(&keys, &s.head, &s.mac)).collect();
+    let states: Vec<_> = streams.iter().map(|s| StreamState::vouched(&keys, &s.head, &s.mac)).collect();
     assert_eq!(
         states,
         [None, Some(StreamState::Recovered), Some(StreamState::Closed), Some(StreamState::Open)]
     );
-    assert!(stored.streams[0].open);
-    drop(stored);
+    assert!(streams[0].open);
     assert!(matches!(house.start().await, Err(AuditError::StreamTampered(_))), "a start is refused");
     assert!(house.verify().await.is_err(), "and who verifies finds it");
 }
