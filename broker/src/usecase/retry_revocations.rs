@@ -19,6 +19,9 @@ use std::{
 /// After this many attempts, in about a week, a provider is told no more: sealed tokens are not kept for ever.
 const MAX_ATTEMPTS: i64 = 36;
 
+/// As recorded when a provider is told no more.
+const GIVEN_UP: &str = "given_up";
+
 /// Most that are taken on in one round.
 const AT_ONCE: u32 = 64;
 /// How many of one provider are under way at the same time.
@@ -206,7 +209,7 @@ impl Told {
             return Self { at_provider: at_provider.as_str(), attempts, due_at: None };
         }
         if attempts >= MAX_ATTEMPTS {
-            return Self { at_provider: "given_up", attempts, due_at: None };
+            return Self { at_provider: GIVEN_UP, attempts, due_at: None };
         }
         let due_at = Some(rooms.clock.now().plus(backoff(attempts)));
         Self { at_provider: at_provider.as_str(), attempts, due_at }
@@ -219,7 +222,7 @@ impl Told {
 
     /// As recorded.
     pub(super) fn outcome(&self) -> Outcome {
-        if self.is_over() && self.at_provider != "given_up" { Outcome::Allowed } else { Outcome::Failed }
+        if self.is_over() && self.at_provider != GIVEN_UP { Outcome::Allowed } else { Outcome::Failed }
     }
 
     /// Records it, truthfully, with its effect, and moves the queue's row on.
@@ -253,8 +256,10 @@ impl Told {
 
     async fn later(&self, rooms: &Rooms, mut draft: EventDraft, holder: TokenHolder) -> Result<(), Refusal> {
         draft.id = EventId::random(&*rooms.rng);
-        draft.outcome = Outcome::Failed;
-        draft.detail.insert("at_provider", AtProvider::FailedWillRetry.as_str().into());
+        // What the provider said stands; only that it was given up is not so yet.
+        if self.at_provider == GIVEN_UP {
+            draft.detail.insert("at_provider", AtProvider::FailedWillRetry.as_str().into());
+        }
         let due_at = Some(rooms.clock.now().plus(backoff(self.attempts)));
         let effect = vec![Write::RescheduleProviderRevocation { holder, attempts: self.attempts, due_at }];
         let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
