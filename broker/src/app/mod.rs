@@ -247,6 +247,8 @@ async fn rooms(
         bytes: u64::from(config.limits.hot_rows_mebibytes) * 1024 * 1024,
         max_age: config.limits.hot_rows_max_age,
     };
+    // Before the database is touched: a key file that is refused leaves nothing open behind.
+    FileKeyring::load(&config.keys.file)?;
     let store = open_store(config, &*clock).await?;
     let keys = open_keys(config, &store, &clock, &rng).await?;
     let (store, hot) = with_hot_rows(with_known_keys(store, keys.clone()), clock.clone(), limits);
