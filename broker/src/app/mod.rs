@@ -12,7 +12,7 @@ use crate::{
     connection::{Parts, Tokens},
     domain::{Clock, Rng, StreamId},
     identity::{Fetch, Identity, IdentityConfigError},
-    keys::{FileKeyring, KeyError, KeyRing, KeyringError},
+    keys::{FileKeyring, KeyError, KeyRing, KeyringError, with_known_keys},
     metrics::Metrics,
     net::{Limits, NetError, OAuthHttp, Outbound},
     policy::{self, Policy, PolicyProblems, PolicySet},
@@ -249,9 +249,10 @@ async fn rooms(
     // What is wrong with a file is found before the database is touched.
     let keyring = FileKeyring::load(&config.keys.file)?;
     let policies = PolicySet::load_files(&config.policy.files).map_err(StartError::Policy)?;
-    let (store, hot) = with_hot_rows(open_store(config, &*clock).await?, clock.clone(), limits);
-    let metrics = Metrics::default();
+    let store = open_store(config, &*clock).await?;
     let keys = open_keys(keyring, &store, &clock, &rng).await?;
+    let (store, hot) = with_hot_rows(with_known_keys(store, keys.clone()), clock.clone(), limits);
+    let metrics = Metrics::default();
     let identity = identity(config, outbound, &clock)?.metered(metrics.clone());
     let policy = Policy::new(
         policies,

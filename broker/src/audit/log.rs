@@ -112,6 +112,7 @@ impl Audit {
             ledger,
             audit: keys.audit_keys(),
             rows: keys.row_key(),
+            keys: keys.clone(),
             clock: clock.clone(),
             rng: rng.clone(),
             commit_timeout: config.commit_timeout,
@@ -119,7 +120,7 @@ impl Audit {
         });
         let mut rules = Rules::default();
         rules.apply(&load_rules(&context).await?);
-        let opened = context.succeed(rules.epoch()).await?;
+        let opened = context.start(rules.epoch()).await?;
         rules.apply(&opened.new_rules);
         Ok(Self::spawn(context, keys, config, rules, opened))
     }

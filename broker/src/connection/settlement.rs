@@ -141,7 +141,8 @@ async fn persist(
 /// Whether the very values that `entry` stores are there; a read that fails says nothing, and the next try tells.
 async fn is_stored(tokens: &Tokens, connection: &Connection, entry: &Entry) -> bool {
     let Ok(stored) = tokens.store.connections.secrets(&connection.id).await else { return false };
-    let stored: Vec<Vec<u8>> = stored.into_iter().map(|tagged| tagged.unverified().envelope).collect();
+    let stored: Vec<Vec<u8>> =
+        stored.into_iter().flatten().map(|tagged| tagged.unverified().envelope).collect();
     entry.effect.iter().all(|write| match write {
         Write::PutSecret(row) => stored.contains(&row.clone().unverified().envelope),
         _ => true,

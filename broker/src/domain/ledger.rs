@@ -1,8 +1,8 @@
 //! What one ledger commit is asked to do (design §6): groups of entries that share their fate.
 
 use super::{
-    Approval, Connection, ConnectionId, Consent, EventDraft, LogoutNames, Names, QuarantinedRow, Rule,
-    RuleKind, SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession, event::EventRef,
+    Approval, Connection, ConnectionId, Consent, ConsentId, EventDraft, LogoutNames, Names, QuarantinedRow,
+    Rule, RuleKind, SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession, event::EventRef,
 };
 
 /// An event's place in the log: what a caller is told as "audit position".
@@ -90,6 +90,10 @@ pub enum Write {
         /// Next attempt not before this; `None` = it is done or given up, and leaves the queue.
         due_at: Option<Timestamp>,
     },
+    /// Removes a queued revocation that cannot be read.
+    DropQueuedRevocation(QuarantinedRow),
+    /// Removes what is sealed in a consent whose own row cannot be relied on, so that nobody can store it anew.
+    DeleteLeftovers(ConsentId),
     /// Starts a web session. Applies unless a logout is remembered that means it: of its `sid` or its person, and after
     /// `begun_at`.
     InsertSession {

@@ -25,6 +25,7 @@ mod revoke_leftover;
 mod rooms;
 pub mod session;
 mod settle_consent;
+mod tell_provider;
 mod visitor;
 mod withdraw_approval;
 

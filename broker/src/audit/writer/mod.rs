@@ -234,13 +234,19 @@ impl Writer {
             }
             Ok(Ok(Err(StoreError::RuleTampered))) => {
                 tracing::error!("a revocation rule failed its integrity check; nothing is issued");
+                // Unless another replica made it with a key that is new.
+                if let Err(error) = context.keys.reread_row_keys().await {
+                    tracing::warn!(%error, "the system keys could not be read again");
+                }
                 Attempt::Unavailable
             }
             Ok(Ok(Err(StoreError::Malformed { table, column }))) => {
                 tracing::error!(table, column, "a commit met a malformed value");
                 Attempt::Failed { culprit: true }
             }
-            Ok(Ok(Err(StoreError::Exists))) => Attempt::Failed { culprit: true },
+            Ok(Ok(Err(StoreError::Exists | StoreError::KeyUnknown { .. }))) => {
+                Attempt::Failed { culprit: true }
+            }
             Ok(Ok(Err(StoreError::Unavailable(why)))) => {
                 tracing::warn!(%why, "an audit commit failed");
                 self.settle(head, intended, false).await

@@ -163,18 +163,13 @@ impl Writer {
         else {
             return tracing::warn!("the audit streams cannot be read; dead ones are ended later");
         };
-        match context.recoveries(&streams) {
-            Ok(groups) => {
-                for group in groups {
-                    // One that does not apply was ended by another replica; one that fails is tried at the next beat.
-                    let (groups, prepared) = ([group], [vec![Prepared::default()]]);
-                    let attempt = self.attempt(&groups, &prepared, LockMode::Shared).await;
-                    if let Attempt::Committed(applied, _) = attempt {
-                        context.count(&groups, &applied);
-                    }
-                }
+        for group in context.recoveries(&streams).while_running() {
+            // One that does not apply was ended by another replica; one that fails is tried at the next beat.
+            let (groups, prepared) = ([group], [vec![Prepared::default()]]);
+            let attempt = self.attempt(&groups, &prepared, LockMode::Shared).await;
+            if let Attempt::Committed(applied, _) = attempt {
+                context.count(&groups, &applied);
             }
-            Err(error) => tracing::error!(%error, "a dead audit stream is not ended"),
         }
     }
 

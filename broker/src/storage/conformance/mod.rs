@@ -115,6 +115,12 @@ macro_rules! conformance {
             suite::refresh::provider_queue(&$open().await).await;
         }
 
+        /// Proves: RV1
+        #[tokio::test]
+        async fn rv1_no_provider_keeps_another_from_its_turn_in_the_queue() {
+            suite::refresh::provider_turns(&$open().await).await;
+        }
+
         #[tokio::test]
         async fn web_sessions_are_written_by_version_and_purged_when_over() {
             suite::sessions::writes(&$open().await).await;

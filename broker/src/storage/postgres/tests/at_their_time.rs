@@ -89,11 +89,18 @@ impl Connections for AtTheirTime {
         self.store.secret(connection, kind, scope_key).await
     }
 
-    async fn secrets(&self, connection: &ConnectionId) -> Result<Vec<Tagged<SecretRow>>, StoreError> {
+    async fn secrets(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Vec<Readable<Tagged<SecretRow>>>, StoreError> {
         self.store.secrets(connection).await
     }
 
-    async fn due_revocations(&self, now: Timestamp, limit: u32) -> Result<Vec<QueuedRevocation>, StoreError> {
+    async fn due_revocations(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<QueuedRevocation>>, StoreError> {
         self.at(now).await.due_revocations(now, limit).await
     }
 }

@@ -74,6 +74,12 @@ fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
                 always_applies: true,
             });
         }
+        Write::DropQueuedRevocation(row) => {
+            return Some(Statement { query: provider_revocations::remove(row), always_applies: true });
+        }
+        Write::DeleteLeftovers(consent) => {
+            return Some(Statement { query: consents::delete_leftovers(consent), always_applies: true });
+        }
         Write::UpdateSession { row, expected_version } => sessions::update(row, *expected_version),
         Write::EndStream { head, mac } => streams::end(head, mac),
         // Not a plain statement: the commit gives it its epoch and its tag.
