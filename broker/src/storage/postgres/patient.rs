@@ -9,14 +9,17 @@ use sqlx::{
 };
 use std::{io, time::Duration};
 
-/// Longer than the server lets a statement run (`statement_timeout`), so that its own answer comes first where there is one.
-const PATIENCE: Duration = Duration::from_secs(8);
 /// What a connection gets to answer that it lives, or to end the statement of a caller that no longer waits, before it is thrown away.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
 
 /// The pool of single statements.
 #[derive(Clone, Debug)]
-pub(super) struct PatientPool(pub(super) PgPool);
+pub(super) struct PatientPool {
+    /// Without patience of its own, for transactions.
+    pub(super) plain: PgPool,
+    /// Longer than the server lets a statement run (`statement_timeout`), so that its own answer comes first where there is one.
+    pub(super) patience: Duration,
+}
 
 type Step = Either<PgQueryResult, PgRow>;
 
@@ -33,9 +36,9 @@ impl PatientPool {
         self,
         work: impl AsyncFnOnce(&mut PoolConnection<Postgres>) -> Result<T, sqlx::Error>,
     ) -> Result<T, sqlx::Error> {
-        let mut busy = Busy(Some(self.0.acquire().await?));
+        let mut busy = Busy(Some(self.plain.acquire().await?));
         let connection = busy.0.as_mut().ok_or(sqlx::Error::PoolClosed)?;
-        let done = tokio::time::timeout(PATIENCE, work(connection)).await;
+        let done = tokio::time::timeout(self.patience, work(connection)).await;
         let connection = busy.0.take();
         done.unwrap_or_else(|_| {
             drop(connection.map(PoolConnection::detach));

@@ -67,7 +67,7 @@ impl Transaction {
     pub(super) async fn begin(store: &PostgresStore, lock: LockMode) -> Result<Self, StoreError> {
         let mut turn = store.turn.clone().lock_owned().await;
         for left in (0..LOST_CONNECTIONS).rev() {
-            let connection = store.pool.0.acquire().await.map_err(unavailable)?;
+            let connection = store.pool.plain.acquire().await.map_err(unavailable)?;
             // Made before BEGIN runs: dropped while BEGIN is on its way, it still rolls back.
             let mut transaction = Self { held: Some(Held { connection, _turn: turn }) };
             match transaction.lock(lock).await {

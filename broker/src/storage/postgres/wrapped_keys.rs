@@ -48,7 +48,7 @@ impl WrappedKeys for PostgresStore {
             .bind(&key.wrapped[..])
             .bind(key.created_at.micros());
         let query = if of_tenant { query.bind(first_of_tenant) } else { query.bind(key.subject.as_str()) };
-        let mut transaction = self.pool.0.begin().await.map_err(unavailable)?;
+        let mut transaction = self.pool.plain.begin().await.map_err(unavailable)?;
         if first_of_tenant {
             sqlx::query(LOCK_FIRST_KEY).execute(&mut *transaction).await.map_err(unavailable)?;
         }
