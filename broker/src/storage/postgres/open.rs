@@ -63,7 +63,10 @@ impl PostgresStore {
         server::check_rights(&pool, config.development).await?;
         Ok(Self {
             pool: PatientPool { plain: pool, patience: connect::PATIENCE },
-            log_readers: PatientPool { plain: connect::log_readers(config)?, patience: connect::LOG_PATIENCE },
+            log_readers: PatientPool {
+                plain: connect::log_readers(config)?,
+                patience: connect::LOG_PATIENCE,
+            },
             turn: Arc::new(Mutex::new(())),
             changed: broadcast::Sender::new(WAKEUP_BACKLOG),
             name: name.into(),

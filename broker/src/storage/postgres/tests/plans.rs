@@ -76,7 +76,7 @@ async fn work(pen: &mut Pen<'_>, store: &PostgresStore, connection: &ConnectionI
     store.by_state(&[1; 32]).await.unwrap();
     let need = (&consent.subject, &consent.workload, &consent.provider, &consent.scopes);
     store.open_need(need.0, need.1, need.2, need.3, samples::NOW).await.unwrap();
-    store.count_open(&consent.subject, samples::NOW).await.unwrap();
+    store.open_of(&consent.subject, samples::NOW, 10).await.unwrap();
     store.overdue(samples::NOW, 10).await.unwrap();
     Sessions::by_id(store, &[1; 32]).await.unwrap();
     store.touch(&[1; 32], samples::later(1)).await.unwrap();
@@ -146,7 +146,7 @@ async fn au11_no_statement_that_is_asked_often_reads_a_big_table_whole() {
     let approval = Write::PutApproval { row: pen.tag(samples::approval(id)), expected_version: None };
     let consent = Write::InsertConsent { row: pen.tag(samples::consent()), handle_hash: [1; 32] };
     pen.write(vec![Write::PutSecret(secret), approval, consent]).await;
-    pen.write(vec![Write::InsertSession(pen.tag(samples::session(1)))]).await;
+    pen.write(vec![Write::InsertSession { row: pen.tag(samples::session(1)), begun_at: samples::NOW }]).await;
     pen.entry(Entry { claim: Some(samples::claim(1)), ..samples::note() }).await;
     for fill in FILL {
         sql(fill);
