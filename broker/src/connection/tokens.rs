@@ -214,7 +214,12 @@ impl Tokens {
             };
             match (Refreshing::prepare(self, wanting, narrow_to).await, fallback) {
                 (Ok(Prepared::Refresh(refreshing)), fallback) => {
-                    return Ok(Begun::Refresh(refreshing, fallback));
+                    // The lease's epoch is read by now: what another replica stored before that is seen here, what it stores
+                    // later costs this one the lease.
+                    return Ok(match self.pick(&self.store, wanting).await? {
+                        Ok(Pick::Refresh { .. }) => Begun::Refresh(refreshing, fallback),
+                        other => Begun::Done(settle(other)),
+                    });
                 }
                 (Ok(Prepared::Elsewhere(_)), Some(row)) => return Ok(Begun::Done(Access::Ready(row))),
                 // Just taken: whoever took it is most likely about to store what this call wants (RF1). Long held: they died.
