@@ -4,6 +4,7 @@
 //! Benchmarks are programs, not tests: a goal that is missed is printed as such and changes nothing. The exit code is 1
 //! when a figure could not be measured.
 
+mod anatomy;
 mod bench;
 mod call;
 mod child;
@@ -46,6 +47,9 @@ struct Arguments {
     /// Name the figures and end.
     #[arg(long)]
     list: bool,
+    /// Take a warm call apart instead: what each step costs by itself.
+    #[arg(long)]
+    anatomy: bool,
     /// Write everything to this file as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -63,6 +67,7 @@ async fn main() -> ExitCode {
     let done = match &arguments.serve {
         Some(config) => child::serve(config).await.map(|()| true),
         None if arguments.list => Ok(list()),
+        None if arguments.anatomy => take_apart(&arguments).await,
         None => measure(&arguments).await,
     };
     match done {
@@ -85,14 +90,26 @@ fn list() -> bool {
     true
 }
 
-/// Whether everything ran.
-async fn measure(arguments: &Arguments) -> Result<bool, Fault> {
+fn set_up(arguments: &Arguments) -> Bench {
     let runs = usize::from(arguments.runs);
     let pace = if arguments.quick { Pace::quick(runs) } else { Pace::full(runs) };
     if cfg!(debug_assertions) {
         progress("this is a debug build: its figures say nothing");
     }
-    let mut bench = Bench::new(arguments.dialect, pace);
+    Bench::new(arguments.dialect, pace)
+}
+
+async fn take_apart(arguments: &Arguments) -> Result<bool, Fault> {
+    let mut bench = set_up(arguments);
+    let steps = anatomy::anatomy(&mut bench).await?;
+    println!("{}", anatomy::table(&steps));
+    bench.close().await;
+    Ok(true)
+}
+
+/// Whether everything ran.
+async fn measure(arguments: &Arguments) -> Result<bool, Fault> {
+    let mut bench = set_up(arguments);
     let mut report = Report {
         dialect: arguments.dialect.name(),
         cores: std::thread::available_parallelism()?.get(),
