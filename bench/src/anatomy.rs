@@ -259,7 +259,8 @@ impl Taken<'_> {
         self.step("pseudonym and the person's key", 1, pseudonym).await?;
         let trace = rooms.policy.decide(&of.question()?).trace().clone();
         let draft = || {
-            let draft = EventDraft::new(EventId::random(&*rooms.rng), EventKind::GrantFailed, Outcome::Failed);
+            let draft =
+                EventDraft::new(EventId::random(&*rooms.rng), EventKind::GrantFailed, Outcome::Failed);
             let mut draft = draft.about(subject);
             draft.workload = Some(of.workload.id().clone());
             draft.provider = Some(of.provider.clone());
@@ -287,7 +288,8 @@ impl Taken<'_> {
             Ok(())
         };
         self.step("seal one token (opening costs about as much)", 1, seal).await?;
-        let call = Call { client_address: Some("127.0.0.1".to_owned()), trace_id: None, deadline: Deadline::none() };
+        let call =
+            Call { client_address: Some("127.0.0.1".to_owned()), trace_id: None, deadline: Deadline::none() };
         let caller = Caller { workload: of.workload.clone(), call };
         let request = || GrantRequest {
             assertion: SecretString::from(of.token.as_str()),
@@ -300,6 +302,8 @@ impl Taken<'_> {
             purpose: "Show notes".to_owned(),
             request_id: String::new(),
         };
+        let held = size_of_val(&issue_grant(rooms, &caller, request()));
+        progress(format!("a call under way holds {held} bytes of state in issue_grant"));
         let issue = async || {
             black_box(issue_grant(rooms, &caller, request()).await?);
             Ok(())

@@ -102,7 +102,12 @@ impl Bench {
     ///
     /// # Errors
     /// When a call is not granted.
-    pub async fn run(&self, on: &Line, calls: &Arc<crate::call::Deck>, callers: usize) -> Result<Tally, Fault> {
+    pub async fn run(
+        &self,
+        on: &Line,
+        calls: &Arc<crate::call::Deck>,
+        callers: usize,
+    ) -> Result<Tally, Fault> {
         let until = Until::Over { warm_up: self.pace.warm_up, span: self.pace.span };
         closed(&self.clock, on, calls, callers, until).await?.all_granted()
     }

@@ -127,7 +127,10 @@ impl Estate {
             owner: Owner::Subject(owner),
             client_id: rooms.provider(&provider)?.client.id.clone(),
             provider,
-            account: Account { id: format!("acct-{person}"), label: format!("person-{person}@notes.example") },
+            account: Account {
+                id: format!("acct-{person}"),
+                label: format!("person-{person}@notes.example"),
+            },
             state: ConnectionState::Active,
             scopes: scopes.clone(),
             version: 1,

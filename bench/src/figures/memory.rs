@@ -61,7 +61,8 @@ pub(super) async fn measure(bench: &Bench) -> Result<Vec<Finding>, Fault> {
         pairs: vec![pair],
         notes,
     };
-    let note = format!("{empty:.0} MiB before the first call; {:.0} grants/s meanwhile; one run", answered.rate());
+    let note =
+        format!("{empty:.0} MiB before the first call; {:.0} grants/s meanwhile; one run", answered.rate());
     Ok(vec![
         finding(
             format!("resident memory, {hot} hot connections and assertions"),

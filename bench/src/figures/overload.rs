@@ -10,7 +10,9 @@ use broker::domain::Clock;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, transport::Endpoint};
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 const IN_FLIGHT: usize = 256;
 /// Many tool servers: 256 streams each are more than the broker admits at once, so that it is the broker that sheds.
@@ -75,7 +77,13 @@ impl Seen {
         vec![
             finding("goodput", "grants/s", "capacity", Goal::AtLeast(0.9), self.goodput),
             finding("p99 of what was admitted", "µs", "p99 at capacity", Goal::AtMost(3.0), self.tail),
-            finding("neither grant nor RESOURCE_EXHAUSTED", "calls", "calls made", Goal::AtMost(0.0), self.odd),
+            finding(
+                "neither grant nor RESOURCE_EXHAUSTED",
+                "calls",
+                "calls made",
+                Goal::AtMost(0.0),
+                self.odd,
+            ),
             finding("health answered within 1 s", "answers", "asked", Goal::AtLeast(1.0), self.health),
         ]
     }

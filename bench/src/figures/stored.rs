@@ -23,7 +23,10 @@ pub(super) async fn measure(bench: &Bench) -> Result<Vec<Finding>, Fault> {
         let mut first = bench.run(&small_line, &few, IN_FLIGHT).await?;
         let mut second = bench.run(&large_line, &deck, IN_FLIGHT).await?;
         let pair = Pair { limit: first.quantile(0.99), broker: second.quantile(0.99) };
-        progress(format!("stored, run {run}: p99 {:.0} µs with {FEW}, {:.0} µs with {many}", pair.limit, pair.broker));
+        progress(format!(
+            "stored, run {run}: p99 {:.0} µs with {FEW}, {:.0} µs with {many}",
+            pair.limit, pair.broker
+        ));
         pairs.push(pair);
     }
     drop((small.close().await, large.close().await));

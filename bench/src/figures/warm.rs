@@ -42,7 +42,8 @@ async fn at(bench: &Bench, in_flight: usize) -> Result<[Finding; 2], Fault> {
     }
     let bare = Spread::of(echoes.iter().map(|pair| pair.limit));
     let share = Spread::of(echoes.iter().map(|pair| pair.broker / pair.limit));
-    let note = format!("bare echo {:.0}/s; the floor reaches {:.0} % of it", bare.median, share.median * 100.0);
+    let note =
+        format!("bare echo {:.0}/s; the floor reaches {:.0} % of it", bare.median, share.median * 100.0);
     let name = |what: &str| format!("IssueGrant warm, {in_flight} in flight, {what}");
     let rate = Finding {
         name: name("throughput"),
@@ -52,7 +53,13 @@ async fn at(bench: &Bench, in_flight: usize) -> Result<[Finding; 2], Fault> {
         pairs: rates,
         notes: vec![note],
     };
-    let tail =
-        Finding { name: name("p99"), unit: "µs", goal: Goal::AtMost(1.5), pairs: tails, notes: vec![], ..rate.clone() };
+    let tail = Finding {
+        name: name("p99"),
+        unit: "µs",
+        goal: Goal::AtMost(1.5),
+        pairs: tails,
+        notes: vec![],
+        ..rate.clone()
+    };
     Ok([rate, tail])
 }
