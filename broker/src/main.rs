@@ -1,7 +1,7 @@
 //! The `broker` binary: a thin command line over the library.
 
 use clap::Parser;
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -15,7 +15,17 @@ fn main() -> ExitCode {
         eprintln!("broker: a TLS provider was installed already");
         return ExitCode::from(broker::cli::EXIT_FAILED);
     }
+    // One descriptor per connection: a caller who opens many must not use up those of the database. Not fatal: the limit stays.
+    if let Err(error) = all_descriptors() {
+        eprintln!("broker: the limit on open files cannot be raised: {error}");
+    }
     broker::cli::run(broker::cli::Cli::parse())
+}
+
+/// As many open files as the system lets us have: the soft limit is often 1024.
+fn all_descriptors() -> rustix::io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
 }
 
 /// No dump is written, however it ends; on Linux nobody else of the same user may look into its memory either.

@@ -64,6 +64,10 @@ CREATE TABLE web_sessions (
 -- Sessions that are over.
 CREATE INDEX web_sessions_expiry ON web_sessions (expires_at);
 
+-- Live sessions by what an identity provider calls them when it ends them, and by person.
+CREATE INDEX web_sessions_sid ON web_sessions (tenant, realm, issuer, sid) WHERE ended = 0;
+CREATE INDEX web_sessions_person ON web_sessions (tenant, realm, subject) WHERE ended = 0;
+
 -- Request ids taken by callers, so that a retry gets the same grant.
 CREATE TABLE requests (
     key              BLOB    NOT NULL PRIMARY KEY, -- SHA-256 over tenant, workload, subject and request id

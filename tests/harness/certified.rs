@@ -72,7 +72,10 @@ impl Certified {
         let (grpc, web, ops) = (at(&sockets.grpc), at(&sockets.web), at(&sockets.ops));
         let client = OidcClient::new("broker-saas", &format!("http://{web}/oauth/callback/saas"));
         let archive = OidcClient::new("broker-archive", &format!("http://{web}/oauth/callback/archive"));
-        let pages = OidcClient::new("broker-pages", &format!("http://{web}/login/callback"));
+        let pages = OidcClient {
+            backchannel_logout_uri: Some(format!("http://{web}/logout/backchannel/sso")),
+            ..OidcClient::new("broker-pages", &format!("http://{web}/login/callback"))
+        };
         let ttl = vec![("AccessToken", 3600), ("IdToken", LONG)];
         let peer =
             |clients| OidcPeer::start(OidcConfig { clients, ttl: ttl.clone(), ..OidcConfig::default() });

@@ -12,6 +12,7 @@ pub mod npm;
 pub mod oidc;
 pub mod operator;
 pub mod pki;
+pub mod postgres;
 pub mod process;
 pub mod rpc;
 pub mod stage;

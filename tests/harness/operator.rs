@@ -57,6 +57,18 @@ impl Operator {
         Ok(client.revoke_connection(Request::new(request)).await?.into_inner())
     }
 
+    /// A page of the tenant's connections.
+    pub async fn list(
+        &self,
+        page_size: i32,
+        page_token: String,
+    ) -> Result<v1::ListConnectionsResponse, Status> {
+        let assertion = Some(self.assertion.clone());
+        let request = v1::ListConnectionsRequest { assertion, page_size, page_token, ..Default::default() };
+        let mut client = ConnectionServiceClient::new(self.channel.clone());
+        Ok(client.list_connections(Request::new(request)).await?.into_inner())
+    }
+
     /// Reads one connection.
     pub async fn connection(&self, id: &str) -> Result<v1::Connection, Status> {
         let request = v1::GetConnectionRequest {

@@ -10,6 +10,7 @@ use demo::walk;
 use demo::world::{ClientClock, Options, PROVIDER, Person, Workload, World, WorldError};
 
 use crate::database::Database;
+use crate::postgres::PgDatabase;
 
 /// Read notes.
 pub const READ: &[&str] = &["notes.read"];
@@ -41,6 +42,17 @@ impl Stage {
         Stage::around(world, clock).await
     }
 
+    /// The demo's world with its rows in PostgreSQL.
+    pub async fn on_postgres(database: &PgDatabase) -> Stage {
+        let opening = Timestamp::parse_rfc3339(OPENING).expect("a time");
+        let clock = Arc::new(ManualClock::at(opening));
+        let options = database.options(Options { clock: clock.clone(), ..Options::default() });
+        let site = World::prepare(options).await.expect("the world is prepared");
+        database.migrate(&site).await;
+        let world = World::run(site).await.expect("the world starts");
+        Stage::around(world, clock).await
+    }
+
     async fn around(world: World, clock: Arc<ManualClock>) -> Stage {
         let clients =
             [client(&world, Workload::TicketHelper).await, client(&world, Workload::ReportWriter).await];
@@ -59,6 +71,13 @@ impl Stage {
         database.close().await;
         let world = World::run(site).await?;
         Ok(Stage::around(world, clock).await)
+    }
+
+    /// Stops the broker and starts it again.
+    pub async fn restart_broker(self) -> Stage {
+        let Stage { world, clock, .. } = self;
+        let world = World::run(world.stop().await).await.expect("it starts again");
+        Stage::around(world, clock).await
     }
 
     /// Its broker stops.

@@ -164,7 +164,10 @@ function build(issuer, keys) {
       devInteractions: { enabled: true },
       introspection: { enabled: true },
       revocation: { enabled: true },
+      backchannelLogout: { enabled: true },
     },
+    // The library refuses to call loopback addresses; here everybody lives on one.
+    fetch: (url, { dispatcher: _guarded, ...options }) => fetch(url, options),
   });
   // The development forms know names only; what the login was worth comes from the configuration.
   const { prototype } = provider.Session;
@@ -174,6 +177,11 @@ function build(issuer, keys) {
     loginAccount.call(this, { ...details, acr, loginTs: Math.floor(Date.now() / 1000) - age });
   };
   provider.on('server_error', (_ctx, error) => log.push({ endpoint: 'server_error', error: String(error?.stack ?? error), started: clock++ }));
+  const told = (client, error) => log.push({
+    endpoint: 'backchannel_logout', client_id: client.clientId, processed: !error, status: error?.response?.status ?? 200, error: error && String(error), started: clock++,
+  });
+  provider.on('backchannel.success', (_ctx, client) => told(client));
+  provider.on('backchannel.error', (_ctx, error, client) => told(client, error));
   provider.use(witness);
   return provider.callback();
 }

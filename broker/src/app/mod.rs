@@ -1,30 +1,32 @@
 //! The only place that names concrete types: from a configuration to a running broker.
 
+mod database;
 mod fetch;
 mod wiring;
 
+pub use database::{migrate, open_store, open_store_read_only};
+
 use crate::{
     audit::{Audit, AuditConfig, AuditError, Deadline, Refusals, check_continuity},
-    config::{Config, ListenerTls, Storage},
+    config::{Config, ListenerTls},
     connection::{Parts, Tokens},
     domain::{Clock, Rng, StreamId},
     identity::{Fetch, Identity, IdentityConfigError},
     keys::{FileKeyring, KeyError, KeyRing, KeyringError},
+    metrics::Metrics,
     net::{Limits, NetError, OAuthHttp, Outbound},
     policy::{self, Policy, PolicyProblems, PolicySet},
     provider::Engine,
-    storage::{
-        Store,
-        sqlite::{OpenError, SqliteStore},
-    },
+    storage::{HotLimits, SchemaError, Store, postgres, sqlite, with_hot_rows},
     transport::{
         grpc::{self, GateLayer},
-        listener::{Accepted, Peer},
+        http::{self, Patience},
+        listener::{Accepted, Intake},
         ops,
         tls::{self, TlsError, TlsFiles},
         web::{self, LoginSpec, Logins},
     },
-    usecase::{self, Rooms},
+    usecase::Rooms,
     vault::Vault,
     worker,
 };
@@ -40,6 +42,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Denials per workload and minute that get rows of their own (AU2).
 const DENIAL_BUDGET: u32 = 600;
+/// Connections open at once on the operations listener: a few probes and scrapers.
+const OPS_CONNECTIONS: usize = 256;
 
 /// Why the broker did not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -64,9 +68,15 @@ pub enum StartError {
     /// The keys in the database.
     #[error(transparent)]
     Keys(#[from] KeyError),
-    /// The database.
+    /// The SQLite database.
     #[error(transparent)]
-    Database(#[from] OpenError),
+    Sqlite(#[from] sqlite::OpenError),
+    /// The PostgreSQL database.
+    #[error(transparent)]
+    Postgres(#[from] postgres::OpenError),
+    /// Its schema, when it is brought up to date.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// The audit log.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -151,25 +161,20 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let outbound = Arc::new(Outbound::new(Arc::clone(&clock)));
     let rooms = Arc::new(rooms(config, clock, rng, &outbound).await?);
-    // This is the only process on its database: what is half done now, nobody is doing any more.
-    if let Err(refusal) = usecase::fail_interrupted(&rooms).await {
-        tracing::warn!(
-            reason = refusal.reason.as_str(),
-            "consents that a crash interrupted wait for their expiry"
-        );
-    }
     let logins = Arc::new(logins(config, &outbound, &rooms)?);
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    let accept = |socket, tls: Option<&ListenerTls>, alpn| -> Result<Accepted, StartError> {
+    let accept = |socket, tls: Option<&ListenerTls>, alpn, name, most| -> Result<Accepted, StartError> {
         let tls = tls.map(|files| tls::source(tls_files(files, alpn))).transpose()?;
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
-        Accepted::on(socket, tls, stop.clone()).map_err(|source| StartError::Listen { address, source })
+        Accepted::on(socket, tls, Intake::of(name, most, rooms.metrics.clone()), stop.clone())
+            .map_err(|source| StartError::Listen { address, source })
     };
+    let most = config.limits.max_connections as usize;
     let listeners = &config.listeners;
-    let grpc = accept(sockets.grpc, listeners.grpc.tls.as_ref(), &["h2"])?;
-    let web = accept(sockets.web, listeners.web.tls.as_ref(), &["h2", "http/1.1"])?;
-    let ops = accept(sockets.ops, listeners.ops.tls.as_ref(), &["http/1.1"])?;
+    let grpc = accept(sockets.grpc, listeners.grpc.tls.as_ref(), &["h2"], "grpc", most)?;
+    let web = accept(sockets.web, listeners.web.tls.as_ref(), &["h2", "http/1.1"], "web", most)?;
+    let ops = accept(sockets.ops, listeners.ops.tls.as_ref(), &["http/1.1"], "ops", OPS_CONNECTIONS)?;
     tracing::info!(grpc = %grpc.local_addr(), web = %web.local_addr(), ops = %ops.local_addr(), "listening");
 
     let (services, health) = grpc::services(&rooms);
@@ -178,12 +183,11 @@ pub async fn start(
         server.serve_with_incoming_shutdown(grpc.into_stream(), stop.clone().cancelled_owned()),
     ));
     tasks.spawn(grpc::watch_health(Arc::clone(&rooms), health, stop.clone()));
-    let pages = web::router(Arc::clone(&rooms), logins).into_make_service_with_connect_info::<Peer>();
-    tasks.spawn(serve_http(axum::serve(web, pages).with_graceful_shutdown(stop.clone().cancelled_owned())));
+    let patience = Patience::with_requests_of(config.limits.request_timeout);
+    let pages = web::router(Arc::clone(&rooms), logins);
+    tasks.spawn(http::serve(web, pages, patience, stop.clone()));
     let operations = ops::router(Arc::clone(&rooms));
-    tasks.spawn(serve_http(
-        axum::serve(ops, operations).with_graceful_shutdown(stop.clone().cancelled_owned()),
-    ));
+    tasks.spawn(http::serve(ops, operations, patience, stop.clone()));
     tasks.spawn(worker::run(Arc::clone(&rooms), stop.clone()));
     tasks.spawn(warm(Arc::clone(&rooms)));
     Ok(Running { rooms, stop, tasks })
@@ -205,50 +209,12 @@ async fn serve_grpc(server: impl Future<Output = Result<(), tonic::transport::Er
     }
 }
 
-async fn serve_http(server: impl IntoFuture<Output = io::Result<()>>) {
-    if let Err(error) = server.await {
-        tracing::error!(%error, "an HTTP listener ended");
-    }
-}
-
 fn tls_files(files: &ListenerTls, alpn: &'static [&'static str]) -> TlsFiles {
     TlsFiles {
         certificate: files.certificate_file.clone(),
         key: files.key_file.clone(),
         client_ca: files.client_ca_file.clone(),
         alpn,
-    }
-}
-
-/// Opens the database named by the configuration.
-///
-/// # Errors
-/// [`StartError::Database`].
-pub async fn open_store(config: &Config, clock: &dyn Clock) -> Result<Store, StartError> {
-    let Storage::Sqlite { path } = &config.storage;
-    Ok(store(Arc::new(SqliteStore::open(path, clock.now()).await?)))
-}
-
-/// Opens it for reading, also while a broker serves it.
-///
-/// # Errors
-/// [`StartError::Database`].
-pub async fn open_store_read_only(config: &Config) -> Result<Store, StartError> {
-    let Storage::Sqlite { path } = &config.storage;
-    Ok(store(Arc::new(SqliteStore::open_read_only(path).await?)))
-}
-
-fn store(sqlite: Arc<SqliteStore>) -> Store {
-    Store {
-        connections: sqlite.clone(),
-        approvals: sqlite.clone(),
-        consents: sqlite.clone(),
-        sessions: sqlite.clone(),
-        requests: sqlite.clone(),
-        wrapped_keys: sqlite.clone(),
-        ledger: sqlite.clone(),
-        audit_log: sqlite.clone(),
-        wakeups: sqlite,
     }
 }
 
@@ -277,29 +243,38 @@ async fn rooms(
     rng: Arc<dyn Rng>,
     outbound: &Arc<Outbound>,
 ) -> Result<Rooms, StartError> {
-    let store = open_store(config, &*clock).await?;
+    let limits = HotLimits {
+        bytes: u64::from(config.limits.hot_rows_mebibytes) * 1024 * 1024,
+        max_age: config.limits.hot_rows_max_age,
+    };
+    let (store, hot) = with_hot_rows(open_store(config, &*clock).await?, clock.clone(), limits);
+    let metrics = Metrics::default();
     let keys = open_keys(config, &store, &clock, &rng).await?;
-    let identity = identity(config, outbound, &clock)?;
+    let identity = identity(config, outbound, &clock)?.metered(metrics.clone());
     let policies = PolicySet::load_files(&config.policy.files).map_err(StartError::Policy)?;
-    let policy = Arc::new(Policy::new(
+    let policy = Policy::new(
         policies,
         policy::Settings {
             default_max_ttl: config.grants.default_max_ttl,
             max_token_outlive: config.grants.max_token_outlive,
             cache_entries: u64::from(config.limits.policy_cache_entries),
         },
-    ));
+    );
+    let policy = Arc::new(policy.metered(metrics.clone()));
     check_continuity(&*store.ledger, &*store.audit_log, &keys.audit_keys()).await?;
     let ledger = Arc::clone(&store.ledger);
-    let audit =
-        Audit::start(ledger, keys.clone(), clock.clone(), rng.clone(), AuditConfig::default()).await?;
+    let settings = AuditConfig { metrics: metrics.clone(), ..AuditConfig::default() };
+    let audit = Audit::start(ledger, keys.clone(), clock.clone(), rng.clone(), settings).await?;
     let audit = Arc::new(audit);
     let vault = Arc::new(Vault::new(keys.clone(), clock.clone(), rng.clone()));
-    let engine = Arc::new(Engine::new(Arc::clone(outbound), Arc::clone(&clock)));
+    let engine = Arc::new(Engine::new(Arc::clone(outbound), Arc::clone(&clock)).metered(metrics.clone()));
     let detached = TaskTracker::new();
     let tokens = Arc::new(Tokens::new(Parts {
         detached: detached.clone(),
+        // A quarter of what is served at once: three providers may hang and there is room for the rest.
+        waiting_per_provider: (config.limits.max_concurrent_requests / 4).max(1) as usize,
         store: store.clone(),
+        hot: hot.clone(),
         keys: keys.clone(),
         policy: policy.clone(),
         audit: audit.clone(),
@@ -314,10 +289,12 @@ async fn rooms(
     Ok(Rooms {
         settings: wiring::settings(config),
         providers: Arc::new(providers),
-        refusals: Arc::new(Refusals::new(clock.clone(), rng.clone(), DENIAL_BUDGET)),
+        refusals: Arc::new(Refusals::new(clock.clone(), rng.clone(), DENIAL_BUDGET).metered(metrics.clone())),
+        metrics,
         clock,
         rng,
         store,
+        hot,
         keys,
         identity,
         policy,

@@ -95,6 +95,7 @@ pub(super) fn settings(config: &Config) -> Settings {
         limits: config.limits,
         tenants: config.tenants.iter().map(|tenant| tenant.id.clone()).collect(),
         workload_names: config.workloads.iter().map(|w| (w.id.clone(), w.display_name.clone())).collect(),
+        workload_roles: config.workloads.iter().map(|w| (w.id.clone(), w.roles.clone())).collect(),
         workload_providers: config
             .workloads
             .iter()

@@ -47,13 +47,14 @@ impl StreamState {
     /// The state a stored head MAC vouches for; `None` when it vouches for none.
     pub fn vouched(keys: &AuditKeys, head: &Head, mac: &[u8]) -> Option<Self> {
         let mac = RowMac::from_bytes(mac);
-        Self::ALL.into_iter().find(|state| keys.verify(&mac.key, message(head, *state).finish(), &mac.tag))
+        let (key, tag) = mac.parts()?;
+        Self::ALL.into_iter().find(|state| keys.verify(key, message(head, *state).finish(), tag))
     }
 }
 
 /// The MAC of a stream's head, as its column holds it.
 pub fn head_mac(keys: &AuditKeys, head: &Head, state: StreamState) -> Vec<u8> {
-    RowMac { key: keys.current().to_owned(), tag: keys.sign(message(head, state).finish()) }.to_bytes()
+    RowMac::new(keys.current(), &keys.sign(message(head, state).finish())).to_bytes()
 }
 
 /// The head of a stream without events.

@@ -12,6 +12,7 @@ use crate::{
         Clock, Entry, EventKind, Group, Outcome, Owner, Personal, Position, Rng, Rule, Rules, StreamId,
     },
     keys::KeyRing,
+    metrics::Metrics,
     policy::{Permit, Purpose},
     storage::{Ledger, StoreError},
 };
@@ -23,7 +24,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 /// How much waits, and how long.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct AuditConfig {
     /// Most groups waiting; a quarter of it is closed to denials, so that they never crowd out grants (AU2).
     pub queue: usize,
@@ -38,6 +39,8 @@ pub struct AuditConfig {
     /// So is one that was opened in an earlier window of this length, counted from 1970 in UTC: old windows can be put
     /// away whole (AU16).
     pub stream_window: Duration,
+    /// Counts events and commits.
+    pub metrics: Metrics,
 }
 
 impl Default for AuditConfig {
@@ -49,6 +52,7 @@ impl Default for AuditConfig {
             commit_timeout: Duration::from_secs(5),
             stream_events: 1_000_000,
             stream_window: Duration::from_secs(24 * 60 * 60),
+            metrics: Metrics::default(),
         }
     }
 }
@@ -131,9 +135,9 @@ impl Audit {
         let (close, close_end) = oneshot::channel();
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let (clock, rng) = (context.clock.clone(), context.rng.clone());
+        let denial_floor = config.queue / 4;
         let writer = Writer::new(context, config, rules.clone(), opened, main_end, reserved_end);
         tokio::spawn(writer.run(close_end));
-        let denial_floor = config.queue / 4;
         Self { keys, clock, rng, rules, main, reserved, denial_floor, close: Mutex::new(Some(close)) }
     }
 

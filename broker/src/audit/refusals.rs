@@ -4,6 +4,7 @@
 use crate::domain::{
     Clock, Entry, EventDraft, EventId, EventKind, Outcome, Reason, Rng, Timestamp, WorkloadId,
 };
+use crate::metrics::Metrics;
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -36,13 +37,20 @@ pub struct Refusals {
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     budget: u32,
+    metrics: Metrics,
     state: Mutex<State>,
 }
 
 impl Refusals {
     /// `budget`: denials per workload and minute that get rows of their own.
     pub fn new(clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, budget: u32) -> Self {
-        Self { clock, rng, budget, state: Mutex::default() }
+        Self { clock, rng, budget, metrics: Metrics::default(), state: Mutex::default() }
+    }
+
+    /// Counts them in these metrics too.
+    #[must_use]
+    pub fn metered(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Counts a refusal before authentication.
@@ -115,6 +123,7 @@ impl Refusals {
     }
 
     fn add(&self, listener: &'static str, reason: Reason, prefix: String, workload: Option<WorkloadId>) {
+        self.metrics.refusal(listener, reason);
         let minute = minute(self.clock.now());
         let mut sum = Sum { minute, listener, reason, prefix, workload };
         let mut state = self.lock();

@@ -117,7 +117,7 @@ fn rules_of(entry: &Entry) -> Option<usize> {
 }
 
 /// The draft as it really went: what did not happen is never written as if it had.
-fn truth(draft: &EventDraft, applied: &Applied) -> EventDraft {
+pub(super) fn truth(draft: &EventDraft, applied: &Applied) -> EventDraft {
     let mut draft = draft.clone();
     let (outcome, reason) = match applied {
         Applied::Yes => return draft,

@@ -252,7 +252,7 @@ impl House {
     pub(super) async fn start(&self) -> Result<Arc<Audit>, AuditError> {
         let ledger: Arc<dyn Ledger> = self.ledger.clone();
         let (keys, clock, rng) = (self.keys.clone(), self.clock.clone(), self.rng.clone());
-        Audit::start(ledger, keys, clock, rng, self.config).await.map(Arc::new)
+        Audit::start(ledger, keys, clock, rng, self.config.clone()).await.map(Arc::new)
     }
 
     pub(super) async fn verify(&self) -> Result<super::Verified, super::VerifyError> {

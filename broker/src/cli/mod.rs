@@ -31,7 +31,7 @@ enum Command {
     /// Run the broker until SIGTERM.
     Serve(ConfigFile),
     /// Bring the database to this version's schema.
-    Migrate(ConfigFile),
+    Migrate(serve::Migrate),
     /// Check the configuration, or print its JSON schema.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -56,7 +56,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Init(init) => init::run(&init),
         Command::Serve(file) => serve::serve(&file),
-        Command::Migrate(file) => serve::migrate(&file),
+        Command::Migrate(migrate) => serve::migrate(&migrate),
         Command::Config(command) => config::run(&command),
         Command::Audit(command) => audit::run(&command),
     };

@@ -3,12 +3,12 @@
 use super::{ConfigFile, Outcome, config::load, output, runtime};
 use crate::{
     app::{self, Sockets},
-    config::{Config, LogFormat, Storage},
-    domain::{Clock, Rng, SystemClock, SystemRng},
+    config::{Config, LogFormat},
+    domain::{Clock, Rng, SecretString, SystemClock, SystemRng},
     lifecycle::{self, StopSignals},
-    storage::sqlite,
 };
-use std::{process::ExitCode, sync::Arc};
+use clap::Args;
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 use tracing_subscriber::{EnvFilter, fmt};
 
 pub(super) fn serve(file: &ConfigFile) -> Outcome {
@@ -43,11 +43,25 @@ fn next_steps(config: &Config) -> Vec<&'static str> {
     hints
 }
 
-pub(super) fn migrate(file: &ConfigFile) -> Outcome {
-    let config = load(&file.config)?;
-    let Storage::Sqlite { path } = &config.storage;
-    let now = SystemClock::default().now();
-    let applied = runtime()?.block_on(sqlite::migrate_file(path, now))?;
+/// `broker migrate`.
+#[derive(Args)]
+pub(super) struct Migrate {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// PostgreSQL: a file with the URL of the database as its owner, not through a pooler. The role of the configuration then gets
+    /// the rights of a serving broker and no other. Without it that role is the owner.
+    #[arg(long, env = "BROKER_OWNER_URL_FILE")]
+    owner_url_file: Option<PathBuf>,
+}
+
+pub(super) fn migrate(migrate: &Migrate) -> Outcome {
+    let config = load(&migrate.file.config)?;
+    let owner_url = match &migrate.owner_url_file {
+        None => None,
+        Some(file) => Some(SecretString::from(std::fs::read_to_string(file)?.trim_end().to_owned())),
+    };
+    let clock = SystemClock::default();
+    let applied = runtime()?.block_on(app::migrate(&config, owner_url.as_ref(), &clock))?;
     if applied.is_empty() {
         output::line("The database is up to date.")?;
     }

@@ -73,7 +73,11 @@ struct RawTenantClaim {
 }
 
 /// The client through which people sign in to the broker's own pages. Its redirect URI is `public_url` followed by
-/// /login/callback.
+/// /login/callback. Where the issuer offers back-channel logout, register `public_url` followed by
+/// /logout/backchannel/ and this issuer's name, with the session id (`sid`) required: signing out there then ends the
+/// sessions on the broker's pages. An issuer whose people are known by another claim than `sub` can end sessions by
+/// `sid` alone, and one with a `tenant_claim` has to send that claim in its logout tokens. Assertions of a session that
+/// was ended are not refused by it; they run out by themselves.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawLogin {

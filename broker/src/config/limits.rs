@@ -23,6 +23,16 @@ pub(super) struct RawLimits {
     /// Policy decisions remembered. Default 10000.
     #[schemars(range(min = 0, max = 10_000_000))]
     policy_cache_entries: Option<u32>,
+    /// Memory for rows of connections in use, in mebibytes; 0 reads them from the database each time. Default 64.
+    #[schemars(range(min = 0, max = 65_536))]
+    hot_rows_mebibytes: Option<u32>,
+    /// Rows in memory are read again after this long. What is revoked or blocked is refused at once whatever is in memory;
+    /// other changes made by another replica are seen after at most this long. Default 10s, at most 1m.
+    hot_rows_max_age: Option<String>,
+    /// Connections open at the same time on the gRPC listener, and as many on the pages'; more are closed at once. One
+    /// address has at most half. Needs as many file descriptors. Default 4096.
+    #[schemars(range(min = 2, max = 1_000_000))]
+    max_connections: Option<u32>,
 }
 
 /// How much the broker takes on at once.
@@ -38,16 +48,27 @@ pub struct Limits {
     pub max_concurrent_verifications: u32,
     /// Policy decisions remembered.
     pub policy_cache_entries: u32,
+    /// Memory for rows of connections in use, in mebibytes.
+    pub hot_rows_mebibytes: u32,
+    /// They are read again after this long.
+    pub hot_rows_max_age: Duration,
+    /// Connections open at the same time on each of the gRPC and pages listeners, half of them from one address.
+    pub max_connections: u32,
 }
 
 pub(super) fn check(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
     let path = "limits.request_timeout";
     let timeout = check.duration(path, raw.request_timeout.as_ref(), Duration::from_secs(30));
+    let hot = "limits.hot_rows_max_age";
+    let max_age = check.duration(hot, raw.hot_rows_max_age.as_ref(), Duration::from_secs(10));
     Limits {
         request_timeout: check.at_most(path, timeout, Duration::from_secs(600)),
         max_request_bytes: raw.max_request_bytes.unwrap_or(131_072),
         max_concurrent_requests: raw.max_concurrent_requests.unwrap_or(1024),
         max_concurrent_verifications: raw.max_concurrent_verifications.unwrap_or(64),
         policy_cache_entries: raw.policy_cache_entries.unwrap_or(10_000),
+        hot_rows_mebibytes: raw.hot_rows_mebibytes.unwrap_or(64),
+        hot_rows_max_age: check.at_most(hot, max_age, Duration::from_secs(60)),
+        max_connections: raw.max_connections.unwrap_or(4096),
     }
 }

@@ -1,16 +1,21 @@
 //! `storage`: where the broker keeps its rows.
 
-use super::check::Check;
+use super::{
+    check::Check,
+    postgres::{self, Postgres, RawPostgres},
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
 
-/// Where the broker keeps its rows.
+/// Where the broker keeps its rows: exactly one of the two.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawStorage {
     /// One file on this machine; one broker process.
-    sqlite: RawSqlite,
+    sqlite: Option<RawSqlite>,
+    /// A PostgreSQL server; any number of broker processes.
+    postgres: Option<RawPostgres>,
 }
 
 /// SQLite.
@@ -22,15 +27,26 @@ struct RawSqlite {
 }
 
 /// Where the broker keeps its rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Storage {
     /// SQLite, in this file.
     Sqlite {
         /// The database file.
         path: PathBuf,
     },
+    /// PostgreSQL.
+    Postgres(Postgres),
 }
 
 pub(super) fn check(raw: &RawStorage, check: &mut Check<'_>) -> Option<Storage> {
-    Some(Storage::Sqlite { path: check.file("storage.sqlite.path", &raw.sqlite.path) })
+    match (&raw.sqlite, &raw.postgres) {
+        (Some(sqlite), None) => {
+            Some(Storage::Sqlite { path: check.file("storage.sqlite.path", &sqlite.path) })
+        }
+        (None, Some(raw)) => postgres::check(raw, check).map(Storage::Postgres),
+        _ => {
+            check.problem("storage", "needs exactly one of sqlite and postgres");
+            None
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod pick;
 mod refresh;
 mod refusals;
 mod resolve;
+mod seats;
 mod settlement;
 mod tokens;
 

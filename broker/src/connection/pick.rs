@@ -1,6 +1,6 @@
 //! Which stored access token answers a request, if any: a pure choice (GR1, GR4).
 
-use crate::domain::{ProviderSpec, ScopeSet, SecretKind, SecretRow, Timestamp, provider::Narrowing};
+use crate::domain::{ProviderSpec, ScopeSet, SecretKind, SecretRow, Timestamp};
 use std::time::Duration;
 
 /// What to do for the scopes asked for.
@@ -15,7 +15,7 @@ pub(super) enum Pick {
         /// A token that would still do until then, if the refresh fails for a passing reason.
         fallback: Option<Box<SecretRow>>,
     },
-    /// Whatever token there is or will be can do this, which is more than the approval allows.
+    /// Whatever token there is or will be can do this, which is more than this workload may hold.
     Wider(ScopeSet),
     /// None does, and there is no refresh token to get another one.
     Exhausted,
@@ -30,6 +30,8 @@ pub(super) struct Choice<'a> {
     pub(super) held: &'a ScopeSet,
     /// What the approval allows.
     pub(super) approved: &'a ScopeSet,
+    /// Whether rules let this workload hold a token with these scopes all the same.
+    pub(super) may_hold: &'a (dyn Fn(&ScopeSet) -> bool + Sync),
     /// What is asked for: a subset of both.
     pub(super) wanted: &'a ScopeSet,
     /// What the provider really gave when it was last asked for exactly `wanted`.
@@ -40,11 +42,7 @@ pub(super) struct Choice<'a> {
 impl Choice<'_> {
     pub(super) fn pick(&self) -> Pick {
         let can_refresh = self.rows.iter().any(|row| row.kind == SecretKind::Refresh);
-        if self.spec.narrowing == Narrowing::RefreshWithScope
-            && !self.spec.refresh_kills_access_token
-            && can_refresh
-            && self.wanted != self.held
-        {
+        if self.spec.can_narrow() && can_refresh && self.wanted != self.held {
             return self.pick_narrow();
         }
         self.pick_wide(can_refresh)
@@ -62,21 +60,22 @@ impl Choice<'_> {
             narrow_to: Some(self.wanted.clone()),
             fallback: valid
                 .iter()
-                .find(|row| row.scopes.is_subset(self.approved))
+                .find(|row| self.is_within(&row.scopes))
                 .map(|row| Box::new((*row).clone())),
         }
     }
 
-    /// The token carries what it carries: the smallest that covers the request and stays within the approval.
+    /// The token carries what it carries: the smallest that covers the request and may be held, within the approval
+    /// first.
     fn pick_wide(&self, can_refresh: bool) -> Pick {
         let mut valid: Vec<&SecretRow> =
             self.usable().filter(|row| self.wanted.is_subset(&row.scopes)).collect();
-        valid.sort_by_key(|row| row.scopes.len());
-        let within = |row: &&&SecretRow| row.scopes.is_subset(self.approved);
+        valid.sort_by_key(|row| (!row.scopes.is_subset(self.approved), row.scopes.len()));
+        let within = |row: &&&SecretRow| self.is_within(&row.scopes);
         if let Some(row) = valid.iter().filter(within).find(|row| self.is_fresh(row)) {
             return self.serve(row);
         }
-        if !self.held.is_subset(self.approved) {
+        if !self.is_within(self.held) {
             return Pick::Wider(self.held.clone());
         }
         let fallback = valid.iter().find(within).map(|row| Box::new((*row).clone()));
@@ -88,11 +87,15 @@ impl Choice<'_> {
     }
 
     fn serve(&self, row: &SecretRow) -> Pick {
-        if row.scopes.is_subset(self.approved) {
+        if self.is_within(&row.scopes) {
             Pick::Serve(Box::new(row.clone()))
         } else {
             Pick::Wider(row.scopes.clone())
         }
+    }
+
+    fn is_within(&self, scopes: &ScopeSet) -> bool {
+        scopes.is_subset(self.approved) || (self.may_hold)(scopes)
     }
 
     /// Access tokens the provider still honours for a moment.

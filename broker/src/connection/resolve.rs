@@ -2,8 +2,8 @@
 
 use crate::{
     domain::{
-        Approval, Connection, ConnectionId, ConnectionState, ConsentReason, Names, Owner, ProviderId, Reason,
-        RefreshState, Refusal, RowKey, Rules, ScopeSet, Subject, WorkloadId,
+        Approval, Connection, ConnectionId, ConnectionState, ConsentReason, Names, Owner, ProviderId,
+        QuarantinedRow, Reason, RefreshState, Refusal, RowKey, Rules, ScopeSet, Subject, WorkloadId,
     },
     storage::Store,
 };
@@ -78,8 +78,22 @@ pub struct Own {
     pub connections: Vec<(Connection, RefreshState)>,
     /// Rows that failed their check (VA9): never used, only retired when the owner connects again.
     pub unverified: Vec<Connection>,
+    /// Rows that cannot even be read (VA9): never used, only set aside when the owner connects again.
+    pub unreadable: Vec<QuarantinedRow>,
     /// Ended by a rule, though the row does not say so yet: never used, only retired when the owner connects again.
     pub over: Vec<Connection>,
+}
+
+impl Own {
+    /// Whether there are rows that were never used and never absent.
+    fn is_quarantined(&self) -> bool {
+        !self.unverified.is_empty() || !self.unreadable.is_empty()
+    }
+
+    fn is_quarantined_row(&self, id: &ConnectionId) -> bool {
+        self.unverified.iter().any(|row| row.id == *id)
+            || self.unreadable.iter().any(|row| row.id == id.as_str().as_bytes())
+    }
 }
 
 /// The subject's own connections, at one provider or all.
@@ -95,6 +109,14 @@ pub async fn own_connections(
 ) -> Result<Own, Refusal> {
     let mut own = Own::default();
     for stored in store.connections.of_owner(&Owner::Subject(subject.clone()), provider).await? {
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(row) => {
+                tracing::error!(column = row.column, "a connection row cannot be read and is quarantined");
+                own.unreadable.push(row);
+                continue;
+            }
+        };
         let unverified = stored.row.clone().unverified();
         match stored.row.check(key) {
             Ok(connection) if is_over(&connection, rules) => own.over.push(connection),
@@ -129,8 +151,8 @@ pub async fn resolve(
     wanted: &Wanted<'_>,
 ) -> Result<Resolved, Refusal> {
     let own = own_connections(store, key, rules, wanted.subject, Some(wanted.provider)).await?;
-    let quarantined = !own.unverified.is_empty();
-    let (connection, refresh) = match choose(store, key, own.connections, wanted).await? {
+    let quarantined = own.is_quarantined();
+    let (connection, refresh) = match choose(store, key, own, wanted).await? {
         Chosen::One(chosen) => *chosen,
         Chosen::None => {
             let reason =
@@ -184,17 +206,17 @@ enum Chosen {
 }
 
 /// GR11: the named one, the only one, or the workload's default; never the newest, first or last used.
-async fn choose(
-    store: &Store,
-    key: &RowKey,
-    mut own: Vec<(Connection, RefreshState)>,
-    wanted: &Wanted<'_>,
-) -> Result<Chosen, Refusal> {
+async fn choose(store: &Store, key: &RowKey, own: Own, wanted: &Wanted<'_>) -> Result<Chosen, Refusal> {
     if let Some(named) = wanted.connection {
-        let found = own.into_iter().find(|(connection, _)| connection.id == *named);
+        // Quarantined is not unknown: its owner is asked to connect again.
+        if own.is_quarantined_row(named) {
+            return Ok(Chosen::None);
+        }
+        let found = own.connections.into_iter().find(|(connection, _)| connection.id == *named);
         let (connection, refresh) = found.ok_or_else(|| Refusal::new(Reason::NotFound))?;
         return Ok(Chosen::One(Box::new((connection, refresh))));
     }
+    let mut own = own.connections;
     if own.len() <= 1 {
         return Ok(own.pop().map_or(Chosen::None, |chosen| Chosen::One(Box::new(chosen))));
     }
@@ -202,7 +224,7 @@ async fn choose(
     for (index, (connection, _)) in own.iter().enumerate() {
         let tenant = connection.owner.tenant();
         let found = store.approvals.find(tenant, &connection.id, wanted.workload).await?;
-        let approval = found.and_then(|tagged| tagged.check(key).ok());
+        let approval = found.and_then(|found| found.ok()?.check(key).ok());
         if approval.is_some_and(|a| a.is_active() && a.default_account) && default.replace(index).is_some() {
             return Ok(Chosen::Several);
         }
@@ -213,7 +235,7 @@ async fn choose(
     })
 }
 
-/// This workload's standing approval on a connection. A row that fails its check is none: the user is asked again.
+/// This workload's standing approval on a connection. A row that fails its check or cannot be read is none: the user is asked again.
 ///
 /// # Errors
 /// The store's.
@@ -225,7 +247,15 @@ pub async fn own_approval(
     workload: &WorkloadId,
 ) -> Result<Option<Approval>, Refusal> {
     let found = store.approvals.find(connection.owner.tenant(), &connection.id, workload).await?;
-    let Some(Ok(approval)) = found.map(|tagged| tagged.check(key)) else { return Ok(None) };
+    let approval = match found {
+        None => return Ok(None),
+        Some(Ok(tagged)) => tagged.check(key).ok(),
+        Some(Err(_)) => None,
+    };
+    let Some(approval) = approval else {
+        tracing::error!(connection = %connection.id, "an approval row is quarantined");
+        return Ok(None);
+    };
     let names = Names { approval: Some(approval.id.clone()), ..Names::default() };
     let stands = approval.is_active()
         && approval.connection == connection.id

@@ -4,6 +4,7 @@ use super::{
     flight::Flights,
     pick::{Choice, Pick},
     refresh::{RefreshOutcome, Refreshing},
+    seats::Seats,
 };
 use crate::{
     audit::{Audit, Deadline},
@@ -17,9 +18,13 @@ use crate::{
     storage::{Store, StoreError},
     vault::Vault,
 };
-use std::sync::Arc;
-use tokio::sync::OwnedMutexGuard;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 use tokio_util::task::TaskTracker;
+
+const CROWDED: &str = "Too many calls wait for this provider, which answers slowly; try again in a moment.";
+/// When to come back then.
+const CROWD_CLEARS: Duration = Duration::from_secs(1);
 
 /// What a call wants a token for.
 pub struct Wanting<'a> {
@@ -29,6 +34,8 @@ pub struct Wanting<'a> {
     pub approval: &'a Approval,
     /// What policy allowed, within the approval.
     pub scopes: &'a ScopeSet,
+    /// Whether rules let this workload hold a token with these scopes, though its approval does not cover them.
+    pub may_hold: &'a (dyn Fn(&ScopeSet) -> bool + Sync),
     /// The decision, grounds for a refresh.
     pub verdict: &'a Verdict,
     /// The provider.
@@ -44,7 +51,7 @@ pub struct Wanting<'a> {
 /// The outcome.
 #[derive(Debug)]
 pub enum Access {
-    /// This token answers; its scopes are within the approval and cover the request.
+    /// This token answers; this workload may hold it, and it covers the request.
     Ready(Box<SecretRow>),
     /// The user has to act first; with what the approval would have to carry.
     Need(ConsentReason, ScopeSet, Option<Quarantined>),
@@ -53,6 +60,7 @@ pub enum Access {
 /// Finds or refreshes access tokens; one refresh at a time per connection.
 pub struct Tokens {
     pub(super) store: Store,
+    hot: Store,
     pub(super) keys: Arc<KeyRing>,
     pub(super) policy: Arc<Policy>,
     pub(super) audit: Arc<Audit>,
@@ -64,6 +72,7 @@ pub struct Tokens {
     pub(super) replica: String,
     detached: TaskTracker,
     flights: Flights,
+    seats: Seats,
     /// What a provider really gave when asked for a narrower set, so that it is not asked each time.
     given: moka::sync::Cache<(ConnectionId, ScopeSet), ScopeSet>,
 }
@@ -72,6 +81,8 @@ pub struct Tokens {
 pub struct Parts {
     /// Tables.
     pub store: Store,
+    /// The same, with rows that may be a moment old.
+    pub hot: Store,
     /// Keys.
     pub keys: Arc<KeyRing>,
     /// Decides.
@@ -90,15 +101,31 @@ pub struct Parts {
     pub replica: String,
     /// Work that outlives its caller.
     pub detached: TaskTracker,
+    /// Most callers of one tenant that wait for one provider; more are shed.
+    pub waiting_per_provider: usize,
 }
 
 impl Tokens {
     /// From finished parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, keys, policy, audit, vault, engine, clock, rng, replica, detached } = parts;
-        let given = moka::sync::Cache::new(10_000);
-        let flights = Flights::default();
-        Self { store, keys, policy, audit, vault, engine, clock, rng, replica, detached, flights, given }
+        let Parts { store, hot, keys, policy, audit, vault, engine, clock, rng, replica, detached, .. } =
+            parts;
+        Self {
+            store,
+            hot,
+            keys,
+            policy,
+            audit,
+            vault,
+            engine,
+            clock,
+            rng,
+            replica,
+            detached,
+            flights: Flights::default(),
+            seats: Seats::new(parts.waiting_per_provider),
+            given: moka::sync::Cache::new(10_000),
+        }
     }
 
     /// Waits until nobody in this process refreshes `connection`, and keeps others from it until dropped.
@@ -111,13 +138,33 @@ impl Tokens {
     /// # Errors
     /// The store's, the audit log's and the provider's refusals; a passing provider fault only when no valid token is left.
     pub async fn access(self: &Arc<Self>, wanting: &Wanting<'_>) -> Result<Access, Refusal> {
-        match self.pick(wanting).await? {
-            Ok(Pick::Refresh { .. }) => {}
-            other => return Ok(settle(other)),
+        // A token kept in memory is good until it ends; that there is none only the database says.
+        if let Ok(Ok(Pick::Serve(row))) = self.pick(&self.hot, wanting).await {
+            return Ok(Access::Ready(row));
         }
+        match self.pick(&self.store, wanting).await? {
+            Ok(Pick::Refresh { fallback, .. }) => match (self.seat(wanting), fallback) {
+                (Some(seat), _) => self.refreshed(wanting, seat).await,
+                (None, Some(row)) => Ok(Access::Ready(row)),
+                (None, None) => Err(Refusal::because(Reason::Overloaded, CROWDED).retry_after(CROWD_CLEARS)),
+            },
+            other => Ok(settle(other)),
+        }
+    }
+
+    fn seat(&self, wanting: &Wanting<'_>) -> Option<OwnedSemaphorePermit> {
+        self.seats.take(wanting.connection.owner.tenant(), &wanting.spec.id)
+    }
+
+    /// A token the provider has to be asked for, unless somebody just did.
+    async fn refreshed(
+        self: &Arc<Self>,
+        wanting: &Wanting<'_>,
+        seat: OwnedSemaphorePermit,
+    ) -> Result<Access, Refusal> {
         let turn = self.flights.turn(&wanting.connection.id).await;
         // Whoever had the turn before may have done the work: look again before calling anybody.
-        let (narrow_to, fallback) = match self.pick(wanting).await? {
+        let (narrow_to, fallback) = match self.pick(&self.store, wanting).await? {
             Ok(Pick::Refresh { narrow_to, fallback }) => (narrow_to, fallback),
             other => return Ok(settle(other)),
         };
@@ -134,7 +181,7 @@ impl Tokens {
         let this = Arc::clone(self);
         let task = self.detached.spawn(async move {
             let outcome = refreshing.run(&this).await;
-            drop(turn);
+            drop((turn, seat));
             outcome
         });
         let left = wanting.deadline.remaining(&*self.clock);
@@ -151,9 +198,9 @@ impl Tokens {
         }
     }
 
-    async fn pick(&self, wanting: &Wanting<'_>) -> Result<Result<Pick, Quarantined>, Refusal> {
+    async fn pick(&self, store: &Store, wanting: &Wanting<'_>) -> Result<Result<Pick, Quarantined>, Refusal> {
         let key = self.keys.row_key();
-        let stored = match self.store.connections.secrets(&wanting.connection.id).await {
+        let stored = match store.connections.secrets(&wanting.connection.id).await {
             // A row that cannot be read is one that was edited: its owner replaces it, like one that fails its check.
             Err(StoreError::Malformed { table, .. }) => return Ok(Err(Quarantined { table })),
             stored => stored?,
@@ -170,6 +217,7 @@ impl Tokens {
             rows: &rows,
             held: &wanting.connection.scopes,
             approved: &wanting.approval.scopes,
+            may_hold: wanting.may_hold,
             wanted: wanting.scopes,
             given_for_wanted: given.as_ref(),
             now: self.clock.now(),
@@ -183,7 +231,7 @@ impl Tokens {
             return Access::Need(ConsentReason::ScopesMissing, wanting.scopes.clone(), None);
         }
         self.given.insert((wanting.connection.id.clone(), wanting.scopes.clone()), row.scopes.clone());
-        if !row.scopes.is_subset(&wanting.approval.scopes) {
+        if !row.scopes.is_subset(&wanting.approval.scopes) && !(wanting.may_hold)(&row.scopes) {
             Access::Need(ConsentReason::WiderThanApproved, row.scopes, None)
         } else {
             Access::Ready(Box::new(row))

@@ -2,7 +2,10 @@
 
 use crate::{
     connection::Need,
-    domain::{Consent, ConsentId, ConsentState, ProviderId, ScopeSet, Subject, Timestamp, WorkloadId},
+    domain::{
+        Consent, ConsentId, ConsentState, ProviderId, ScopeSet, Subject, Timestamp, WorkloadId,
+        consent::Leftover,
+    },
 };
 use ring::digest;
 use std::time::Duration;
@@ -46,6 +49,7 @@ pub fn draft(id: ConsentId, asking: &Asking<'_>, need: &Need) -> Consent {
         born_epoch: asking.epoch,
         mismatches: 0,
         state: ConsentState::Pending,
+        leftover: Leftover::default(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What one ledger commit is asked to do (design §6): groups of entries that share their fate.
 
 use super::{
-    Approval, Connection, ConnectionId, Consent, EventDraft, Names, Rule, RuleKind, SecretRow, StreamId,
-    Tagged, Target, Timestamp, WebSession, event::EventRef,
+    Approval, Connection, ConnectionId, Consent, EventDraft, Names, QuarantinedRow, Rule, RuleKind,
+    SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession, event::EventRef,
 };
 
 /// An event's place in the log: what a caller is told as "audit position".
@@ -25,6 +25,9 @@ pub enum Write {
         /// The version it was read at.
         expected_version: i64,
     },
+    /// Moves a quarantined consent out of the way of an equal need, its sealed values removed. Applies while it is still what
+    /// was read.
+    SetAsideConsent(QuarantinedRow),
     /// Inserts a connection.
     InsertConnection(Tagged<Connection>),
     /// Replaces a connection that still has `expected_version`.
@@ -34,6 +37,8 @@ pub enum Write {
         /// The version it was read at.
         expected_version: i64,
     },
+    /// Moves a quarantined connection out of the way of its owner's next one. Applies while it is still what was read.
+    SetAsideConnection(QuarantinedRow),
     /// Inserts an approval, or replaces the one of the same (tenant, connection, workload) at `expected_version`.
     PutApproval {
         /// The row.
@@ -69,21 +74,20 @@ pub enum Write {
         /// The failure's reason code, `""` = it went well.
         last_error: String,
     },
-    /// Queues the revocation of a connection's tokens at the provider, durably (RV1). Queued already, the earlier time
-    /// counts.
+    /// Queues the revocation of a holder's tokens at the provider, durably (RV1). Queued already, the earlier time counts.
     QueueProviderRevocation {
-        /// The connection; its secrets stay sealed until it is done.
-        connection: ConnectionId,
+        /// Whose; they stay sealed where they are until it is done.
+        holder: TokenHolder,
         /// First attempt not before this.
         due_at: Timestamp,
     },
     /// Moves a queued revocation on.
     RescheduleProviderRevocation {
-        /// The connection.
-        connection: ConnectionId,
+        /// Whose tokens.
+        holder: TokenHolder,
         /// Attempts so far.
         attempts: i64,
-        /// Next attempt not before this; `None` = it is done and leaves the queue.
+        /// Next attempt not before this; `None` = it is done or given up, and leaves the queue.
         due_at: Option<Timestamp>,
     },
     /// Starts a web session.

@@ -194,6 +194,11 @@ pub struct ProviderSpec {
 }
 
 impl ProviderSpec {
+    /// Whether a token for fewer scopes can be had beside the others, given a refresh token.
+    pub fn can_narrow(&self) -> bool {
+        self.narrowing == Narrowing::RefreshWithScope && !self.refresh_kills_access_token
+    }
+
     /// The scope's entry, if the provider offers it.
     pub fn scope(&self, scope: &Scope) -> Option<&ScopeSpec> {
         self.scopes.iter().find(|s| s.scope == *scope)

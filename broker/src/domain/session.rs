@@ -1,6 +1,6 @@
 //! A person's signed-in session on the pages (CO16).
 
-use super::{Authority, Canonical, Subject, Timestamp};
+use super::{Authority, Canonical, RealmId, Subject, TenantId, Timestamp};
 
 /// One signed-in browser.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,5 +40,45 @@ impl Authority for WebSession {
             .number(self.expires_at.micros())
             .number(self.version)
             .number(i64::from(self.ended));
+    }
+}
+
+/// Which sessions an identity provider has ended (OpenID Connect Back-Channel Logout 1.0).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogoutNames {
+    /// Of this tenant alone.
+    pub tenant: TenantId,
+    /// Of this realm alone.
+    pub realm: RealmId,
+    /// Those that this issuer vouched for (`iss`).
+    pub issuer: String,
+    /// Whose.
+    pub who: LoggedOut,
+}
+
+/// Whose session, or which.
+#[derive(Clone, PartialEq, Eq)]
+pub enum LoggedOut {
+    /// The sessions that began from one session at the identity provider.
+    Session {
+        /// Its id there, not empty.
+        sid: String,
+        /// Only where it is this person's.
+        subject: Option<String>,
+    },
+    /// Every session of a person.
+    Person {
+        /// The subject id.
+        subject: String,
+    },
+}
+
+/// Personal data: not printed.
+impl std::fmt::Debug for LoggedOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Session { .. } => "Session(…)",
+            Self::Person { .. } => "Person(…)",
+        })
     }
 }

@@ -12,37 +12,37 @@ pub trait Authority {
     fn covered(&self, to: &mut Canonical);
 }
 
-/// A row MAC and the id of the key that made it.
+/// A row MAC and the id of the key that made it, as one column: the 32-byte HMAC-SHA-256 tag, then the key id. What storage
+/// holds is kept as it is; a value too short or not UTF-8 is a MAC that no key made.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RowMac {
-    /// Names the row key.
-    pub key: String,
-    /// HMAC-SHA-256 over the covered columns.
-    pub tag: [u8; 32],
-}
+pub struct RowMac(Vec<u8>);
 
 impl RowMac {
-    /// As one column: the 32-byte tag, then the key id.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        [&self.tag[..], self.key.as_bytes()].concat()
+    /// Of a tag and the id of the key that made it.
+    pub fn new(key: &str, tag: &[u8]) -> Self {
+        Self([tag, key.as_bytes()].concat())
     }
 
-    /// Reads the column. A value too short or not UTF-8 becomes a MAC that no key made.
+    /// The column.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.clone()
+    }
+
+    /// Reads the column.
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        let (tag, key) = bytes.split_at(bytes.len().min(32));
-        let mut mac = Self { key: String::from_utf8_lossy(key).into_owned(), tag: [0; 32] };
-        if tag.len() == 32 {
-            mac.tag.copy_from_slice(tag);
-        } else {
-            mac.key.clear();
-        }
-        mac
+        Self(bytes.to_vec())
+    }
+
+    /// The key's id and the tag; `None` for a value too short or not UTF-8.
+    pub fn parts(&self) -> Option<(&str, &[u8])> {
+        let (tag, key) = self.0.split_at_checked(32)?;
+        Some((std::str::from_utf8(key).ok()?, tag))
     }
 }
 
 impl fmt::Debug for RowMac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RowMac({})", self.key)
+        write!(f, "RowMac({})", self.parts().map_or("", |(key, _)| key))
     }
 }
 
@@ -74,16 +74,14 @@ impl RowKey {
     /// Tags a row with the current key.
     pub fn tag<T: Authority>(&self, row: T) -> Tagged<T> {
         let (id, key) = &self.keys[0];
-        let mut tag = [0; 32];
-        tag.copy_from_slice(hmac::sign(key, message(&row).finish()).as_ref());
-        Tagged { row, mac: RowMac { key: id.clone(), tag } }
+        let mac = RowMac::new(id, hmac::sign(key, message(&row).finish()).as_ref());
+        Tagged { row, mac }
     }
 
     fn verify<T: Authority>(&self, row: &T, mac: &RowMac) -> bool {
-        self.keys
-            .iter()
-            .find(|(id, _)| *id == mac.key)
-            .is_some_and(|(_, key)| hmac::verify(key, message(row).finish(), &mac.tag).is_ok())
+        let Some((named, tag)) = mac.parts() else { return false };
+        let key = self.keys.iter().find(|(id, _)| id == named);
+        key.is_some_and(|(_, key)| hmac::verify(key, message(row).finish(), tag).is_ok())
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn for_workload(
         if wanted.audiences.contains(audience) || own {
             accepted = true;
         } else if !spec.further_audiences.contains(audience) {
-            return Err(mismatch(claims, |a| wanted.audiences.contains(a)));
+            return Err(mismatch(&claims.audiences, |a| wanted.audiences.contains(a)));
         }
     }
     if !accepted {
@@ -63,10 +63,19 @@ pub(super) fn for_broker(
 
 /// An ID token of the pages' own login (OpenID Connect Core §3.1.3.7): for that client alone.
 pub(super) fn for_login(claims: &Claims, client_id: &str) -> Result<(), TokenError> {
-    if claims.audiences != [client_id] {
-        return Err(mismatch(claims, |a| a == client_id));
+    for_client(&claims.audiences, claims.client_id.as_deref(), client_id)
+}
+
+/// For one client and nobody else; also what a logout token has to be (OpenID Connect Back-Channel Logout §2.6).
+pub(super) fn for_client(
+    audiences: &[String],
+    named: Option<&str>,
+    client_id: &str,
+) -> Result<(), TokenError> {
+    if audiences != [client_id] {
+        return Err(mismatch(audiences, |a| a == client_id));
     }
-    match &claims.client_id {
+    match named {
         Some(client) if client != client_id => Err(TokenError::ClientNotAccepted),
         _ => Ok(()),
     }
@@ -82,8 +91,8 @@ pub(super) fn only(claims: &Claims, spec: &IssuerSpec, audience: &str) -> Result
     if extra { Err(TokenError::AudienceExtra) } else { Ok(()) }
 }
 
-fn mismatch(claims: &Claims, fits: impl Fn(&str) -> bool) -> TokenError {
-    if claims.audiences.iter().any(|a| fits(a)) {
+fn mismatch(audiences: &[String], fits: impl Fn(&str) -> bool) -> TokenError {
+    if audiences.iter().any(|a| fits(a)) {
         TokenError::AudienceExtra
     } else {
         TokenError::AudienceNotAccepted

@@ -153,7 +153,7 @@ fn strings(items: &[Json], name: &str) -> Result<Vec<String>, TokenError> {
 }
 
 /// `azp` (OpenID Connect Core §2) or `client_id` (RFC 9068 §2.2); if both, they must agree.
-fn client_id(claims: &Object) -> Result<Option<String>, TokenError> {
+pub(super) fn client_id(claims: &Object) -> Result<Option<String>, TokenError> {
     match (text(claims, "azp")?, text(claims, "client_id")?) {
         (Some(azp), Some(client_id)) if azp != client_id => Err(TokenError::claim_invalid("client_id")),
         (azp, client_id) => Ok(azp.or(client_id)),
@@ -191,7 +191,7 @@ fn auth_time(claims: &Object, latest: Timestamp) -> Result<Option<Timestamp>, To
 }
 
 /// A NumericDate (RFC 7519 §2): a JSON number from 1970 to 9999.
-fn time(claims: &Object, name: &str) -> Result<Option<Timestamp>, TokenError> {
+pub(super) fn time(claims: &Object, name: &str) -> Result<Option<Timestamp>, TokenError> {
     match claims.get(name) {
         None => Ok(None),
         Some(Json::Integer(seconds)) if (0..=LAST_SECOND).contains(seconds) => {
@@ -216,7 +216,7 @@ fn roles(claims: &Object, name: Option<&str>) -> Result<BTreeSet<String>, TokenE
     Ok(roles.into_iter().collect())
 }
 
-fn text(claims: &Object, name: &str) -> Result<Option<String>, TokenError> {
+pub(super) fn text(claims: &Object, name: &str) -> Result<Option<String>, TokenError> {
     match claims.get(name) {
         None => Ok(None),
         Some(Json::String(text)) if !text.is_empty() => Ok(Some(text.clone())),

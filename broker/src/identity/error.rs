@@ -65,6 +65,9 @@ pub enum TokenError {
     /// `nbf` lies ahead.
     #[error("the token is not valid yet")]
     NotYetValid,
+    /// `iat` of a logout token lies more than five minutes back: it is kept or replayed.
+    #[error("the token is too old")]
+    TooOld,
     /// `iat` lies ahead.
     #[error("the token was issued in the future")]
     IssuedInFuture,
@@ -131,6 +134,9 @@ pub enum IdentityError {
     /// A person's token was refused.
     #[error("the assertion was refused: {0}")]
     Assertion(#[source] TokenError),
+    /// An identity provider's logout token was refused.
+    #[error("the logout token was refused: {0}")]
+    LogoutToken(#[source] TokenError),
 }
 
 impl IdentityError {
@@ -141,9 +147,9 @@ impl IdentityError {
             Self::CredentialMalformed | Self::CredentialUnknown | Self::CredentialExpired => {
                 Reason::WorkloadCredentialInvalid
             }
-            Self::Credential(TokenError::KeysUnavailable) | Self::Assertion(TokenError::KeysUnavailable) => {
-                Reason::IssuerUnavailable
-            }
+            Self::Credential(TokenError::KeysUnavailable)
+            | Self::Assertion(TokenError::KeysUnavailable)
+            | Self::LogoutToken(TokenError::KeysUnavailable) => Reason::IssuerUnavailable,
             Self::Credential(_) => Reason::WorkloadCredentialInvalid,
             Self::AssertionMissing => Reason::AssertionMissing,
             Self::Assertion(TokenError::Expired) => Reason::AssertionExpired,
@@ -151,7 +157,7 @@ impl IdentityError {
             Self::Assertion(
                 TokenError::AudienceNotAccepted | TokenError::AudienceExtra | TokenError::ClientNotAccepted,
             ) => Reason::AssertionAudience,
-            Self::Assertion(_) => Reason::AssertionInvalid,
+            Self::Assertion(_) | Self::LogoutToken(_) => Reason::AssertionInvalid,
         }
     }
 }

@@ -27,8 +27,14 @@ pub(super) struct Issuer {
 impl Issuer {
     /// Checks header, signature and the claims that depend on nothing but the contract. Also the key generation.
     pub async fn verify(&self, token: &UnverifiedToken<'_>) -> Result<(Claims, u64), TokenError> {
+        let generation = self.signed(token, &self.spec.typ).await?;
+        Ok((Claims::read(&token.claims, &self.spec)?, generation))
+    }
+
+    /// Checks header and signature: a key of this issuer by its configuration. The key generation.
+    pub(super) async fn signed(&self, token: &UnverifiedToken<'_>, typ: &TypRule) -> Result<u64, TokenError> {
         let header = &token.header;
-        if !type_allowed(&self.spec.typ, header.typ.as_deref()) {
+        if !type_allowed(typ, header.typ.as_deref()) {
             return Err(TokenError::TypeNotAllowed);
         }
         let algorithm = Algorithm::parse(&header.alg)
@@ -36,7 +42,7 @@ impl Issuer {
             .ok_or(TokenError::AlgorithmNotAllowed)?;
         let (key, generation) = self.keys.key(header.kid.as_deref(), algorithm).await?;
         key.verify(token.signing_input, &token.signature)?;
-        Ok((Claims::read(&token.claims, &self.spec)?, generation))
+        Ok(generation)
     }
 
     /// Whether unverified claims name a tenant of this one.

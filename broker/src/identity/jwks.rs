@@ -10,10 +10,10 @@ use super::{
     jwk::{DOCUMENT_LIMITS, MAX_DOCUMENT_BYTES},
     keys::{Key, KeySet},
 };
-use crate::domain::Clock;
+use crate::{domain::Clock, metrics::Metrics};
 use arc_swap::ArcSwapOption;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::sync::watch;
@@ -50,6 +50,8 @@ struct Remote {
     fetch: Arc<dyn Fetch>,
     clock: Arc<dyn Clock>,
     flight: Mutex<Flight>,
+    /// Told after the keys are built.
+    metrics: OnceLock<Metrics>,
 }
 
 #[derive(Default)]
@@ -75,9 +77,17 @@ impl IssuerKeys {
         fetch: Arc<dyn Fetch>,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
-        let flight = Mutex::default();
-        let remote = Remote { name: name.to_owned(), origin, algorithms, times, fetch, clock, flight };
+        let (flight, metrics) = (Mutex::default(), OnceLock::new());
+        let remote =
+            Remote { name: name.to_owned(), origin, algorithms, times, fetch, clock, flight, metrics };
         Arc::new(Self { remote: Some(remote), state: ArcSwapOption::empty() })
+    }
+
+    /// Counts fetches in these metrics from now on.
+    pub fn metered(&self, metrics: &Metrics) {
+        if let Some(remote) = &self.remote {
+            let _ = remote.metrics.set(metrics.clone());
+        }
     }
 
     /// Keys young enough to be believed, fetched first if there are none.
@@ -156,7 +166,11 @@ impl IssuerKeys {
 
     async fn load(&self) {
         let Some(remote) = &self.remote else { return };
-        match remote.fetch_keys().await {
+        let fetched = remote.fetch_keys().await;
+        if let Some(metrics) = remote.metrics.get() {
+            metrics.key_fetch(&remote.name, fetched.is_ok());
+        }
+        match fetched {
             Ok(keys) => {
                 let before = self.state.load_full();
                 let generation = match &before {

@@ -17,6 +17,7 @@ mod json;
 mod jwk;
 mod jwks;
 mod keys;
+mod logout;
 mod service;
 mod spec;
 mod subject_claims;
@@ -32,6 +33,7 @@ pub use error::{IdentityError, TokenError};
 pub use fetch::{Fetch, FetchError};
 pub use jwk::KeySetError;
 pub use keys::Algorithm;
+pub use logout::VerifiedLogout;
 pub use service::Identity;
 pub use spec::{
     Acceptance, CredentialSpec, IssuerSpec, KeySource, KeyTimes, SubjectClaims, TenantRule, TypRule,

@@ -1,6 +1,6 @@
 //! Decisions by policy version and exactly the inputs its rules mention (PO11).
 
-use super::{decision::Decision, mentions::Mentions, question::Question};
+use super::{cedar::ScopeAction, decision::Decision, mentions::Mentions, question::Question};
 use crate::domain::Canonical;
 use moka::sync::Cache;
 use ring::digest;
@@ -31,10 +31,11 @@ impl Decisions {
     }
 }
 
-/// The key of a question. Tenant, realm, workload, provider and scopes are always in it.
-pub(super) fn key(version: &str, mentions: &Mentions, question: &Question<'_>) -> Key {
+/// The key of a question. Action, tenant, realm, workload, provider and scopes are always in it.
+pub(super) fn key(version: &str, action: ScopeAction, mentions: &Mentions, question: &Question<'_>) -> Key {
     let mut key = Canonical::new("broker decision");
     key.text(version)
+        .text(action.as_str())
         .text(question.subject.tenant.as_str())
         .text(question.subject.realm.as_str())
         .text(question.workload.as_str())

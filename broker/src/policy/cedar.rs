@@ -79,8 +79,31 @@ fn workload(id: &WorkloadId, roles: &BTreeSet<String>) -> Result<(EntityUid, Ent
     Ok((name, entity))
 }
 
+/// What is asked about a scope.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ScopeAction {
+    /// May it be granted?
+    Issue,
+    /// May a token that carries it be handed out, though it is not granted (GR1)?
+    HoldWider,
+}
+
+impl ScopeAction {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Issue => "issue",
+            Self::HoldWider => "holdWider",
+        }
+    }
+}
+
 /// One scope of a question about a grant.
-pub(super) fn issue(question: &Question<'_>, scope: &Scope, schema: &Schema) -> Result<Asked, Unaskable> {
+pub(super) fn about_scope(
+    action: ScopeAction,
+    question: &Question<'_>,
+    scope: &Scope,
+    schema: &Schema,
+) -> Result<Asked, Unaskable> {
     let spec = question.provider.scope(scope).ok_or_else(|| Unaskable("unknown scope".to_owned()))?;
     let (principal, person) = person(question.subject, question.issuer, question.roles)?;
     let (asking, workload) = workload(question.workload, question.workload_roles)?;
@@ -95,7 +118,7 @@ pub(super) fn issue(question: &Question<'_>, scope: &Scope, schema: &Schema) -> 
         ],
     )?;
     let context = context(question, asking)?;
-    ask((&principal, "issue", &resource), context, vec![person, workload, target], schema)
+    ask((&principal, action.as_str(), &resource), context, vec![person, workload, target], schema)
 }
 
 fn context(question: &Question<'_>, workload: EntityUid) -> Result<Context, Unaskable> {

@@ -30,6 +30,15 @@ pub(super) enum Ruling {
 }
 
 impl Ruling {
+    pub(super) fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allowed { .. })
+    }
+
+    /// A rule says no, or might have: not merely that no rule says yes.
+    pub(super) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Denied { rules, .. } if rules.iter().any(|rule| rule != DEFAULT_DENY))
+    }
+
     pub(super) fn rules(&self) -> &[String] {
         match self {
             Self::Allowed { rules, .. } | Self::Denied { rules, .. } => rules,
@@ -40,9 +49,10 @@ impl Ruling {
 /// What the rules said about every scope asked for.
 pub(super) type Decision = BTreeMap<Scope, Ruling>;
 
-/// Puts one question to the rules. Anything that goes wrong on the way is a no.
+/// Puts one question to `policies`, the rules of `set` or their outlook. Anything that goes wrong on the way is a no.
 pub(super) fn rule_on(
     set: &PolicySet,
+    policies: &cedar_policy::PolicySet,
     authorizer: &Authorizer,
     default_ttl: Duration,
     asked: Result<Asked, Unaskable>,
@@ -50,7 +60,7 @@ pub(super) fn rule_on(
     let Ok(Asked { request, entities }) = asked else {
         return broken(Vec::new());
     };
-    let response = authorizer.is_authorized(&request, &set.cedar, &entities);
+    let response = authorizer.is_authorized(&request, policies, &entities);
     let diagnostics = response.diagnostics();
     // Cedar skips a rule that cannot be evaluated, so a broken forbid would allow (PO1).
     let failed: Vec<_> = diagnostics.errors().map(error_id).collect();

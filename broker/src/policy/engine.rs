@@ -1,13 +1,16 @@
 //! The decider: rules, and a cache of what they said.
 
 use super::{
+    beyond::Beyond,
     cache::{self, Decisions},
-    cedar,
+    cedar::{self, ScopeAction},
     decision::{self, Decision, Ruling},
     question::Question,
     set::PolicySet,
     verdict::Verdict,
 };
+use crate::domain::ScopeSet;
+use crate::metrics::Metrics;
 use arc_swap::ArcSwap;
 use cedar_policy::Authorizer;
 use std::{fmt, sync::Arc, time::Duration};
@@ -37,8 +40,9 @@ impl Default for Settings {
 pub struct Policy {
     pub(super) set: ArcSwap<PolicySet>,
     pub(super) settings: Settings,
-    authorizer: Authorizer,
+    pub(super) authorizer: Authorizer,
     decisions: Decisions,
+    metrics: Metrics,
 }
 
 impl Policy {
@@ -49,7 +53,14 @@ impl Policy {
             settings,
             authorizer: Authorizer::new(),
             decisions: Decisions::with_capacity(settings.cache_entries),
+            metrics: Metrics::default(),
         }
+    }
+
+    /// Counts its cache's hits in these metrics.
+    #[must_use]
+    pub fn metered(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Decides by `set` from now on, all at once (PO5). Verdicts already given keep their version.
@@ -65,23 +76,47 @@ impl Policy {
 
     /// Decides scope by scope (PO4). Never fails: what cannot be decided is denied.
     pub fn decide(&self, question: &Question<'_>) -> Verdict {
-        let set = self.set.load();
-        let key = cache::key(set.version(), &set.mentions, question);
-        let decision = self.decisions.get(&key).unwrap_or_else(|| {
-            let decision = Arc::new(self.evaluate(&set, question));
-            self.decisions.insert(key, &decision);
-            decision
-        });
-        Verdict::new(question, decision, set.version(), self.settings.max_token_outlive)
+        let set = self.set.load_full();
+        let decision = self.decision(&set, ScopeAction::Issue, question);
+        Verdict::new(question, decision, set, self.settings.max_token_outlive)
     }
 
-    fn evaluate(&self, set: &PolicySet, question: &Question<'_>) -> Decision {
-        let ruling = |scope| self.ruling(set, cedar::issue(question, scope, &set.schema));
+    /// What the rules of `verdict` say about what `token` carries beyond that verdict within `approved` (GR1).
+    /// `question` is the one `verdict` answers. Never fails: what cannot be decided is denied.
+    pub fn beyond(
+        &self,
+        verdict: &Verdict,
+        question: &Question<'_>,
+        approved: &ScopeSet,
+        token: &ScopeSet,
+    ) -> Beyond {
+        let scopes = verdict.extras(approved, token);
+        let question = Question { scopes: &scopes, ..*question };
+        let decide = |action| match scopes.is_empty() {
+            true => Arc::default(),
+            false => self.decision(&verdict.set, action, &question),
+        };
+        Beyond::new(&question, &verdict.set, decide(ScopeAction::Issue), decide(ScopeAction::HoldWider))
+    }
+
+    fn decision(&self, set: &PolicySet, action: ScopeAction, question: &Question<'_>) -> Arc<Decision> {
+        let key = cache::key(set.version(), action, &set.mentions, question);
+        let known = self.decisions.get(&key);
+        self.metrics.lookup("policy", known.is_some());
+        known.unwrap_or_else(|| {
+            let decision = Arc::new(self.evaluate(set, action, question));
+            self.decisions.insert(key, &decision);
+            decision
+        })
+    }
+
+    fn evaluate(&self, set: &PolicySet, action: ScopeAction, question: &Question<'_>) -> Decision {
+        let ruling = |scope| self.ruling(set, cedar::about_scope(action, question, scope, &set.schema));
         question.scopes.iter().map(|scope| (scope.clone(), ruling(scope))).collect()
     }
 
     pub(super) fn ruling(&self, set: &PolicySet, asked: Result<cedar::Asked, cedar::Unaskable>) -> Ruling {
-        decision::rule_on(set, &self.authorizer, self.settings.default_max_ttl, asked)
+        decision::rule_on(set, &set.cedar, &self.authorizer, self.settings.default_max_ttl, asked)
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a verdict to a permit: promises 3 and 7 in one place.
 
 use super::{
+    beyond::{Beyond, Held},
     denial::Denial,
     permit::{Facts, Issue, Permit},
     verdict::Verdict,
@@ -10,6 +11,7 @@ use crate::domain::{
     Timestamp,
 };
 use serde_json::json;
+use std::time::Duration;
 
 /// What bounds a grant besides policy, the token and the requested time.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +26,10 @@ impl Verdict {
     /// The permit to answer with the access token in `secret`.
     ///
     /// It is made only when the connection is this person's, active and of the provider asked for; when the approval
-    /// stands and is this workload's for this connection; when the token can do no more than was approved; and when
-    /// something is left to grant: allowed ∩ approved ∩ asked for. It ends at the earliest of policy's limit, the time
-    /// asked for, the token's end and the assertion's (GR1, GR2, GR10).
+    /// stands and is this workload's for this connection; when something is left to grant: allowed ∩ approved ∩ asked
+    /// for; and when everything else the token can do is either allowed and approved too, or `beyond` says that rules
+    /// let this workload hold it, and no rule forbids it. It ends at the earliest of policy's limit, the time asked
+    /// for, the token's end and the assertion's (GR1, GR2, GR10).
     ///
     /// # Errors
     /// [`Denial`]; with `consent` set where the user can mend it.
@@ -36,6 +39,7 @@ impl Verdict {
         connection: &Connection,
         approval: &Approval,
         secret: &SecretRow,
+        beyond: &Beyond,
         limits: TtlLimits,
     ) -> Result<Permit<Issue>, Denial> {
         if let Some(denial) = self.denial() {
@@ -44,11 +48,13 @@ impl Verdict {
         self.own(subject, connection, approval)?;
         self.usable(connection, limits.now)?;
         let granted = self.granted(approval)?;
-        self.token_fits(connection, approval, secret, &granted)?;
-        let expires_at = self.expiry(&granted, secret, limits)?;
-        let outlives = self.outliving(&granted, secret, expires_at)?;
+        let held = self.token_fits(connection, approval, secret, &granted, beyond)?;
+        let limit = held.bound(self.limit(&granted));
+        let expires_at = self.expiry(limit.0, secret, limits)?;
+        let outlives = self.outliving(limit.1, secret, expires_at)?;
         let key = connection.access_key(&secret.scopes, secret.generation);
         let mut trace = self.trace;
+        held.note(&mut trace);
         trace.inputs.insert("token_outlives_bound".to_owned(), json!(outlives));
         if let Some(end) = secret.expires_at {
             trace.inputs.insert("token_expires_at".to_owned(), json!(end.rfc3339()));
@@ -56,7 +62,7 @@ impl Verdict {
         Ok(Permit::new(key, Facts { scopes: granted, expires_at: Some(expires_at), policy: Some(trace) }))
     }
 
-    fn no(&self, reason: Reason, message: &str) -> Denial {
+    pub(super) fn no(&self, reason: Reason, message: &str) -> Denial {
         Denial::new(reason, message, &self.trace)
     }
 
@@ -98,26 +104,21 @@ impl Verdict {
         Ok(granted)
     }
 
-    /// Promise 7: the token can do what is granted, and no more than was approved.
-    fn token_fits(
+    /// Promise 7: the token can do what is granted, and nothing else that this workload may not hold.
+    fn token_fits<'a>(
         &self,
         connection: &Connection,
         approval: &Approval,
         secret: &SecretRow,
         granted: &ScopeSet,
-    ) -> Result<(), Denial> {
+        beyond: &'a Beyond,
+    ) -> Result<Held<'a>, Denial> {
         if secret.connection != connection.id || secret.kind != SecretKind::Access {
             return Err(self.no(Reason::NotFound, "there is no such access token"));
         }
-        // Technical scopes (such as offline_access) are never granted and never approved one by one.
-        let can_do = secret.scopes.minus(&self.technical_scopes);
-        if !can_do.is_subset(&approval.scopes) {
-            return Err(self
-                .no(Reason::PolicyDenied, "the token can do more than was approved for this server")
-                .mended_by(ConsentReason::WiderThanApproved));
-        }
+        let held = self.may_hold(&approval.scopes, &secret.scopes, beyond)?;
         if granted.is_subset(&secret.scopes) {
-            return Ok(());
+            return Ok(held);
         }
         if granted.is_subset(&connection.scopes) {
             return Err(self.no(Reason::Conflict, "the token at hand is narrower than the grant"));
@@ -128,7 +129,12 @@ impl Verdict {
     }
 
     /// GR2: the earliest end counts, and it lies ahead.
-    fn expiry(&self, granted: &ScopeSet, secret: &SecretRow, limits: TtlLimits) -> Result<Timestamp, Denial> {
+    fn expiry(
+        &self,
+        by_policy: Duration,
+        secret: &SecretRow,
+        limits: TtlLimits,
+    ) -> Result<Timestamp, Denial> {
         let TtlLimits { assertion_expires_at, now } = limits;
         if assertion_expires_at <= now {
             return Err(self.no(Reason::AssertionExpired, "the assertion's time is over"));
@@ -136,9 +142,8 @@ impl Verdict {
         if secret.expires_at.is_some_and(|end| end <= now) {
             return Err(self.no(Reason::Conflict, "the access token has expired meanwhile"));
         }
-        let by_policy = now.plus(self.limit(granted).0);
         let asked = self.requested_ttl.map(|ttl| now.plus(ttl));
-        let ends = [Some(by_policy), asked, secret.expires_at, Some(assertion_expires_at)];
+        let ends = [Some(now.plus(by_policy)), asked, secret.expires_at, Some(assertion_expires_at)];
         let end = ends.into_iter().flatten().min().unwrap_or(now);
         if end <= now {
             return Err(self.no(Reason::InvalidArgument, "a grant lasts longer than no time"));
@@ -147,14 +152,9 @@ impl Verdict {
     }
 
     /// GR10: whether the token outlives its grant by more than the bound; then every scope's rules must allow that.
-    fn outliving(
-        &self,
-        granted: &ScopeSet,
-        secret: &SecretRow,
-        expires_at: Timestamp,
-    ) -> Result<bool, Denial> {
+    fn outliving(&self, long_lived: bool, secret: &SecretRow, expires_at: Timestamp) -> Result<bool, Denial> {
         let outlives = secret.expires_at.is_none_or(|end| end.since(expires_at) > self.max_token_outlive);
-        if outlives && !self.limit(granted).1 {
+        if outlives && !long_lived {
             let message = "the provider's token lives longer than policy allows";
             return Err(self.no(Reason::TokenOutlivesGrant, message).by_rules(self.trace.rules.clone()));
         }

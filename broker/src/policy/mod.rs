@@ -6,6 +6,7 @@
 
 mod access;
 mod background;
+mod beyond;
 mod cache;
 mod cedar;
 mod decision;
@@ -13,6 +14,7 @@ mod denial;
 mod engine;
 mod issue;
 mod mentions;
+mod outlook;
 pub mod permit;
 mod problem;
 mod question;
@@ -25,6 +27,7 @@ mod tests;
 
 pub use access::{Caller, RpcAction};
 pub use background::Grounds;
+pub use beyond::Beyond;
 pub use denial::{DEFAULT_DENY, Denial};
 pub use engine::{Policy, Settings};
 pub use issue::TtlLimits;

@@ -4,6 +4,7 @@ use super::{
     SCHEMA,
     denial::DEFAULT_DENY,
     mentions::Mentions,
+    outlook,
     problem::{PolicyProblem, PolicyProblems},
     rule::{self, Rule},
 };
@@ -34,6 +35,8 @@ pub struct Source {
 #[derive(Clone)]
 pub struct PolicySet {
     pub(super) cedar: cedar_policy::PolicySet,
+    /// What the same rules might say to a question that is only partly known.
+    pub(super) outlook: cedar_policy::PolicySet,
     pub(super) schema: Schema,
     pub(super) rules: HashMap<String, Rule>,
     pub(super) mentions: Mentions,
@@ -211,6 +214,10 @@ impl Loading {
             Ok((schema, _)) => schema,
             Err(error) => return Err(self.internal(format!("the schema is wrong: {error}"))),
         };
+        let outlook = match outlook::of(&self.policies) {
+            Ok(outlook) => outlook,
+            Err(error) => return Err(self.internal(error)),
+        };
         let cedar = match cedar_policy::PolicySet::from_policies(std::mem::take(&mut self.policies)) {
             Ok(cedar) => cedar,
             Err(error) => return Err(self.internal(error.to_string())),
@@ -228,7 +235,7 @@ impl Loading {
             .map(|warning| self.located(warning.policy_id(), &DetailedError::from(warning)))
             .collect();
         let Self { rules, mentions, .. } = self;
-        Ok(PolicySet { cedar, schema, rules, mentions, version, warnings })
+        Ok(PolicySet { cedar, outlook, schema, rules, mentions, version, warnings })
     }
 
     fn internal(mut self, message: String) -> PolicyProblems {

@@ -4,6 +4,7 @@ use super::{
     decision::{Decision, Ruling},
     denial::Denial,
     question::Question,
+    set::PolicySet,
 };
 use crate::domain::{PolicyTrace, ProviderId, Reason, Scope, ScopeSet, Subject, Timestamp, WorkloadId};
 use serde_json::{Value, json};
@@ -25,6 +26,8 @@ pub struct Verdict {
     pub(super) max_token_outlive: Duration,
     pub(super) decision: Arc<Decision>,
     pub(super) trace: PolicyTrace,
+    /// The rules that decided: also what is asked later is decided by these.
+    pub(super) set: Arc<PolicySet>,
     allowed: ScopeSet,
 }
 
@@ -45,7 +48,7 @@ impl Verdict {
     pub(super) fn new(
         question: &Question<'_>,
         decision: Arc<Decision>,
-        version: &str,
+        set: Arc<PolicySet>,
         max_token_outlive: Duration,
     ) -> Self {
         let is_allowed = |ruling: &Ruling| matches!(ruling, Ruling::Allowed { .. });
@@ -53,7 +56,7 @@ impl Verdict {
             decision.iter().filter(|(_, r)| is_allowed(r)).map(|(scope, _)| scope.clone()).collect();
         let rules: BTreeSet<String> = decision.values().flat_map(Ruling::rules).cloned().collect();
         let trace = PolicyTrace {
-            version: version.to_owned(),
+            version: set.version().to_owned(),
             rules: rules.into_iter().collect(),
             inputs: inputs(question),
         };
@@ -67,6 +70,7 @@ impl Verdict {
             max_token_outlive,
             decision,
             trace,
+            set,
             allowed,
         }
     }

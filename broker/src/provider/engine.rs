@@ -10,6 +10,7 @@ use crate::{
         Account, Clock, ExposeSecret, Kind, ProviderId, ProviderSpec, ScopeSet, SecretString, Timestamp,
         provider::{Narrowing, Pkce, RevokeStyle},
     },
+    metrics::Metrics,
     net::{Cidr, Destination, HttpClient, Limits, NetError, Outbound, Request, Response},
     policy::{ExchangeCode, Refresh, RevokeAtProvider},
     vault::Opened,
@@ -31,6 +32,7 @@ pub const WORST_CASE: Duration = LIMITS.total_deadline.saturating_add(pacing::TU
 pub struct Engine {
     outbound: Arc<Outbound>,
     clock: Arc<dyn Clock>,
+    metrics: Metrics,
     limits: Limits,
     pacing: Pacing,
     clients: Mutex<HashMap<ProviderId, (Destination, HttpClient)>>,
@@ -44,7 +46,27 @@ impl Engine {
 
     pub(super) fn with_limits(outbound: Arc<Outbound>, clock: Arc<dyn Clock>, limits: Limits) -> Self {
         let pacing = Pacing::new(clock.clone());
-        Self { outbound, clock, limits, pacing, clients: Mutex::default() }
+        let metrics = Metrics::default();
+        Self { outbound, clock, metrics, limits, pacing, clients: Mutex::default() }
+    }
+
+    /// Times its calls in these metrics.
+    #[must_use]
+    pub fn metered(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    async fn timed<T>(
+        &self,
+        spec: &ProviderSpec,
+        call: &'static str,
+        answer: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let began = self.clock.monotonic();
+        let answer = answer.await;
+        let took = self.clock.monotonic().saturating_sub(began);
+        self.metrics.provider_call(spec.id.as_str(), call, answer.is_ok(), took);
+        answer
     }
 
     /// The URL at which the user grants `scopes`, with the PKCE challenge of `verifier` (RFC 6749 §4.1.1, RFC 7636).
@@ -83,7 +105,7 @@ impl Engine {
         if spec.pkce == Pkce::S256 {
             params.push(("code_verifier", verifier.expose_secret()));
         }
-        self.token(spec, &params, requested).await
+        self.timed(spec, "code", self.token(spec, &params, requested)).await
     }
 
     /// Obtains a fresh access token (RFC 6749 §6). `scopes` is sent only where the provider narrows; `held` is what
@@ -108,7 +130,7 @@ impl Engine {
         if let Some(scope) = scope.as_deref().filter(|scope| !scope.is_empty()) {
             params.push(("scope", scope));
         }
-        self.token(spec, &params, narrowed.unwrap_or(held)).await
+        self.timed(spec, "refresh", self.token(spec, &params, narrowed.unwrap_or(held))).await
     }
 
     /// Ends a token at the provider (RFC 7009 §2.1).
@@ -125,8 +147,11 @@ impl Engine {
         };
         let token = token.spend();
         let params = [("token", token.expose_secret()), ("token_type_hint", hint)];
-        let (response, sent_at) = self.call(spec, client_auth::post(&spec.client, url, &params)).await?;
-        revoke::read(&response, sent_at)
+        let ended = async {
+            let (response, sent_at) = self.call(spec, client_auth::post(&spec.client, url, &params)).await?;
+            revoke::read(&response, sent_at)
+        };
+        self.timed(spec, "revoke", ended).await
     }
 
     /// Asks whose account the access token belongs to (CO11).

@@ -116,6 +116,8 @@ pub enum ProviderError {
         why: &'static str,
         /// The new refresh token, if it came with one.
         rescued: Option<SecretString>,
+        /// The access token, if it came with one: nobody can use it, so it is to be revoked where nothing else ends it.
+        unusable: Option<SecretString>,
     },
     /// RFC 9207: the response came from another issuer, or from none. Nothing was sent.
     #[error("the authorization response does not come from the provider's issuer")]
@@ -164,7 +166,7 @@ impl ProviderError {
     }
 
     pub(super) fn protocol(why: &'static str) -> Self {
-        Self::Protocol { why, rescued: None }
+        Self::Protocol { why, rescued: None, unusable: None }
     }
 
     pub(super) fn unavailable(trouble: Trouble) -> Self {

@@ -13,7 +13,8 @@
 //! | tokens empty, over 16 KiB or not printable ASCII | unusable |
 //! | a key twice, HTML, anything that is neither an object nor a form | malformed |
 //!
-//! A new refresh token in an unusable answer is rescued into the error: the old one may be dead (RF4).
+//! The tokens of an unusable answer are rescued into the error: an old refresh token may be dead (RF4), and what nobody
+//! will use is to be revoked.
 
 use super::{ErrorCode, ProviderError, TokenSet, Trouble, refusal, refusal::Refusal, strict_json};
 use crate::{
@@ -106,18 +107,19 @@ fn tokens(
     asked: &ScopeSet,
     sent_at: Timestamp,
 ) -> Result<TokenSet, ProviderError> {
-    let refresh = token(object, "refresh_token").map_err(ProviderError::protocol)?;
+    let (refresh, access) = (token(object, "refresh_token"), token(object, "access_token"));
     let rest = || {
-        let access = token(object, "access_token")?.ok_or("there is no access token")?;
+        let refresh = refresh.clone()?;
+        let access = access.clone()?.ok_or("there is no access token")?;
         bearer(object)?;
-        Ok((access, scopes(spec, object, asked)?, expiry(spec.expiry, object.get("expires_in"), sent_at)?))
+        let access_expires_at = expiry(spec.expiry, object.get("expires_in"), sent_at)?;
+        Ok(TokenSet { access, refresh, scopes: scopes(spec, object, asked)?, access_expires_at })
     };
-    match rest() {
-        Ok((access, scopes, access_expires_at)) => {
-            Ok(TokenSet { access, refresh, scopes, access_expires_at })
-        }
-        Err(why) => Err(ProviderError::Protocol { why, rescued: refresh }),
-    }
+    rest().map_err(|why| ProviderError::Protocol {
+        why,
+        rescued: refresh.clone().ok().flatten(),
+        unusable: access.clone().ok().flatten(),
+    })
 }
 
 fn token(object: &Map<String, Value>, name: &str) -> Result<Option<SecretString>, &'static str> {

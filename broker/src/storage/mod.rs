@@ -1,17 +1,27 @@
 //! Small traits, one per table group, and the SQLite store behind them. Returns tagged rows: what they say counts
 //! only after [`crate::domain::Tagged::check`].
 
+mod hot;
+pub mod postgres;
 pub mod sqlite;
+
+mod ending;
+mod rows;
+mod rule_window;
+mod schema;
 
 #[cfg(test)]
 mod conformance;
 
+pub use hot::{HotLimits, with_hot_rows};
+pub use postgres::PostgresStore;
+pub use schema::{AppliedMigration, Migration, SchemaError};
 pub use sqlite::SqliteStore;
 
 use crate::domain::{
-    Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, Owner, Position, ProviderId,
-    RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection, StreamId, Subject, Tagged,
-    TenantId, Timestamp, WebSession, WorkloadId, ledger::Head,
+    Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, LogoutNames, Owner, Position,
+    ProviderId, QuarantinedRow, RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection,
+    StreamId, Subject, Tagged, TenantId, Timestamp, TokenHolder, WebSession, WorkloadId, ledger::Head,
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
@@ -41,6 +51,10 @@ pub enum StoreError {
     Exists,
 }
 
+/// One row among others, or the row that could not be read: it is quarantined like one that fails its check, and stops nothing
+/// that is done with the others (VA9). Reads of one row by its id answer [`StoreError::Malformed`] instead.
+pub type Readable<T> = Result<T, QuarantinedRow>;
+
 /// Connections, their tokens, and revocations waiting to be done at the provider.
 #[async_trait]
 pub trait Connections: Send + Sync {
@@ -49,7 +63,7 @@ pub trait Connections: Send + Sync {
         &self,
         owner: &Owner,
         provider: Option<&ProviderId>,
-    ) -> Result<Vec<StoredConnection>, StoreError>;
+    ) -> Result<Vec<Readable<StoredConnection>>, StoreError>;
     /// One connection of a tenant.
     async fn by_id(
         &self,
@@ -62,7 +76,7 @@ pub trait Connections: Send + Sync {
         tenant: &TenantId,
         after: Option<&ConnectionId>,
         limit: u32,
-    ) -> Result<Vec<StoredConnection>, StoreError>;
+    ) -> Result<Vec<Readable<StoredConnection>>, StoreError>;
     /// One token.
     async fn secret(
         &self,
@@ -80,8 +94,8 @@ pub trait Connections: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueuedRevocation {
     /// Whose tokens.
-    pub connection: ConnectionId,
-    /// The connection's tenant.
+    pub holder: TokenHolder,
+    /// The holder's tenant.
     pub tenant: TenantId,
     /// Attempts so far.
     pub attempts: i64,
@@ -98,13 +112,13 @@ pub trait Approvals: Send + Sync {
         tenant: &TenantId,
         connection: &ConnectionId,
         workload: &WorkloadId,
-    ) -> Result<Option<Tagged<Approval>>, StoreError>;
+    ) -> Result<Option<Readable<Tagged<Approval>>>, StoreError>;
     /// Every approval on a connection.
     async fn of_connection(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
-    ) -> Result<Vec<Tagged<Approval>>, StoreError>;
+    ) -> Result<Vec<Readable<Tagged<Approval>>>, StoreError>;
 }
 
 /// Consents.
@@ -116,7 +130,7 @@ pub trait Consents: Send + Sync {
     async fn by_handle(&self, handle_hash: &[u8; 32]) -> Result<Option<Tagged<Consent>>, StoreError>;
     /// By SHA-256 of the OAuth `state`.
     async fn by_state(&self, state_hash: &[u8; 32]) -> Result<Option<Tagged<Consent>>, StoreError>;
-    /// The open consent for exactly this need, if there is one (CO1).
+    /// The open consents for exactly this need, newest first. There is at most one that this broker wrote (CO1).
     async fn open_need(
         &self,
         subject: &Subject,
@@ -124,11 +138,12 @@ pub trait Consents: Send + Sync {
         provider: &ProviderId,
         scopes: &ScopeSet,
         now: Timestamp,
-    ) -> Result<Option<Tagged<Consent>>, StoreError>;
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError>;
     /// How many of a subject's consents are open at `now`.
     async fn count_open(&self, subject: &Subject, now: Timestamp) -> Result<u32, StoreError>;
     /// Consents that are open in storage but past their time at `now`.
-    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Tagged<Consent>>, StoreError>;
+    async fn overdue(&self, now: Timestamp, limit: u32)
+    -> Result<Vec<Readable<Tagged<Consent>>>, StoreError>;
 }
 
 /// Web sessions.
@@ -136,6 +151,9 @@ pub trait Consents: Send + Sync {
 pub trait Sessions: Send + Sync {
     /// By SHA-256 of the cookie's value.
     async fn by_id(&self, id_hash: &[u8; 32]) -> Result<Option<Tagged<WebSession>>, StoreError>;
+    /// Keys (see [`Self::by_id`]) of the sessions an identity provider has ended and nobody else did yet. What the
+    /// rows say is unchecked.
+    async fn named(&self, names: &LogoutNames) -> Result<Vec<[u8; 32]>, StoreError>;
     /// Notes a request; not a covered column.
     async fn touch(&self, id_hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError>;
     /// Removes sessions and request claims that are over at `now`; returns how many.

@@ -1,7 +1,9 @@
 //! Token buckets: how often one caller may call (AV1). Kept per key, bounded, on the monotonic clock.
 
 use crate::domain::Clock;
+use ring::digest;
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,6 +16,9 @@ pub struct Rate {
     /// Calls at once.
     pub burst: u32,
 }
+
+/// Bad credentials from one peer.
+pub const FAILURES: Rate = Rate { per_second: 10, burst: 50 };
 
 type Level = Arc<Mutex<(f64, Duration)>>;
 
@@ -55,6 +60,22 @@ impl Buckets {
         }
         Err(Duration::from_secs_f64((1.0 - level.0) / f64::from(rate.per_second.max(1))))
     }
+}
+
+/// The bucket of one caller: by credential, else by network address.
+pub fn bucket_key(what: &str, credential: Option<&str>, peer: Option<IpAddr>) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(what.as_bytes());
+    match (credential, peer) {
+        (Some(credential), _) => context.update(credential.as_bytes()),
+        (None, Some(IpAddr::V4(ip))) => context.update(&ip.octets()),
+        // One IPv6 customer is a /64.
+        (None, Some(IpAddr::V6(ip))) => context.update(&ip.octets()[..8]),
+        (None, None) => {}
+    }
+    let mut key = [0; 32];
+    key.copy_from_slice(context.finish().as_ref());
+    key
 }
 
 #[cfg(test)]

@@ -136,8 +136,11 @@ pub(super) async fn put_approval(
     let key = rooms.row_key();
     let tenant = connection.owner.tenant();
     let earlier = rooms.store.approvals.find(tenant, &connection.id, &consent.workload).await?;
-    // The version guards the replacement even of a row that fails its check: what it says otherwise does not count.
-    let expected_version = earlier.map(|tagged| tagged.unverified().version);
+    // The version guards the replacement even of a quarantined row: what it says otherwise does not count.
+    let expected_version = earlier.map(|found| match found {
+        Ok(tagged) => tagged.unverified().version,
+        Err(quarantined) => quarantined.version,
+    });
     let rules = rooms.audit.rules();
     let standing = own_approval(&rooms.store, &key, &rules, connection, &consent.workload).await?;
     let others = !other_defaults(rooms, consent, connection).await?.is_empty();

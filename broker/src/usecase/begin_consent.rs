@@ -1,12 +1,15 @@
 //! The user has to act first: a consent is created or found, recorded, and its link answered.
 
-use super::issue_grant::{Ask, ConsentLink, Failed, GrantOutcome};
+use super::{
+    expire::checked,
+    issue_grant::{Ask, ConsentLink, Failed, GrantOutcome},
+};
 use crate::{
     connection::Need,
     consent::{self, Asking},
     domain::{
-        Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, EventId, Outcome, Reason,
-        Refusal, Write,
+        Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, EventId, Outcome, QuarantinedRow,
+        Reason, Refusal, Write,
     },
 };
 
@@ -16,13 +19,15 @@ pub(super) async fn begin_consent(
     need: Need,
     about: &EventDraft,
 ) -> Result<GrantOutcome, Failed> {
-    if need.reason == ConsentReason::WiderThanApproved {
-        ask.policy_allows_token(&need.scopes)?;
-    }
     for attempt in 0..3 {
-        let (consent, write) = match open_consent(ask, &need).await? {
-            Some(found) => retarget(ask, found, &need),
-            None => create(ask, &need).await?,
+        let mut effect = Vec::new();
+        let mut quarantined = need.quarantined;
+        let open = open_consents(ask, &need).await?;
+        quarantined |= !open.quarantined.is_empty();
+        effect.extend(open.quarantined.into_iter().map(Write::SetAsideConsent));
+        let consent = match open.consent {
+            Some(found) => retarget(ask, found, &need, &mut effect),
+            None => create(ask, &need, &mut effect).await?,
         };
         let mut draft = about.clone();
         draft.outcome = Outcome::ConsentRequired;
@@ -31,10 +36,9 @@ pub(super) async fn begin_consent(
             draft.id = EventId::random(&*ask.rooms.rng);
         }
         draft.consent = Some(consent.id.clone());
-        draft.reason = need.quarantined.then_some(Reason::RecordQuarantined);
+        draft.reason = quarantined.then_some(Reason::RecordQuarantined);
         draft.detail.insert("consent_reason", need.reason.as_str().into());
-        let raced = write.is_some();
-        let effect = write.into_iter().collect();
+        let raced = !effect.is_empty();
         let entry = Entry { names: ask.names.clone(), epoch: ask.epoch, effect, ..Entry::note(draft) };
         match ask.rooms.audit.note(entry, ask.caller.call.deadline).await {
             Ok(_) => return Ok(answer(ask, consent, need)),
@@ -46,24 +50,41 @@ pub(super) async fn begin_consent(
     Err(Failed::Recorded(Refusal::new(Reason::Conflict)))
 }
 
-async fn open_consent(ask: &Ask<'_>, need: &Need) -> Result<Option<Consent>, Refusal> {
+/// The open consents for a need: at most one that counts.
+struct Open {
+    consent: Option<Consent>,
+    /// They are there and say nothing that counts: they give way in the commit that answers with another one, so that the person
+    /// gets a new link at once (VA9). Whoever edits rows gains no more than by deleting them: nobody is served anything.
+    quarantined: Vec<QuarantinedRow>,
+}
+
+async fn open_consents(ask: &Ask<'_>, need: &Need) -> Result<Open, Refusal> {
     let rooms = ask.rooms;
     let subject = ask.assertion.subject();
     let now = rooms.clock.now();
     let found =
         rooms.store.consents.open_need(subject, ask.caller.id(), &ask.spec.id, &need.scopes, now).await?;
-    match found {
-        Some(tagged) => Ok(Some(tagged.check(&rooms.row_key())?)),
-        None => Ok(None),
+    let mut open = Open { consent: None, quarantined: Vec::new() };
+    for found in found {
+        match found.and_then(|tagged| checked(tagged, &rooms.row_key())) {
+            Ok(consent) => {
+                open.consent.get_or_insert(consent);
+            }
+            Err(row) => {
+                tracing::error!(column = row.column, "an open consent is quarantined and replaced");
+                open.quarantined.push(row);
+            }
+        }
     }
+    Ok(open)
 }
 
 /// An open consent whose reason is no longer the true one is set right while nobody has acted on it.
-fn retarget(ask: &Ask<'_>, found: Consent, need: &Need) -> (Consent, Option<Write>) {
+fn retarget(ask: &Ask<'_>, found: Consent, need: &Need, effect: &mut Vec<Write>) -> Consent {
     let connection = need.connection.as_ref().map(|c| c.id.clone());
     let stale = found.reason != need.reason || found.connection != connection;
     if !stale || !matches!(found.state, ConsentState::Pending) {
-        return (found, None);
+        return found;
     }
     let fresh = consent::draft(found.id.clone(), &asking(ask), need);
     let expected_version = found.version;
@@ -75,10 +96,11 @@ fn retarget(ask: &Ask<'_>, found: Consent, need: &Need) -> (Consent, Option<Writ
         ..fresh
     };
     let row = ask.rooms.row_key().tag(consent.clone());
-    (consent, Some(Write::UpdateConsent { row, expected_version }))
+    effect.push(Write::UpdateConsent { row, expected_version });
+    consent
 }
 
-async fn create(ask: &Ask<'_>, need: &Need) -> Result<(Consent, Option<Write>), Refusal> {
+async fn create(ask: &Ask<'_>, need: &Need, effect: &mut Vec<Write>) -> Result<Consent, Refusal> {
     let rooms = ask.rooms;
     let open = rooms.store.consents.count_open(ask.assertion.subject(), rooms.clock.now()).await?;
     if open >= rooms.settings.max_open_consents {
@@ -87,7 +109,8 @@ async fn create(ask: &Ask<'_>, need: &Need) -> Result<(Consent, Option<Write>), 
     let consent = consent::draft(ConsentId::random(&*rooms.rng), &asking(ask), need);
     let handle_hash = consent::link_hash(&rooms.keys.consent_handle(&consent.id));
     let row = rooms.row_key().tag(consent.clone());
-    Ok((consent, Some(Write::InsertConsent { row, handle_hash })))
+    effect.push(Write::InsertConsent { row, handle_hash });
+    Ok(consent)
 }
 
 fn asking<'a>(ask: &'a Ask<'_>) -> Asking<'a> {

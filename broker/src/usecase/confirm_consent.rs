@@ -5,7 +5,8 @@ use crate::{
     connection::own_connections,
     domain::{
         Connection, ConnectionId, ConnectionState, Consent, ConsentState, Entry, EventKind, Outcome, Owner,
-        Reason, Refusal, RowKey, RuleKind, SecretKind, SecretRow, Target, Write, consent::Obtained,
+        QuarantinedRow, Reason, Refusal, RowKey, RuleKind, SecretKind, SecretRow, Target, TokenHolder, Write,
+        consent::Obtained,
     },
 };
 
@@ -85,6 +86,9 @@ async fn put_connection(
     for unverified in own.unverified.into_iter().filter(in_the_way) {
         retire(rooms, unverified, effect);
     }
+    for unreadable in own.unreadable {
+        set_aside(unreadable, effect);
+    }
     for over in own.over.into_iter().filter(in_the_way) {
         // Whoever made the rule has queued the rest.
         effect.push(end(rooms, over));
@@ -161,7 +165,22 @@ fn retire(rooms: &Rooms, earlier: Connection, effect: &mut Vec<Write>) {
     let connection = earlier.id.clone();
     effect.push(end(rooms, earlier));
     effect.push(Write::AddRule { kind: RuleKind::Revoke, target: Target::Connection(connection.clone()) });
-    effect.push(Write::QueueProviderRevocation { connection, due_at: rooms.clock.now() });
+    effect.push(Write::QueueProviderRevocation {
+        holder: TokenHolder::Connection(connection),
+        due_at: rooms.clock.now(),
+    });
+}
+
+/// Moves a connection that cannot be read out of the way, whosever account it was: nothing in it can be relied on. Its tokens
+/// cannot be opened without it, so they are not told to the provider and go; the rule keeps an older row put back dead.
+fn set_aside(unreadable: QuarantinedRow, effect: &mut Vec<Write>) {
+    let connection = unreadable.id(ConnectionId::parse);
+    effect.push(Write::SetAsideConnection(unreadable));
+    if let Some(connection) = connection {
+        effect
+            .push(Write::AddRule { kind: RuleKind::Revoke, target: Target::Connection(connection.clone()) });
+        effect.push(Write::DeleteSecrets(connection));
+    }
 }
 
 /// Its row says that it has ended.

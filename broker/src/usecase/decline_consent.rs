@@ -1,7 +1,7 @@
 //! The user says no, before or after the provider. What was obtained meanwhile is revoked there.
 
-use super::{Rooms, Visitor, expire::revoke_detached, open_consent, own};
-use crate::domain::{Entry, EventKind, Outcome, Reason, Refusal, Write};
+use super::{Rooms, Visitor, open_consent, own, revoke_leftover::end};
+use crate::domain::{Entry, EventKind, Outcome, Reason, Refusal};
 use std::sync::Arc;
 
 /// Declines a consent.
@@ -15,10 +15,8 @@ pub async fn decline_consent(rooms: &Arc<Rooms>, visitor: &Visitor, handle: &str
     draft.reason = Some(Reason::ConsentDeclined);
     let names = visitor.names(&consent);
     let expected_version = consent.version;
-    let before = consent.clone();
     let next = consent.decline()?;
-    let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
+    let effect = end(rooms, &next, expected_version);
     rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, visitor.call.deadline).await?;
-    revoke_detached(rooms, before);
     Ok(())
 }

@@ -1,16 +1,17 @@
 //! Time is up for a consent.
 
-use super::{Call, Rooms, revoke_obtained};
+use super::{Rooms, revoke_leftover::end};
 use crate::{
     audit::{Deadline, Refused},
     domain::{
-        Consent, ConsentId, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, Reason, Refusal,
-        Write,
+        Consent, ConsentId, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, QuarantinedRow,
+        Reason, Refusal, RowKey, Tagged, Write,
     },
 };
 use std::sync::Arc;
 
-/// Expires one consent, recorded. What was obtained meanwhile is revoked at the provider.
+/// Expires one consent, recorded. What was obtained meanwhile is revoked at the provider. One whose code was being exchanged ends
+/// like this when the process that exchanged it died: what the provider gave then, if anything, is known to nobody here.
 ///
 /// # Errors
 /// The store's and the audit log's.
@@ -22,16 +23,15 @@ pub async fn expire(rooms: &Arc<Rooms>, consent: Consent) -> Result<Consent, Ref
     draft.provider = Some(consent.provider.clone());
     draft.consent = Some(consent.id.clone());
     let expected_version = consent.version;
-    let before = consent.clone();
+    if matches!(consent.state, ConsentState::Exchanging { .. }) {
+        draft.detail.insert("interrupted", true.into());
+    }
     let next = consent.expire()?;
-    let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next.clone()), expected_version }];
+    let effect = end(rooms, &next, expected_version);
     match rooms.audit.note(Entry { effect, ..Entry::note(draft) }, Deadline::none()).await {
-        Ok(_) => {
-            revoke_detached(rooms, before);
-            Ok(next)
-        }
+        Ok(_) => Ok(next),
         // Somebody else moved it on at the same moment: what they made of it counts.
-        Err(Refused::NotApplied) => reread(rooms, &before.id).await,
+        Err(Refused::NotApplied) => reread(rooms, &next.id).await,
         Err(refused) => Err(refused.into()),
     }
 }
@@ -42,16 +42,10 @@ pub(super) async fn reread(rooms: &Rooms, id: &ConsentId) -> Result<Consent, Ref
     Ok(found.ok_or_else(|| Refusal::new(Reason::NotFound))?.check(&rooms.row_key())?)
 }
 
-/// Revokes what a consent obtained; whoever caused it need not wait, and going away does not stop it.
-pub(super) fn revoke_detached(rooms: &Arc<Rooms>, before: Consent) {
-    if !matches!(before.state, ConsentState::AwaitingConfirmation { .. }) {
-        return;
-    }
-    let task = Arc::clone(rooms);
-    rooms.detached.spawn(async move {
-        let call = Call { client_address: None, trace_id: None, deadline: Deadline::none() };
-        revoke_obtained(&task, &call, before).await;
-    });
+/// The consent if its row is authentic, else the row to be set aside.
+pub(super) fn checked(tagged: Tagged<Consent>, key: &RowKey) -> Result<Consent, QuarantinedRow> {
+    let row = QuarantinedRow::of_consent(&tagged);
+    tagged.check(key).map_err(|_| row)
 }
 
 /// Expires every overdue consent; returns how many.
@@ -61,11 +55,16 @@ pub(super) fn revoke_detached(rooms: &Arc<Rooms>, before: Consent) {
 pub async fn expire_overdue(rooms: &Arc<Rooms>) -> Result<usize, Refusal> {
     let overdue = rooms.store.consents.overdue(rooms.clock.now(), 100).await?;
     let mut count = 0;
-    for tagged in overdue {
-        // A row that fails its check stays where it is; an operator sees it in `audit verify` and the log.
-        let Ok(consent) = tagged.check(&rooms.row_key()) else {
-            tracing::error!("an overdue consent failed its integrity check");
-            continue;
+    for found in overdue {
+        let consent = match found.and_then(|tagged| checked(tagged, &rooms.row_key())) {
+            Ok(consent) => consent,
+            // It leaves the sweep, so that many of them never keep it from the others.
+            Err(row) => {
+                if let Err(refusal) = set_aside(rooms, row).await {
+                    tracing::warn!(reason = refusal.reason.as_str(), "a consent could not be set aside");
+                }
+                continue;
+            }
         };
         if consent.is_expired(rooms.clock.now()) {
             match expire(rooms, consent).await {
@@ -78,4 +77,17 @@ pub async fn expire_overdue(rooms: &Arc<Rooms>) -> Result<usize, Refusal> {
         }
     }
     Ok(count)
+}
+
+/// An overdue consent that is quarantined (VA9): it is over, recorded with what little of it can be named.
+async fn set_aside(rooms: &Rooms, row: QuarantinedRow) -> Result<(), Refusal> {
+    tracing::error!(column = row.column, "an overdue consent is quarantined");
+    let mut draft = EventDraft::new(EventId::random(&*rooms.rng), EventKind::ConsentFailed, Outcome::Failed);
+    draft.reason = Some(Reason::RecordQuarantined);
+    draft.consent = row.id(ConsentId::parse);
+    let effect = vec![Write::SetAsideConsent(row)];
+    match rooms.audit.note(Entry { effect, ..Entry::note(draft) }, Deadline::none()).await {
+        Ok(_) | Err(Refused::NotApplied) => Ok(()),
+        Err(refused) => Err(refused.into()),
+    }
 }

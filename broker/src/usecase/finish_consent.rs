@@ -1,21 +1,26 @@
 //! The provider sends the browser back: check who, where and what, redeem the code, keep the tokens sealed (CO2–CO5, CO10).
 
-use super::{Rooms, Visitor, expire, own, request::sha256};
+use super::{Rooms, Visitor, expire, own, request::sha256, revoke_leftover::end};
 use crate::{
     audit::Deadline,
     consent::words,
     domain::{
         AccessToken, Consent, ConsentState, Entry, EventDraft, EventId, EventKind, Kind, Outcome,
         PkceVerifier, ProviderId, ProviderSpec, Reason, RecordKey, RefreshToken, Refusal, Sealed,
-        SecretString, Write, consent::Obtained,
+        SecretString, Write,
+        consent::{Leftover, Obtained},
     },
     policy::{ExchangeCode, Permit},
-    provider::TokenSet,
+    provider::{ProviderError, TokenSet, WORST_CASE},
 };
 use std::{sync::Arc, time::Duration};
 
 /// How long storing what a provider gave is tried.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a code is being exchanged at most: two calls, and what the rest may take. Its process dead, a consent ends after
+/// this, and its person can begin anew. Tokens that come later all the same are revoked.
+const EXCHANGE: Duration = WORST_CASE.saturating_mul(2).saturating_add(Duration::from_secs(30));
 
 /// The callback's parameters, unverified.
 pub struct Callback {
@@ -104,7 +109,7 @@ async fn redeem(
     let names = visitor.names(&consent);
     let draft = visitor.draft_about(rooms, EventKind::ConsentExchange, Outcome::Allowed, &consent);
     let expected_version = consent.version;
-    let (exchanging, verifier) = consent.exchange()?;
+    let (exchanging, verifier) = consent.exchange(rooms.clock.now().plus(EXCHANGE))?;
     let effect =
         vec![Write::UpdateConsent { row: rooms.row_key().tag(exchanging.clone()), expected_version }];
     let entry = Entry { names, epoch, effect, ..Entry::note(draft) };
@@ -123,13 +128,31 @@ async fn redeem(
         }
         Err(refused) => return Err(refused.into()),
     };
-    let outcome = exchange(rooms, spec, &exchanging, proof, &verifier, code).await;
-    match outcome {
+    // From here to the commit in `settle` the tokens exist in this process alone: where it dies in between, nobody knows them,
+    // and they end by themselves at the provider. Nothing can be written down before there is something to write.
+    match exchange(rooms, spec, &exchanging, proof, &verifier, code).await {
         Ok(set) => keep(rooms, visitor, spec, exchanging, set).await,
-        Err(refusal) => {
+        Err(Unexchanged { refusal, refresh, access }) => {
             tracing::warn!(provider = %spec.id, error = ?refusal, "a code could not be exchanged");
-            fail(rooms, visitor, exchanging, refusal.reason, None).await
+            if refresh.is_none() && access.is_none() {
+                return fail(rooms, visitor, exchanging, refusal.reason, None).await;
+            }
+            let leftover = seal_all(rooms, &exchanging, refresh, access).await?;
+            unwanted(rooms, visitor, exchanging, leftover, refusal.reason).await
         }
+    }
+}
+
+/// Why there is no token set, and the tokens that came all the same.
+struct Unexchanged {
+    refusal: Refusal,
+    refresh: Option<SecretString>,
+    access: Option<SecretString>,
+}
+
+impl<E: Into<Refusal>> From<E> for Unexchanged {
+    fn from(error: E) -> Self {
+        Self { refusal: error.into(), refresh: None, access: None }
     }
 }
 
@@ -140,10 +163,18 @@ async fn exchange(
     proof: crate::audit::Audited<Permit<ExchangeCode>>,
     verifier: &Sealed<PkceVerifier>,
     code: SecretString,
-) -> Result<TokenSet, Refusal> {
+) -> Result<TokenSet, Unexchanged> {
     let verifier = rooms.vault.open(proof, verifier).await?;
     let redirect_uri = rooms.redirect_uri(&spec.id);
-    Ok(rooms.engine.exchange_code(spec, code, &redirect_uri, verifier, &consent.provider_scopes).await?)
+    let answer =
+        rooms.engine.exchange_code(spec, code, &redirect_uri, verifier, &consent.provider_scopes).await;
+    answer.map_err(|error| {
+        let (refresh, access) = match &error {
+            ProviderError::Protocol { rescued, unusable, .. } => (rescued.clone(), unusable.clone()),
+            _ => (None, None),
+        };
+        Unexchanged { refusal: error.into(), refresh, access }
+    })
 }
 
 /// Seals what was obtained before looking at anything else, then asks the provider whose it is.
@@ -154,25 +185,19 @@ async fn keep(
     consent: Consent,
     set: TokenSet,
 ) -> Result<(), Refusal> {
-    let key = consent.record_key();
     let granted = set.scopes.minus(&spec.technical_scopes);
-    let access = seal::<AccessToken>(rooms, &key, set.access.clone()).await?;
-    let refresh = match set.refresh {
-        Some(token) => Some(seal::<RefreshToken>(rooms, &key, token).await?),
-        None => None,
-    };
+    let leftover = seal_all(rooms, &consent, set.refresh, Some(set.access.clone())).await?;
     let account = match rooms.engine.account(spec, &set.access).await {
         Ok(account) => account,
         Err(error) => {
-            let refusal = Refusal::from(error);
-            super::revoke_sealed(rooms, &visitor.call, &consent, refresh.as_ref(), &access).await;
-            return fail(rooms, visitor, consent, refusal.reason, None).await;
+            return unwanted(rooms, visitor, consent, leftover, Refusal::from(error).reason).await;
         }
     };
-    let useful = consent.scopes.intersection(&granted);
-    if useful.is_empty() {
-        super::revoke_sealed(rooms, &visitor.call, &consent, refresh.as_ref(), &access).await;
-        return fail(rooms, visitor, consent, Reason::ConsentScopesReduced, None).await;
+    let Leftover { refresh, access: Some(access) } = leftover.clone() else {
+        return Err(Refusal::new(Reason::Internal));
+    };
+    if consent.scopes.intersection(&granted).is_empty() {
+        return unwanted(rooms, visitor, consent, leftover, Reason::ConsentScopesReduced).await;
     }
     let mut draft = visitor.draft_about(rooms, EventKind::ConsentObtained, Outcome::Allowed, &consent);
     draft.scopes_granted = granted.clone();
@@ -183,7 +208,37 @@ async fn keep(
     draft.detail.insert("wider_scopes", (!granted.is_subset(&consent.provider_scopes)).into());
     let obtained =
         Obtained { account, scopes: granted, refresh, access, access_expires_at: set.access_expires_at };
-    settle(rooms, visitor, consent, obtained, draft).await
+    settle(rooms, consent, Came { leftover, next: Next::Confirm(Box::new(obtained)) }, draft).await
+}
+
+/// The consent fails, and what came for it is to be revoked: one commit.
+async fn unwanted(
+    rooms: &Rooms,
+    visitor: &Visitor,
+    consent: Consent,
+    leftover: Leftover,
+    reason: Reason,
+) -> Result<(), Refusal> {
+    let mut draft = visitor.draft_about(rooms, EventKind::ConsentFailed, Outcome::Failed, &consent);
+    draft.reason = Some(reason);
+    settle(rooms, consent, Came { leftover, next: Next::Fail(reason) }, draft).await
+}
+
+async fn seal_all(
+    rooms: &Rooms,
+    consent: &Consent,
+    refresh: Option<SecretString>,
+    access: Option<SecretString>,
+) -> Result<Leftover, Refusal> {
+    let key = consent.record_key();
+    let mut leftover = Leftover::default();
+    if let Some(token) = refresh {
+        leftover.refresh = Some(seal::<RefreshToken>(rooms, &key, token).await?);
+    }
+    if let Some(token) = access {
+        leftover.access = Some(seal::<AccessToken>(rooms, &key, token).await?);
+    }
+    Ok(leftover)
 }
 
 /// Seals what came for a code that is spent: a key that cannot be had right now is waited for.
@@ -202,43 +257,41 @@ async fn seal<K: Kind>(rooms: &Rooms, key: &RecordKey, token: SecretString) -> R
     }
 }
 
-/// Stores what was obtained. Whatever else happens to the consent meanwhile, the tokens are either kept or revoked.
-async fn settle(
-    rooms: &Rooms,
-    visitor: &Visitor,
-    consent: Consent,
-    obtained: Obtained,
-    mut draft: EventDraft,
-) -> Result<(), Refusal> {
+/// What came for a code, sealed, and what is to become of the consent.
+struct Came {
+    leftover: Leftover,
+    next: Next,
+}
+
+enum Next {
+    /// The person is asked whether the account is right.
+    Confirm(Box<Obtained>),
+    /// Nobody will own it.
+    Fail(Reason),
+}
+
+/// Stores what came. Whatever else happens to the consent meanwhile, the tokens are either kept or revoked.
+async fn settle(rooms: &Rooms, consent: Consent, came: Came, mut draft: EventDraft) -> Result<(), Refusal> {
     let until = rooms.clock.now().plus(PATIENCE);
     let mut pause = Duration::from_millis(50);
     loop {
-        let now = expire::reread(rooms, &consent.id).await;
-        let refusal = match now {
-            Ok(now) if now.state.state_hash() == consent.state.state_hash() && is_exchanging(&now) => {
-                let expected_version = now.version;
-                let next = now.obtained(obtained.clone())?;
-                let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
-                let entry = Entry { effect, settlement: true, ..Entry::note(draft.clone()) };
-                match rooms.audit.note(entry, Deadline::none()).await {
-                    Ok(_) => return Ok(()),
-                    Err(refused) => Refusal::from(refused),
+        let refusal = match expire::reread(rooms, &consent.id).await {
+            Ok(now) => match came.applied_to(rooms, now.clone(), &consent)? {
+                Some(next) => {
+                    if next.state.is_terminal() && draft.outcome == Outcome::Allowed {
+                        // It ended meanwhile, and that outcome stands: these tokens will be nobody's.
+                        draft.outcome = Outcome::Failed;
+                        draft.reason = Some(Reason::Conflict);
+                    }
+                    let effect = end(rooms, &next, now.version);
+                    let entry = Entry { effect, settlement: true, ..Entry::note(draft.clone()) };
+                    match rooms.audit.note(entry, Deadline::none()).await {
+                        Ok(_) => return Ok(()),
+                        Err(refused) => Refusal::from(refused),
+                    }
                 }
-            }
-            // An earlier try whose answer was lost was committed after all, and the person may have confirmed already.
-            Ok(now)
-                if matches!(
-                    now.state,
-                    ConsentState::AwaitingConfirmation { .. } | ConsentState::Completed { .. }
-                ) =>
-            {
-                return Ok(());
-            }
-            Ok(_) => {
-                let Obtained { refresh, access, .. } = obtained;
-                super::revoke_sealed(rooms, &visitor.call, &consent, refresh.as_ref(), &access).await;
-                return Ok(());
-            }
+                None => return Ok(()),
+            },
             Err(refusal) => refusal,
         };
         if rooms.clock.now() >= until {
@@ -248,6 +301,36 @@ async fn settle(
         draft.id = EventId::random(&*rooms.rng);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));
+    }
+}
+
+impl Came {
+    /// The consent as it is `now`, moved on; `None` = an earlier try whose answer was lost was committed.
+    fn applied_to(
+        &self,
+        rooms: &Rooms,
+        now: Consent,
+        exchanging: &Consent,
+    ) -> Result<Option<Consent>, Refusal> {
+        let own = is_exchanging(&now) && now.state.state_hash() == exchanging.state.state_hash();
+        let next = match (&self.next, &now.state) {
+            (Next::Confirm(obtained), _) if own => {
+                let until = now.created_at.plus(rooms.settings.consent_lifetime);
+                now.obtained(Obtained::clone(obtained), until)?
+            }
+            (Next::Fail(reason), _) if own => {
+                let failed = now.fail(*reason)?;
+                Consent { leftover: self.leftover.clone(), ..failed }
+            }
+            // The person may have confirmed already.
+            (_, ConsentState::AwaitingConfirmation { .. } | ConsentState::Completed { .. }) => {
+                return Ok(None);
+            }
+            _ if now.leftover.is(&self.leftover) => return Ok(None),
+            // It ended meanwhile: declined, expired.
+            _ => now.leave(self.leftover.clone())?,
+        };
+        Ok(Some(next))
     }
 }
 

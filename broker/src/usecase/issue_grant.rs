@@ -5,12 +5,12 @@ use crate::{
     audit::Refused,
     connection::{Access, Need, Resolved, Usable, Wanted, Wanting, resolve},
     domain::{
-        AccessToken, Connection, ConnectionState, Consent, ConsentReason, Entry, EventDraft, EventId,
-        EventKind, ExposeSecret, Names, Outcome, ProviderSpec, Reason, Refusal, RequestClaim, ScopeSet,
-        Sealed, SecretRow, Timestamp, Write,
+        AccessToken, Approval, Connection, ConnectionState, Consent, ConsentReason, Entry, EventDraft,
+        EventId, EventKind, ExposeSecret, Names, Outcome, ProviderSpec, Reason, Refusal, RequestClaim,
+        ScopeSet, Sealed, SecretRow, Timestamp, Write,
     },
     identity::VerifiedAssertion,
-    policy::{Denial, Question, TtlLimits, Verdict},
+    policy::{Beyond, Denial, Issue, Permit, Question, TtlLimits, Verdict},
     vault::{Grant, VaultError},
 };
 use std::time::Duration;
@@ -151,6 +151,13 @@ async fn try_issue(
     let secret = match ask.access(&usable, &verdict).await? {
         Access::Ready(secret) => *secret,
         Access::Need(reason, scopes, quarantined) => {
+            if reason == ConsentReason::WiderThanApproved {
+                // Only what the owner can mend is asked of them.
+                match ask.may_hold(&verdict, &usable.approval, &scopes) {
+                    Err(denial) if denial.consent.is_none() => return Err(refused(denial, about)),
+                    _ => {}
+                }
+            }
             let scopes = if scopes.is_empty() { verdict.allowed().clone() } else { scopes };
             let mut need = Need::of(reason, &scopes).about(usable.connection);
             need.quarantined = quarantined.is_some();
@@ -158,6 +165,22 @@ async fn try_issue(
         }
     };
     ask.issue(usable, verdict, secret, about).await
+}
+
+/// A denial, with every rule that decided in the event about it.
+pub(super) fn refused(denial: Denial, about: &mut EventDraft) -> Failed {
+    about.policy = Some((*denial.policy).clone());
+    denial.into()
+}
+
+/// The truth about the token handed out: all it can do, until when, and what of it only rules let this workload hold.
+pub(super) fn note_token(draft: &mut EventDraft, permit: &Permit<Issue>, secret: &SecretRow) {
+    draft.detail.insert("token_scopes", secret.scopes.canonical().into());
+    draft.detail.insert("token_expires_at", secret.expires_at.map(|t| t.rfc3339()).into());
+    let held = permit.facts().policy.as_ref().and_then(|trace| trace.inputs.get("held_wider"));
+    if let Some(held) = held {
+        draft.detail.insert("held_wider", held.clone());
+    }
 }
 
 impl Ask<'_> {
@@ -206,11 +229,27 @@ impl Ask<'_> {
             scopes: verdict.allowed(),
             connection: self.request.connection.as_ref(),
         };
-        resolve(&self.rooms.store, &self.rooms.row_key(), &self.rooms.audit.rules(), &wanted).await
+        let (key, rules) = (self.rooms.row_key(), self.rooms.audit.rules());
+        // Rows kept in memory may say yes, which the commit checks; only the database itself says no.
+        match resolve(&self.rooms.hot, &key, &rules, &wanted).await {
+            Ok(Resolved::Usable(usable)) => Ok(Resolved::Usable(usable)),
+            _ => resolve(&self.rooms.store, &key, &rules, &wanted).await,
+        }
+    }
+
+    /// What rules say about a token with these scopes, beyond what can be granted.
+    pub(super) fn beyond(&self, verdict: &Verdict, approval: &Approval, token: &ScopeSet) -> Beyond {
+        self.rooms.policy.beyond(verdict, &self.question(), &approval.scopes, token)
+    }
+
+    fn may_hold(&self, verdict: &Verdict, approval: &Approval, token: &ScopeSet) -> Result<(), Denial> {
+        verdict.may_hold(&approval.scopes, token, &self.beyond(verdict, approval, token)).map(drop)
     }
 
     async fn access(&self, usable: &Usable, verdict: &Verdict) -> Result<Access, Refusal> {
+        let may_hold = |token: &ScopeSet| self.may_hold(verdict, &usable.approval, token).is_ok();
         let wanting = Wanting {
+            may_hold: &may_hold,
             connection: &usable.connection,
             approval: &usable.approval,
             scopes: verdict.allowed(),
@@ -241,23 +280,22 @@ impl Ask<'_> {
         usable: Usable,
         verdict: Verdict,
         secret: SecretRow,
-        about: &EventDraft,
+        about: &mut EventDraft,
     ) -> Result<GrantOutcome, Failed> {
         let subject = self.assertion.subject();
-        self.policy_allows_token(&secret.scopes)?;
         let asked = verdict.allowed().clone();
-        let permit =
-            match verdict.issue(subject, &usable.connection, &usable.approval, &secret, self.limits()) {
-                Ok(permit) => permit,
-                Err(denial) => return self.denied(denial, usable, &secret, &asked, about).await,
-            };
+        let beyond = self.beyond(&verdict, &usable.approval, &secret.scopes);
+        let Usable { connection, approval, .. } = &usable;
+        let permit = match verdict.issue(subject, connection, approval, &secret, &beyond, self.limits()) {
+            Ok(permit) => permit,
+            Err(denial) => return self.denied(denial, usable, &secret, &asked, about).await,
+        };
         let expires_at = permit.facts().expires_at;
         let mut draft = about.clone();
         draft.outcome = Outcome::Allowed;
         draft.personal.account_label = Some(usable.connection.account.label.clone());
         draft.ttl_seconds = expires_at.map(|end| end.unix_seconds() - self.rooms.clock.now().unix_seconds());
-        draft.detail.insert("token_scopes", secret.scopes.canonical().into());
-        draft.detail.insert("token_expires_at", secret.expires_at.map(|t| t.rfc3339()).into());
+        note_token(&mut draft, &permit, &secret);
         let claim = self.request.claim_key(self.caller.id(), subject).map(|key| {
             let claim = RequestClaim {
                 key,
@@ -282,23 +320,6 @@ impl Ask<'_> {
         self.open(id, proof, &usable.connection, &secret).await
     }
 
-    /// Promise 7: a token that can do more than was asked for is handed out only where policy allows all it can do.
-    pub(super) fn policy_allows_token(&self, scopes: &ScopeSet) -> Result<(), Refusal> {
-        if scopes.is_subset(&self.request.scopes) {
-            return Ok(());
-        }
-        let verdict = self.rooms.policy.decide(&Question { scopes, ..self.question() });
-        let beyond = scopes.minus(verdict.allowed());
-        if beyond.is_empty() {
-            return Ok(());
-        }
-        let rules: Vec<&str> = verdict.denied().map(|denied| denied.rule).collect();
-        let sentence = "The provider can only give a token that does more than policy allows this server.";
-        Err(Refusal::because(Reason::PolicyDenied, sentence)
-            .with("scopes", beyond.canonical())
-            .with("rules", rules.join(" ")))
-    }
-
     /// A denial that the user can mend is answered with a consent.
     async fn denied(
         &self,
@@ -306,9 +327,9 @@ impl Ask<'_> {
         usable: Usable,
         secret: &SecretRow,
         asked: &ScopeSet,
-        about: &EventDraft,
+        about: &mut EventDraft,
     ) -> Result<GrantOutcome, Failed> {
-        let Some(reason) = denial.consent else { return Err(denial.into()) };
+        let Some(reason) = denial.consent else { return Err(refused(denial, about)) };
         let scopes = if reason == ConsentReason::WiderThanApproved { &secret.scopes } else { asked };
         begin_consent::begin_consent(self, Need::of(reason, scopes).about(usable.connection), about).await
     }
@@ -317,7 +338,7 @@ impl Ask<'_> {
     pub(super) async fn open(
         &self,
         id: EventId,
-        proof: crate::audit::Audited<crate::policy::Permit<crate::policy::Issue>>,
+        proof: crate::audit::Audited<Permit<Issue>>,
         connection: &Connection,
         secret: &SecretRow,
     ) -> Result<GrantOutcome, Failed> {

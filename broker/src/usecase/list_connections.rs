@@ -7,6 +7,7 @@ use crate::{
         Approval, Connection, ConnectionId, Owner, ProviderId, Reason, Refusal, StoredConnection, Subject,
         TenantId, Timestamp,
     },
+    storage::Readable,
 };
 
 /// A connection as it may be shown: never any secret material.
@@ -76,17 +77,45 @@ pub async fn of_tenant(
     after: Option<&ConnectionId>,
     limit: u32,
 ) -> Result<(Vec<Listed>, Option<ConnectionId>), Refusal> {
-    let mut rows = rooms.store.connections.page(tenant, after, limit + 1).await?;
-    let more = rows.len() > limit as usize;
-    rows.truncate(limit as usize);
-    // A row that fails its check is not shown, but it does not end the list.
-    let last = rows.last().map(|stored| stored.row.clone().unverified().id);
+    let (rows, last) = page(rooms, tenant, after, limit).await?;
     let mut listed = Vec::new();
     for stored in rows {
         listed.extend(list_one(rooms, stored).await?);
     }
     listed.retain(|one| provider.is_none_or(|provider| one.connection.provider == *provider));
-    Ok((listed, last.filter(|_| more)))
+    Ok((listed, last))
+}
+
+/// A page of rows, and the id to go on after if there are more. A quarantined row is not shown, but it does not end the list.
+async fn page(
+    rooms: &Rooms,
+    tenant: &TenantId,
+    after: Option<&ConnectionId>,
+    mut limit: u32,
+) -> Result<(Vec<Readable<StoredConnection>>, Option<ConnectionId>), Refusal> {
+    loop {
+        let mut rows = rooms.store.connections.page(tenant, after, limit.saturating_add(1)).await?;
+        if rows.len() <= limit as usize {
+            return Ok((rows, None));
+        }
+        rows.truncate(limit as usize);
+        let last = rows.iter().rposition(|row| id_of(row).is_some());
+        // Ids that are none cannot be gone on after: a page with nothing else is made longer.
+        let Some(last) = last else {
+            limit = limit.saturating_mul(2);
+            continue;
+        };
+        rows.truncate(last + 1);
+        let last = rows.last().and_then(id_of);
+        return Ok((rows, last));
+    }
+}
+
+fn id_of(row: &Readable<StoredConnection>) -> Option<ConnectionId> {
+    match row {
+        Ok(stored) => Some(stored.row.stored_parts().0.id.clone()),
+        Err(quarantined) => quarantined.id(ConnectionId::parse),
+    }
 }
 
 /// One connection by id, in one of `tenants`.
@@ -96,23 +125,31 @@ pub async fn of_tenant(
 pub async fn by_id(rooms: &Rooms, tenants: &[TenantId], id: &ConnectionId) -> Result<Listed, Refusal> {
     for tenant in tenants {
         if let Some(stored) = rooms.store.connections.by_id(tenant, id).await? {
-            return list_one(rooms, stored).await?.ok_or_else(|| Refusal::new(Reason::RecordQuarantined));
+            return list_one(rooms, Ok(stored)).await?.ok_or_else(|| Refusal::new(Reason::RecordQuarantined));
         }
     }
     Err(Refusal::new(Reason::NotFound))
 }
 
 /// A row that fails its check is left out and logged: it says nothing that could be relied on.
-async fn list_one(rooms: &Rooms, stored: StoredConnection) -> Result<Option<Listed>, Refusal> {
+async fn list_one(rooms: &Rooms, stored: Readable<StoredConnection>) -> Result<Option<Listed>, Refusal> {
     let key = rooms.row_key();
+    let stored = match stored {
+        Ok(stored) => stored,
+        Err(row) => {
+            tracing::error!(column = row.column, "a connection row cannot be read and is not shown");
+            return Ok(None);
+        }
+    };
     let last_used_at = stored.last_used_at;
     let Ok(connection) = stored.row.check(&key) else {
         tracing::error!("a connection row failed its integrity check and is not shown");
         return Ok(None);
     };
     let mut approvals = Vec::new();
-    for tagged in rooms.store.approvals.of_connection(connection.owner.tenant(), &connection.id).await? {
-        if let Ok(approval) = tagged.check(&key)
+    for found in rooms.store.approvals.of_connection(connection.owner.tenant(), &connection.id).await? {
+        if let Ok(tagged) = found
+            && let Ok(approval) = tagged.check(&key)
             && approval.is_active()
         {
             approvals.push(approval);

@@ -1,6 +1,6 @@
 //! Somebody signed in opens a consent link: its own person sees it, nobody else learns anything (promise 4).
 
-use super::{Rooms, Visitor};
+use super::{Rooms, Visitor, also_held};
 use crate::{
     connection::own_connections,
     consent,
@@ -29,6 +29,11 @@ pub struct ConsentView {
     pub scopes: Vec<ScopeSpec>,
     /// What the provider granted beyond what it was asked for, in words (CO10); empty while nothing was obtained.
     pub wider: Vec<ScopeSpec>,
+    /// What the server will hold besides, because the provider cannot narrow its token and rules let it (GR1).
+    pub held_too: Vec<ScopeSpec>,
+    /// What people call the other servers that will hold a token with what is asked for, though nobody approved it for
+    /// them (GR1); sorted.
+    pub also_held_by: Vec<String>,
     /// The account of the connection it is about, or that came of it, if there is one.
     pub account: Option<Account>,
     /// Accounts to choose from, for [`ConsentReason::ChooseAccount`].
@@ -116,8 +121,9 @@ pub(super) async fn view(rooms: &Rooms, consent: Consent) -> Result<ConsentView,
     let rules = rooms.audit.rules();
     let provider = Some(&consent.provider);
     let own = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
-    let accounts: Vec<(ConnectionId, Account)> =
-        own.connections.into_iter().map(|(c, _)| account_of(c)).collect();
+    let connections: Vec<Connection> = own.connections.into_iter().map(|(c, _)| c).collect();
+    let also = also_held::also_held(rooms, spec, &consent, &connections).await?;
+    let accounts: Vec<(ConnectionId, Account)> = connections.into_iter().map(account_of).collect();
     let (about, wider) = match &consent.state {
         ConsentState::Completed { connection, .. } => (Some(connection), ScopeSet::default()),
         ConsentState::AwaitingConfirmation { obtained, .. } => {
@@ -132,6 +138,8 @@ pub(super) async fn view(rooms: &Rooms, consent: Consent) -> Result<ConsentView,
         provider: spec.display_name.clone(),
         scopes: in_words(spec, &consent.scopes),
         wider: in_words(spec, &wider),
+        held_too: in_words(spec, &also.by_itself),
+        also_held_by: also.by_others,
         account,
         choices,
         consent,

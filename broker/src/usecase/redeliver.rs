@@ -26,13 +26,16 @@ pub(super) async fn redeliver(
     if secret.generation != claim.generation || claim.grant_expires_at <= rooms.clock.now() {
         return Err(stale().into());
     }
-    ask.policy_allows_token(&secret.scopes)?;
     // Never longer than the first answer said.
     let mut limits = ask.limits();
     limits.assertion_expires_at = limits.assertion_expires_at.min(claim.grant_expires_at);
-    let permit =
-        verdict.issue(ask.assertion.subject(), &usable.connection, &usable.approval, &secret, limits)?;
+    // The rules, the approval and the token are judged as they are now, as for a first answer (GR1).
+    let beyond = ask.beyond(&verdict, &usable.approval, &secret.scopes);
+    let subject = ask.assertion.subject();
+    let permit = verdict.issue(subject, &usable.connection, &usable.approval, &secret, &beyond, limits);
+    let permit = permit.map_err(|denial| super::issue_grant::refused(denial, about))?;
     let mut draft = about.clone();
+    super::issue_grant::note_token(&mut draft, &permit, &secret);
     draft.kind = EventKind::GrantRedelivered;
     draft.outcome = Outcome::Allowed;
     draft.connection = Some(usable.connection.id.clone());

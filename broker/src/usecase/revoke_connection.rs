@@ -1,16 +1,15 @@
 //! Disconnect: the local effect is immediate and recorded; the provider is told, durably retried, truthfully reported (RV1, RV2, RV8).
 
-use super::{Call, Rooms};
+use super::{Call, Rooms, retry_revocations::Told};
 use crate::{
-    audit::{Deadline, Refused},
+    audit::Deadline,
     domain::{
         AccessToken, Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Kind, Outcome,
         Owner, Reason, RefreshToken, Refusal, RuleKind, Sealed, SecretKind, SecretRow, Target, Timestamp,
-        Write,
+        TokenHolder, Write,
     },
     policy::RevokeAtProvider,
     provider::Revocation,
-    storage::QueuedRevocation,
 };
 use std::time::Duration;
 
@@ -74,7 +73,7 @@ pub async fn revoke_connection(
         Write::AddRule { kind: RuleKind::Revoke, target: Target::Connection(ended.id.clone()) },
         // Due later: this call tells the provider itself, and the worker takes over if it cannot.
         Write::QueueProviderRevocation {
-            connection: ended.id.clone(),
+            holder: TokenHolder::Connection(ended.id.clone()),
             due_at: rooms.clock.now().plus(FIRST_RETRY),
         },
     ];
@@ -155,29 +154,13 @@ async fn record_result(
     at_provider: AtProvider,
     attempts: i64,
 ) -> Result<(), Refusal> {
-    let done = at_provider != AtProvider::FailedWillRetry;
-    let outcome = if done { Outcome::Allowed } else { Outcome::Failed };
-    let mut draft = own_draft(rooms, connection, EventKind::ProviderRevoked, outcome);
-    draft.detail.insert("at_provider", at_provider.as_str().into());
-    draft.detail.insert("attempts", attempts.into());
-    let due_at = (!done).then(|| rooms.clock.now().plus(backoff(attempts)));
-    let mut effect =
-        vec![Write::RescheduleProviderRevocation { connection: connection.id.clone(), attempts, due_at }];
-    if done {
+    let told = Told::at(rooms, at_provider, attempts);
+    let draft = own_draft(rooms, connection, EventKind::ProviderRevoked, told.outcome());
+    let mut effect = vec![told.reschedule(TokenHolder::Connection(connection.id.clone()))];
+    if told.is_over() {
         effect.push(Write::DeleteSecrets(connection.id.clone()));
     }
-    let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
-    match rooms.audit.note(entry, Deadline::none()).await {
-        // No longer queued: somebody else finished it.
-        Ok(_) | Err(Refused::NotApplied) => Ok(()),
-        Err(refused) => Err(refused.into()),
-    }
-}
-
-/// 30 s, doubled each time, at most 6 h.
-fn backoff(attempts: i64) -> Duration {
-    let doublings = u32::try_from(attempts.clamp(1, 12) - 1).unwrap_or(0);
-    Duration::from_secs(30 * 2_u64.pow(doublings)).min(Duration::from_secs(6 * 3600))
+    told.record(rooms, draft, effect).await
 }
 
 fn own_draft(rooms: &Rooms, connection: &Connection, kind: EventKind, outcome: Outcome) -> EventDraft {
@@ -189,46 +172,4 @@ fn own_draft(rooms: &Rooms, connection: &Connection, kind: EventKind, outcome: O
     draft.provider = Some(connection.provider.clone());
     draft.connection = Some(connection.id.clone());
     draft
-}
-
-/// Retries revocations that are due; returns how many were tried.
-///
-/// # Errors
-/// The store's and the audit log's.
-pub async fn retry_revocations(rooms: &Rooms) -> Result<usize, Refusal> {
-    let due = rooms.store.connections.due_revocations(rooms.clock.now(), 50).await?;
-    for queued in &due {
-        // One that cannot be done now does not keep the others waiting.
-        if let Err(refusal) = retry(rooms, queued).await {
-            tracing::warn!(reason = refusal.reason.as_str(), connection = %queued.connection, "a queued revocation failed");
-        }
-    }
-    Ok(due.len())
-}
-
-async fn retry(rooms: &Rooms, queued: &QueuedRevocation) -> Result<(), Refusal> {
-    let stored = rooms.store.connections.by_id(&queued.tenant, &queued.connection).await?;
-    let Some(stored) = stored else { return postpone(rooms, queued).await };
-    match stored.row.check(&rooms.row_key()) {
-        Ok(connection) if connection.state == ConnectionState::Revoked => {
-            tell_provider(rooms, &connection, queued.attempts).await.map(drop)
-        }
-        // Not revoked, or not readable: the queue's row alone is no reason to end anything.
-        _ => postpone(rooms, queued).await,
-    }
-}
-
-async fn postpone(rooms: &Rooms, queued: &QueuedRevocation) -> Result<(), Refusal> {
-    tracing::error!(connection = %queued.connection, "a queued revocation has no revoked connection to it");
-    let attempts = queued.attempts + 1;
-    let mut draft =
-        EventDraft::new(EventId::random(&*rooms.rng), EventKind::ProviderRevoked, Outcome::Failed);
-    draft.tenant = Some(queued.tenant.clone());
-    draft.connection = Some(queued.connection.clone());
-    draft.reason = Some(Reason::RecordQuarantined);
-    let due_at = Some(rooms.clock.now().plus(backoff(attempts)));
-    let connection = queued.connection.clone();
-    let effect = vec![Write::RescheduleProviderRevocation { connection, attempts, due_at }];
-    rooms.audit.note(Entry { effect, ..Entry::note(draft) }, Deadline::none()).await?;
-    Ok(())
 }

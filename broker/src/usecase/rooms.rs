@@ -9,6 +9,7 @@ use crate::{
     },
     identity::Identity,
     keys::KeyRing,
+    metrics::Metrics,
     policy::Policy,
     provider::Engine,
     storage::Store,
@@ -37,12 +38,16 @@ pub struct Settings {
     pub tenants: Vec<TenantId>,
     /// What people call the workloads (ID16).
     pub workload_names: HashMap<WorkloadId, String>,
+    /// The workloads' roles, for policy.
+    pub workload_roles: HashMap<WorkloadId, BTreeSet<String>>,
     /// The providers a workload may ask for at all; a workload not in here may ask for any.
     pub workload_providers: HashMap<WorkloadId, BTreeSet<ProviderId>>,
 }
 
 /// Everything below transport.
 pub struct Rooms {
+    /// What the platform sees.
+    pub metrics: Metrics,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -53,6 +58,8 @@ pub struct Rooms {
     pub providers: Arc<HashMap<ProviderId, ProviderSpec>>,
     /// Tables.
     pub store: Store,
+    /// The same, with rows that may be a moment old: only for finding everything an issuance needs.
+    pub hot: Store,
     /// Keys.
     pub keys: Arc<KeyRing>,
     /// Who is calling.

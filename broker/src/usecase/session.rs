@@ -97,7 +97,20 @@ pub async fn find_session(rooms: &Rooms, cookie: &str) -> Result<Option<WebSessi
 /// # Errors
 /// The audit log's.
 pub async fn end_session(rooms: &Rooms, call: &Call, session: WebSession) -> Result<(), Refusal> {
-    let draft = call.draft(&*rooms.rng, EventKind::SessionEnded, Outcome::Allowed);
+    end(rooms, call, session, None).await
+}
+
+/// Ends a session; `by` says who did if it was not the person.
+pub(super) async fn end(
+    rooms: &Rooms,
+    call: &Call,
+    session: WebSession,
+    by: Option<&'static str>,
+) -> Result<(), Refusal> {
+    let mut draft = call.draft(&*rooms.rng, EventKind::SessionEnded, Outcome::Allowed);
+    if let Some(by) = by {
+        draft.detail.insert("by", by.into());
+    }
     let draft = call.about(draft, &session.subject, Some(&session.label));
     let expected_version = session.version;
     let ended = WebSession { ended: true, version: expected_version + 1, ..session };

@@ -24,16 +24,16 @@ pub async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
     }
     // The last refusals are written before the log is closed.
     let last = rooms.refusals.drain_all();
-    report("refusal summary", write(&rooms, last).await);
+    report(&rooms, "refusal summary", write(&rooms, last).await);
 }
 
 /// One round of everything.
 pub async fn round(rooms: &Arc<Rooms>) {
-    report("consent expiry", usecase::expire_overdue(rooms).await.map(drop));
-    report("revocation at providers", usecase::retry_revocations(rooms).await.map(drop));
-    report("refusal summary", summarise(rooms).await);
+    report(rooms, "consent expiry", usecase::expire_overdue(rooms).await.map(drop));
+    report(rooms, "revocation at providers", usecase::retry_revocations(rooms).await.map(drop));
+    report(rooms, "refusal summary", summarise(rooms).await);
     let purged = rooms.store.sessions.purge(rooms.clock.now()).await;
-    report("purge", purged.map(drop).map_err(Refusal::from));
+    report(rooms, "purge", purged.map(drop).map_err(Refusal::from));
 }
 
 /// AU2: refusals before authentication, one row per listener, reason, source and minute.
@@ -53,8 +53,9 @@ async fn write(rooms: &Rooms, entries: Vec<Entry>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn report(what: &'static str, result: Result<(), Refusal>) {
+fn report(rooms: &Rooms, what: &'static str, result: Result<(), Refusal>) {
     if let Err(refusal) = result {
+        rooms.metrics.work_failed(what);
         tracing::warn!(
             work = what,
             reason = refusal.reason.as_str(),

@@ -25,17 +25,25 @@ pub struct OidcClient {
     pub redirect_uri: String,
     /// `ES256` or `RS256`.
     pub id_token_alg: &'static str,
+    /// Where the provider tells that a session is over; then it puts `sid` into ID tokens.
+    pub backchannel_logout_uri: Option<String>,
 }
 
 impl OidcClient {
     /// A confidential client (`client_secret_basic`) for code and refresh, ES256 ID tokens.
     pub fn new(id: &str, redirect_uri: &str) -> Self {
         let secret = format!("{id}-secret-of-the-test-client");
-        Self { id: id.to_owned(), secret, redirect_uri: redirect_uri.to_owned(), id_token_alg: "ES256" }
+        Self {
+            id: id.to_owned(),
+            secret,
+            redirect_uri: redirect_uri.to_owned(),
+            id_token_alg: "ES256",
+            backchannel_logout_uri: None,
+        }
     }
 
     fn metadata(&self) -> Value {
-        json!({
+        let mut metadata = json!({
             "client_id": self.id,
             "client_secret": self.secret,
             "redirect_uris": [self.redirect_uri],
@@ -45,7 +53,12 @@ impl OidcClient {
             "id_token_signed_response_alg": self.id_token_alg,
             // The tests' redirect targets are plain loopback addresses.
             "application_type": if self.redirect_uri.starts_with("https:") { "web" } else { "native" },
-        })
+        });
+        if let Some(uri) = &self.backchannel_logout_uri {
+            metadata["backchannel_logout_uri"] = uri.as_str().into();
+            metadata["backchannel_logout_session_required"] = true.into();
+        }
+        metadata
     }
 }
 

@@ -126,6 +126,7 @@ fn there_was_something_to_find(evidence: &Evidence, log: &str) {
         "the log is not at its most talkative"
     );
     assert!(evidence.bytes_in(Place::Database) > 100_000);
+    assert!(evidence.bytes_in(Place::Ops) > 5_000, "no metrics");
     assert!(evidence.bytes_in(Place::Rpc) > 1_000 && evidence.bytes_in(Place::Page) > 10_000);
     let kinds = [
         "operator's secret",

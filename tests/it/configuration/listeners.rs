@@ -11,7 +11,6 @@ fn ne4_listeners_and_the_public_url_are_refused_at_their_paths() {
         "/listeners/grpc/address",
         "/listeners/web/tls/certificate_file",
         "/listeners/web/tls/key_file",
-        "/storage/sqlite",
         "/storage/sqlite/path",
         "/keys/file",
     ]);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use broker::worker;
 use broker_client::proto::{ConsentReason, ConsentState};
 use broker_client::{GrantRequest, Outcome};
 use broker_tests::certified::{Certified, READ, SAAS, TOOL, WRITE};
@@ -112,6 +113,7 @@ async fn co10_nothing_useful_granted_fails_and_is_given_back() {
     assert_eq!(page.title(), "This did not work · Token broker", "{}", page.describe());
     let consent = alice.client.get_consent(&needed.consent_id, None).await.expect("the consent");
     assert_eq!((consent.state(), consent.reason.as_str()), (ConsentState::Failed, "CONSENT_SCOPES_REDUCED"));
+    worker::round(world.rooms()).await;
     let log = world.saas.log().await;
     let issued = log.iter().find_map(|call| call.issued_refresh.clone());
     let ended = |call: &Call| call.endpoint == "revocation" && call.presented == issued;
@@ -219,6 +221,7 @@ async fn co11_an_account_nobody_can_name_is_not_attached() {
         let consent = alice.client.get_consent(&needed.consent_id, None).await.expect("the consent");
         assert_eq!(consent.state(), ConsentState::Failed);
     }
+    worker::round(world.rooms()).await;
     let log = world.saas.log().await;
     for code in log.iter().filter(|call| call.grant_type.as_deref() == Some("authorization_code")) {
         let ended = |call: &Call| call.endpoint == "revocation" && call.presented == code.issued_refresh;

@@ -1,6 +1,7 @@
 //! Consent, refresh and sign-in, against certified providers and against one that misbehaves to order.
 
 mod answers;
+mod backchannel;
 mod callbacks;
 mod expiry;
 mod forms;

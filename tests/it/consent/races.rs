@@ -1,5 +1,6 @@
 //! Several things at once: two consents, two tabs, and others' doings while a code is being exchanged.
 
+use broker::worker;
 use std::time::Duration;
 
 use broker_client::proto::ConsentState;
@@ -182,8 +183,9 @@ async fn co11_an_account_that_is_not_the_right_one_is_given_back() {
     world.stop().await;
 }
 
-/// The last code's tokens are presented to the revocation endpoint, which accepts them. That happens beside the page.
+/// The last code's tokens are presented to the revocation endpoint, which accepts them. The worker does that.
 async fn given_back(world: &Certified) {
+    worker::round(world.rooms()).await;
     let codes = world.saas.token_calls("authorization_code").await;
     let code = codes.last().expect("a code");
     assert!(code.issued_refresh.is_some() && code.issued_access.is_some());

@@ -1,9 +1,11 @@
 //! `GrantService.IssueGrant`: what is granted, for how long, to whom, and what the log says of it.
 
 mod callers;
+mod crowds;
 mod isolation;
 mod lifetime;
 mod narrowing;
 mod policy;
 mod records;
 mod request_id;
+mod wider;

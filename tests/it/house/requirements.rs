@@ -98,7 +98,9 @@ fn renewed(table: &str, claimed: &Proofs) -> String {
         let sentence = sentences.get(id.as_str()).copied().unwrap_or("…");
         format!("| {id} | {sentence} | {} |", cell(tests))
     };
-    lines.splice(head..head, claimed.iter().map(row));
+    let mut claimed: Vec<_> = claimed.iter().collect();
+    claimed.sort_by_key(|(id, _)| (id[..2].to_owned(), id[2..].parse::<u16>().unwrap_or_default()));
+    lines.splice(head..head, claimed.into_iter().map(row));
     lines.join("\n") + "\n"
 }
 

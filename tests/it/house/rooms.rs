@@ -5,6 +5,7 @@ use super::sources::{self, Source};
 /// From the top: a room may use those before it. Rooms in one entry are neighbours and do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["domain"],
+    &["metrics"],
     &["config"],
     &["net"],
     &["storage"],

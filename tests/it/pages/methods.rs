@@ -12,9 +12,10 @@ const GETS: [&str; 8] = [
     "/connections",
     "/connections/con_00000000000000000000000000/disconnect",
 ];
-const POSTS: [&str; 6] = [
+const POSTS: [&str; 7] = [
     "/login/switch",
     "/logout",
+    "/logout/backchannel/@",
     "/consent/@/approve",
     "/consent/@/decline",
     "/consent/@/confirm",

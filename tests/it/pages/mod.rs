@@ -1,6 +1,7 @@
 //! The pages, one file per kind of hostile value: each ends on one of our own pages, under all the headers, with nothing
 //! of the value in it.
 
+mod backchannel;
 mod cookies;
 mod escaping;
 mod forms;

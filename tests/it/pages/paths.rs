@@ -45,6 +45,8 @@ async fn co1_what_is_no_handle_id_or_provider_is_not_found_and_not_repeated() {
             format!("/oauth/callback/{part}?state=s&code=c"),
             format!("/connections/{part}/disconnect"),
             format!("/login/{part}"),
+            format!("/logout/{part}"),
+            format!("/logout/backchannel/{part}/"),
             format!("/{part}"),
         ] {
             let reply = house.get(&path, &[("cookie", &alice.cookies)]).await;

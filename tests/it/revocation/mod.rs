@@ -3,5 +3,6 @@
 mod acts;
 mod at_provider;
 pub mod flood;
+mod leftover;
 mod races;
 mod unavailable;

@@ -51,6 +51,31 @@ async fn an_edited_approval_is_none() {
     scene.stage.stop().await;
 }
 
+/// Proves: VA9, VA11
+#[tokio::test]
+async fn va9_an_approval_that_cannot_be_read_is_none_and_is_replaced() {
+    let mut scene = Scene::start().await;
+    let edits = [
+        reports(
+            "UPDATE approvals SET scopes = 'b a' WHERE connection = '{alice}' AND workload = 'report-writer'",
+        ),
+        reports(
+            "UPDATE approvals SET approved_by = 'nobody' WHERE connection = '{alice}' AND workload = 'report-writer'",
+        ),
+        reports(
+            "UPDATE approvals SET default_account = 7 WHERE connection = '{alice}' AND workload = 'report-writer'",
+        ),
+        reports(
+            "UPDATE approvals SET id = 'nonsense' WHERE connection = '{alice}' AND workload = 'report-writer'",
+        ),
+        reports(
+            "UPDATE approvals SET id = CAST(x'ff' AS TEXT) WHERE connection = '{alice}' AND workload = 'report-writer'",
+        ),
+    ];
+    scene.try_each(&edits).await;
+    scene.stage.stop().await;
+}
+
 /// Proves: VA11, GR12
 #[tokio::test]
 async fn a_withdrawn_approval_does_not_come_back_by_an_edit() {

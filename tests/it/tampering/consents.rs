@@ -1,5 +1,6 @@
 //! Edits of `consents`: an edited attempt leads nowhere, whoever opens it.
 
+use broker::worker;
 use broker_client::ConsentRequired;
 use broker_tests::database::Database;
 use broker_tests::stage::{READ, READ_WRITE, Stage, subject_of};
@@ -132,5 +133,87 @@ async fn what_waits_for_confirmation_cannot_be_exchanged() {
     assert_eq!(walk::confirm(page.clone()).await.expect("confirmed").status, 200);
     let grant = stage.grant(&ALICE, TicketHelper, READ).await;
     assert_eq!(stage.facts(&grant).account, "acct-1001");
+    stage.stop().await;
+}
+
+/// An open consent that is edited gives way at once: a new link for the same need, which works; the old one leads nowhere.
+///
+/// Proves: VA9, VA11, CO1
+#[tokio::test]
+async fn va9_a_need_whose_open_consent_is_quarantined_gets_a_new_link_at_once() {
+    let stage = Stage::start().await;
+    stage.connect(&ALICE, TicketHelper, READ_WRITE).await;
+    let mut database = stage.database().await;
+    let mut old = stage.consent(&ALICE, ReportWriter, READ).await;
+    for edit in [
+        "mac = zeroblob(50)",
+        "mac = x''",
+        "version = version + 7",
+        "expires_at = expires_at + 86400000000",
+        "tool = 'something harmless'",
+        "connection = 'con_'",
+        "reason = 'banana'",
+        "provider_scopes = 'b a'",
+        "tool = CAST(x'ff' AS TEXT)",
+        "failure = 'NO_SUCH'",
+        "state_hash = x'00'",
+        "browser_hash = x'00'",
+        "pkce_verifier = x'00'",
+        "obtained_access = x'00'",
+        "result_connection = 'con_'",
+        "state = 'approved'",
+        "id = 'nonsense'",
+    ] {
+        database.edit(&format!("UPDATE consents SET {edit} WHERE id = '{}'", old.consent_id)).await;
+        let new = stage.consent(&ALICE, ReportWriter, READ).await;
+        assert_ne!(new.consent_id, old.consent_id, "{edit}");
+        assert_ne!(new.url.expose(), old.url.expose(), "{edit}");
+        let event = database.last_event().await;
+        let logged = (event.outcome.as_str(), event.reason.as_str());
+        assert_eq!(logged, ("consent_required", "RECORD_QUARANTINED"), "{edit}");
+        assert_eq!(event.text("/consent"), new.consent_id, "{edit}");
+        let page = open(&stage, &ALICE, &old).await;
+        assert!((400..600).contains(&page.status), "{edit}: {}", page.text());
+        assert_eq!(stage.consent(&ALICE, ReportWriter, READ).await.consent_id, new.consent_id, "{edit}");
+        old = new;
+    }
+    let kept = "SELECT count(*) FROM consents WHERE pkce_verifier IS NOT NULL OR obtained_access IS NOT NULL";
+    assert_eq!(database.text(kept).await, "0", "nothing sealed is kept of what is set aside");
+    assert_eq!(stage.walk(&ALICE, &old).await.status, 200);
+    stage.grant(&ALICE, ReportWriter, READ).await;
+    stage.stop().await;
+}
+
+/// More of them than one round takes, all overdue, do not keep the sweep from a consent that is only late.
+///
+/// Proves: VA9, CO12
+#[tokio::test]
+async fn va9_quarantined_consents_never_stop_the_sweep_over_others() {
+    let stage = Stage::start().await;
+    let late = stage.consent(&ALICE, TicketHelper, READ).await;
+    let mut database = stage.database().await;
+    let columns = database.text("SELECT group_concat(name) FROM pragma_table_info('consents')").await;
+    let copied = columns
+        .replace("state_hash", "NULL")
+        .replacen("id,handle_hash", "'cns_' || n, randomblob(32)", 1)
+        .replace(",expires_at", ",expires_at - n")
+        .replace(",reason", ",CASE n % 2 WHEN 0 THEN 'banana' ELSE reason END");
+    database
+        .edit(&format!(
+            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 150)
+             INSERT INTO consents ({columns}) SELECT {copied} FROM consents, numbers"
+        ))
+        .await;
+    stage.clock.advance(Duration::from_secs(3600));
+    for _ in 0..2 {
+        worker::round(stage.world.rooms()).await;
+    }
+    let state = format!("SELECT state FROM consents WHERE id = '{}'", late.consent_id);
+    assert_eq!(database.text(&state).await, "expired");
+    assert_eq!(database.text("SELECT count(*) FROM consents WHERE state = 'set_aside'").await, "150");
+    let failed: Vec<_> =
+        database.events().await.into_iter().filter(|event| event.kind == "consent.failed").collect();
+    assert_eq!(failed.len(), 150, "each is on record");
+    assert!(failed.iter().all(|event| event.reason == "RECORD_QUARANTINED"));
     stage.stop().await;
 }

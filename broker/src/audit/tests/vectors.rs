@@ -94,7 +94,7 @@ fn au8_known_answers_hold_for_body_hash_and_macs() {
             hash: hex32(&vector["hash"]),
         };
         let mac = head_mac(&keys, &head, state);
-        assert_eq!(RowMac::from_bytes(&mac).tag, hex32(&vector["mac"]));
+        assert_eq!(RowMac::from_bytes(&mac).parts().unwrap().1, hex32(&vector["mac"]));
         assert_eq!(StreamState::vouched(&keys, &head, &mac), Some(state));
     }
 }

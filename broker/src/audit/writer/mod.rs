@@ -7,11 +7,11 @@ use super::{
     prepare::Prepared,
     queue::{Answer, Receipt, Request},
     refused::Refused,
-    seal::{BatchSeal, Intended},
+    seal::{BatchSeal, Intended, truth},
     stream::{Context, Opened},
 };
 use crate::{
-    domain::{Applied, Group, Position, Rules, Timestamp, ledger::Head},
+    domain::{Applied, EventDraft, Group, Position, Rules, Timestamp, ledger::Head},
     storage::{LockMode, StoreError},
 };
 use arc_swap::ArcSwap;
@@ -127,6 +127,7 @@ impl Writer {
                 Err(_) => break,
             }
         }
+        self.config.metrics.audit_waiting(self.main.len() + self.reserved.len());
         // Rules first: what reduces authority should wait for nothing.
         let (rules, ordinary): (Vec<_>, Vec<_>) = waiting.into_iter().partition(Request::is_rule);
         self.commit(rules, LockMode::Exclusive).await;
@@ -209,7 +210,11 @@ impl Writer {
         let seal = BatchSeal::new(&context.audit, &context.rows, now, prepared);
         let known = self.rules.load().epoch();
         let commit = AssertUnwindSafe(context.ledger.commit(&head, known, groups, lock, now, &seal));
+        let began = context.clock.monotonic();
         let result = tokio::time::timeout(context.commit_timeout, commit.catch_unwind()).await;
+        let (took, worked) =
+            (context.clock.monotonic().saturating_sub(began), matches!(result, Ok(Ok(Ok(_)))));
+        self.config.metrics.audit_commit(groups.iter().map(|g| g.entries.len()).sum(), worked, took);
         let intended = seal.into_intended();
         match result {
             Ok(Ok(Ok(done))) => {
@@ -267,7 +272,8 @@ impl Writer {
         let mut seq = head.seq - i64::try_from(total).unwrap_or(i64::MAX);
         for ((group, caller), applied) in groups.into_iter().zip(callers).zip(applied) {
             let mut positions = Vec::with_capacity(group.entries.len());
-            for _ in &group.entries {
+            for (entry, applied) in group.entries.iter().zip(applied) {
+                self.count(&entry.draft, applied);
                 seq += 1;
                 positions.push(Position { stream: head.stream.clone(), seq });
             }
@@ -275,6 +281,14 @@ impl Writer {
                 None => Ok(Receipt { positions, committed_at }),
                 Some(refused) => Err(refused),
             });
+        }
+    }
+
+    /// What the row says, which is not always what was drafted.
+    fn count(&self, draft: &EventDraft, applied: &Applied) {
+        match applied {
+            Applied::Yes => self.config.metrics.event(draft),
+            other => self.config.metrics.event(&truth(draft, other)),
         }
     }
 

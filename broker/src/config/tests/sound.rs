@@ -16,7 +16,7 @@ fn every_section_arrives_as_it_was_meant() {
     assert_eq!(config.listeners.web.tls.unwrap().key_file, std::path::Path::new("/etc/web.key"));
     assert!(config.listeners.ops.terminated_by_mesh);
     assert_eq!(config.public_url.as_str(), "https://broker.example.com/");
-    let Storage::Sqlite { path } = config.storage;
+    let Storage::Sqlite { path } = config.storage else { panic!("it is SQLite") };
     assert!(path.is_absolute() && path.ends_with("broker.db"));
     let [sso, cluster] = &config.issuers[..] else { panic!() };
     assert_eq!(sso.login.as_ref().unwrap().client_secret.as_ref().unwrap().expose_secret(), "from-variable");

@@ -1,8 +1,10 @@
 //! One attempt of a user to create or widen a connection or an approval. Single use, expires (CO1–CO12).
 
+mod leftover;
 mod reason;
 mod state;
 
+pub use leftover::Leftover;
 pub use reason::ConsentReason;
 pub use state::{ConsentState, Obtained};
 
@@ -58,6 +60,8 @@ pub struct Consent {
     pub mismatches: i64,
     /// Where it stands.
     pub state: ConsentState,
+    /// Tokens to be revoked at the provider; only a consent that is over, and not completed, has any.
+    pub leftover: Leftover,
 }
 
 impl Consent {
@@ -96,6 +100,9 @@ impl Consent {
 
     fn become_state(mut self, state: ConsentState) -> Self {
         self.version += 1;
+        if state.is_terminal() && !matches!(state, ConsentState::Completed { .. }) {
+            self.leftover = Leftover::of(&self.state);
+        }
         self.state = state;
         self
     }
@@ -122,27 +129,30 @@ impl Consent {
         }
     }
 
-    /// The callback arrived: `state` is consumed, once.
+    /// The callback arrived: `state` is consumed, once. A process that dies from here on leaves it like this, so it ends at
+    /// `until` if nobody moves it on: its person is not kept waiting, and the same need gets a new link.
     ///
     /// # Errors
     /// [`InvalidTransition`].
-    pub fn exchange(self) -> Result<(Self, Sealed<PkceVerifier>), InvalidTransition> {
+    pub fn exchange(mut self, until: Timestamp) -> Result<(Self, Sealed<PkceVerifier>), InvalidTransition> {
         match self.state.clone() {
             ConsentState::Approved { state_hash, browser_hash, verifier } => {
+                self.expires_at = until;
                 Ok((self.become_state(ConsentState::Exchanging { state_hash, browser_hash }), verifier))
             }
             _ => self.refuse("exchanging"),
         }
     }
 
-    /// The provider answered.
+    /// The provider answered. The person has until `until` to confirm, or until the exchange would have ended, if that is later.
     ///
     /// # Errors
     /// [`InvalidTransition`].
-    pub fn obtained(self, obtained: Obtained) -> Result<Self, InvalidTransition> {
+    pub fn obtained(mut self, obtained: Obtained, until: Timestamp) -> Result<Self, InvalidTransition> {
         match self.state.clone() {
             ConsentState::Exchanging { state_hash, browser_hash } => {
                 let obtained = Box::new(obtained);
+                self.expires_at = self.expires_at.max(until);
                 Ok(self.become_state(ConsentState::AwaitingConfirmation {
                     state_hash,
                     browser_hash,
@@ -218,6 +228,28 @@ impl Consent {
         Ok(self.become_state(ConsentState::Failed { reason, state_hash }))
     }
 
+    /// It is over, and tokens came for it all the same: they are kept to be revoked. The state stays.
+    ///
+    /// # Errors
+    /// [`InvalidTransition`] while it is open, when it is completed, and when it has others to be revoked.
+    pub fn leave(mut self, leftover: Leftover) -> Result<Self, InvalidTransition> {
+        let completed = matches!(self.state, ConsentState::Completed { .. });
+        if !self.state.is_terminal() || completed || !self.leftover.is_empty() {
+            return self.refuse("left over");
+        }
+        self.version += 1;
+        self.leftover = leftover;
+        Ok(self)
+    }
+
+    /// The provider has been told of what was left over, or that was given up: nothing sealed is kept. The state stays.
+    #[must_use]
+    pub fn forget(mut self) -> Self {
+        self.version += 1;
+        self.leftover = Leftover::default();
+        self
+    }
+
     /// Somebody else opened the link. The state stays.
     #[must_use]
     pub fn count_mismatch(mut self) -> Self {
@@ -268,6 +300,10 @@ impl Authority for Consent {
                 to.text(reason.as_str());
             }
             _ => {}
+        }
+        if !self.leftover.is_empty() {
+            let [refresh, access] = self.leftover.envelopes();
+            to.optional(refresh).optional(access);
         }
     }
 }

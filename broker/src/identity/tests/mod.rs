@@ -3,6 +3,7 @@
 mod attacks_on_claims;
 mod attacks_on_form;
 mod attacks_on_keys;
+mod attacks_on_logout;
 mod audiences;
 mod issuer;
 mod issuers;

@@ -25,6 +25,7 @@ fn consent() -> Consent {
         born_epoch: 0,
         mismatches: 0,
         state: ConsentState::Pending,
+        leftover: crate::domain::consent::Leftover::default(),
     }
 }
 
@@ -79,7 +80,7 @@ fn a_code_is_redeemed_only_for_an_approved_consent() {
     let approved = pending.approve([1; 32], [2; 32], verifier).unwrap();
     let permit = policy.exchange_code(&approved).unwrap();
     assert_eq!(*permit.key(), approved.record_key());
-    let (exchanging, _) = approved.exchange().unwrap();
+    let (exchanging, _) = approved.exchange(NOW).unwrap();
     assert!(policy.exchange_code(&exchanging).is_ok());
     assert!(policy.exchange_code(&exchanging.decline().unwrap()).is_err());
 }

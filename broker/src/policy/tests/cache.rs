@@ -1,10 +1,10 @@
 use super::{NOW, Scene, policy, rule, scopes, seconds, source};
-use crate::policy::{Policy, PolicySet, Settings, cache};
+use crate::policy::{Policy, PolicySet, Settings, cache, cedar::ScopeAction};
 use proptest::prelude::*;
 
 fn key(policy: &Policy, scene: &Scene) -> [u8; 32] {
     let set = policy.set.load();
-    cache::key(set.version(), &set.mentions, &scene.question())
+    cache::key(set.version(), ScopeAction::Issue, &set.mentions, &scene.question())
 }
 
 /// Proves: PO11

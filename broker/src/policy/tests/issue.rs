@@ -1,24 +1,24 @@
-use super::{NOW, Scene, alice, approval, connection, policy, rule, scopes, seconds, secret};
+use super::{NOW, Scene, alice, approval, connection, policy, rule, scopes, seconds, secret, wider};
 use crate::{
     domain::{
-        Approval, Connection, ConnectionState, ConsentReason, Owner, ProviderId, Reason, ScopeSet,
+        Approval, Connection, ConnectionState, ConsentReason, Owner, ProviderId, Reason, Scope, ScopeSet,
         SecretKind, SecretRow, Timestamp, WorkloadId,
     },
     policy::{Denial, Issue, Permit, TtlLimits},
 };
 use proptest::prelude::*;
 
-struct Case {
-    rules: String,
-    scene: Scene,
+pub(super) struct Case {
+    pub(super) rules: String,
+    pub(super) scene: Scene,
     connection: Connection,
-    approval: Approval,
-    secret: SecretRow,
+    pub(super) approval: Approval,
+    pub(super) secret: SecretRow,
     assertion_expires_at: Timestamp,
 }
 
 impl Case {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let connection = connection(&["read", "write"]);
         Self {
             rules: rule("permit", "all", "@max_ttl(\"15m\")", "true"),
@@ -30,10 +30,13 @@ impl Case {
         }
     }
 
-    fn issue(&self) -> Result<Permit<Issue>, Denial> {
-        let verdict = self.scene.decide(&policy(&self.rules));
+    pub(super) fn issue(&self) -> Result<Permit<Issue>, Denial> {
+        let policy = policy(&self.rules);
+        let verdict = self.scene.decide(&policy);
+        let question = self.scene.question();
+        let beyond = policy.beyond(&verdict, &question, &self.approval.scopes, &self.secret.scopes);
         let limits = TtlLimits { assertion_expires_at: self.assertion_expires_at, now: NOW };
-        verdict.issue(&alice(), &self.connection, &self.approval, &self.secret, limits)
+        verdict.issue(&alice(), &self.connection, &self.approval, &self.secret, &beyond, limits)
     }
 
     fn refused(change: impl FnOnce(&mut Self)) -> Denial {
@@ -178,11 +181,14 @@ proptest! {
     /// Proves: GR1
     #[test]
     fn gr1_granted_is_within_approval_and_policy_and_request(
-        asked in any_scopes(), approved in any_scopes(), token in any_scopes(), allowed in any_scopes(),
+        (asked, approved, token) in (any_scopes(), any_scopes(), any_scopes()),
+        (allowed, held, barred) in (any_scopes(), any_scopes(), any_scopes()),
     ) {
-        let rules: String = allowed.iter().map(|scope| {
-            rule("permit", &format!("r-{scope}"), "", &format!("resource.name == \"{scope}\""))
-        }).collect();
+        let named = |scope: &Scope| format!("resource.name == \"{scope}\"");
+        let issue = allowed.iter().map(|s| rule("permit", &format!("r-{s}"), "", &named(s)));
+        let hold = held.iter().map(|s| wider("permit", &format!("h-{s}"), "", &named(s)));
+        let bar = barred.iter().map(|s| wider("forbid", &format!("f-{s}"), "", &named(s)));
+        let rules: String = issue.chain(hold).chain(bar).collect();
         let mut case = Case::new();
         case.rules = rules;
         case.scene.scopes = asked.clone();
@@ -190,16 +196,16 @@ proptest! {
         case.approval.scopes = approved.clone();
         case.secret.scopes = token.clone();
         let expected = asked.intersection(&approved).intersection(&allowed);
+        let extras = token.minus(&expected);
+        let may_be_held = approved.intersection(&allowed).union(&held).minus(&barred);
+        let servable = !expected.is_empty() && expected.is_subset(&token) && extras.is_subset(&may_be_held);
         match case.issue() {
             Ok(permit) => {
                 prop_assert_eq!(&permit.facts().scopes, &expected);
                 prop_assert!(!expected.is_empty());
-                prop_assert!(expected.is_subset(&token) && token.is_subset(&approved));
+                prop_assert!(servable);
             }
-            Err(_) => {
-                let servable = !expected.is_empty() && expected.is_subset(&token) && token.is_subset(&approved);
-                prop_assert!(!servable);
-            }
+            Err(_) => prop_assert!(!servable),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the rules promise, tried on small policies.
 
 mod background;
+mod beyond;
 mod cache;
 mod decide;
 mod issue;
@@ -39,6 +40,11 @@ pub(super) fn rule(effect: &str, id: &str, annotations: &str, condition: &str) -
     format!(
         "@id(\"{id}\") {annotations}\n{effect} (principal, action == Broker::Action::\"issue\", resource) when {{ {condition} }};\n"
     )
+}
+
+/// The same about holding a wider token.
+pub(super) fn wider(effect: &str, id: &str, annotations: &str, condition: &str) -> String {
+    rule(effect, id, annotations, condition).replace("Action::\"issue\"", "Action::\"holdWider\"")
 }
 
 pub(super) fn scopes(list: &[&str]) -> ScopeSet {

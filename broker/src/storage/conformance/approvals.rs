@@ -24,8 +24,8 @@ pub(crate) async fn writes(fixture: &Fixture) {
     assert_eq!(pen.write(put(&pen, &anew, None)).await, Applied::NotApplied(0), "a withdrawn one is there");
     assert_eq!(pen.write(put(&pen, &anew, Some(1))).await, Applied::NotApplied(0));
     let stored = || fixture.approvals.find(&tenant, &id, &anew.workload);
-    assert_eq!(stored().await.unwrap().unwrap().check(&pen.seal.key).unwrap(), withdrawn);
+    assert_eq!(stored().await.unwrap().unwrap().unwrap().check(&pen.seal.key).unwrap(), withdrawn);
     assert_eq!(pen.write(put(&pen, &anew, Some(2))).await, Applied::Yes);
-    assert_eq!(stored().await.unwrap().unwrap().check(&pen.seal.key).unwrap(), anew);
+    assert_eq!(stored().await.unwrap().unwrap().unwrap().check(&pen.seal.key).unwrap(), anew);
     assert_eq!(fixture.approvals.of_connection(&tenant, &id).await.unwrap().len(), 1);
 }

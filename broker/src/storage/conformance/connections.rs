@@ -52,7 +52,7 @@ pub(crate) async fn isolation(fixture: &Fixture) {
     let (reads, tenant) = (&fixture.connections, samples::tenant());
     let owner = Owner::Subject(samples::alice());
     let found = reads.of_owner(&owner, Some(&samples::provider())).await.unwrap();
-    let ids: Vec<_> = found.into_iter().map(|c| c.row.check(&pen.seal.key).unwrap().id).collect();
+    let ids: Vec<_> = found.into_iter().map(|c| c.unwrap().row.check(&pen.seal.key).unwrap().id).collect();
     assert_eq!(ids, [newer.id.clone(), mine.id.clone()], "newest first");
     let other = ProviderId::parse("mail").unwrap();
     assert!(reads.of_owner(&owner, Some(&other)).await.unwrap().is_empty());
@@ -62,7 +62,7 @@ pub(crate) async fn isolation(fixture: &Fixture) {
 
     let mut listed = Vec::new();
     while let page @ [_, ..] = &reads.page(&tenant, listed.last(), 3).await.unwrap()[..] {
-        listed.extend(page.iter().map(|c| c.row.clone().check(&pen.seal.key).unwrap().id));
+        listed.extend(page.iter().map(|c| c.clone().unwrap().row.check(&pen.seal.key).unwrap().id));
     }
     let mut expected = vec![mine.id, newer.id, bobs.id, shared.id];
     expected.sort();

@@ -1,6 +1,7 @@
 use super::{Fixture, pen::Pen, samples};
 use crate::domain::{
-    Account, Applied, ConnectionId, Consent, ConsentState, Reason, Sealed, Write, consent::Obtained,
+    Account, Applied, ConnectionId, Consent, ConsentState, Reason, Sealed, Write,
+    consent::{Leftover, Obtained},
 };
 
 fn insert(pen: &Pen<'_>, consent: &Consent, handle: u8) -> Vec<Write> {
@@ -43,12 +44,12 @@ pub(crate) async fn equal_need(fixture: &Fixture) {
                 .await
         }
     };
-    let open = find(pen.now).await.unwrap().expect("one is open").check(&pen.seal.key).unwrap();
+    let open = find(pen.now).await.unwrap().remove(0).unwrap().check(&pen.seal.key).unwrap();
     assert_eq!(open.id, first.id);
 
     // Its time is over, though nobody wrote that down yet: the need may be met anew.
     pen.now = first.expires_at;
-    assert!(find(pen.now).await.unwrap().is_none());
+    assert!(find(pen.now).await.unwrap().is_empty());
     assert_eq!(consents.overdue(pen.now, 10).await.unwrap().len(), 3);
     assert_eq!(consents.overdue(pen.now, 1).await.unwrap().len(), 1);
     let anew = Consent { expires_at: samples::later(1200), ..samples::consent() };
@@ -105,14 +106,24 @@ pub(crate) async fn states(fixture: &Fixture) {
     ];
     let mut consent = samples::consent();
     pen.write(insert(&pen, &consent, 1)).await;
+    let [refresh, access] = [b"left refresh".to_vec(), b"left access".to_vec()];
+    let (refresh, access) = (Some(Sealed::from_envelope(refresh)), Some(Sealed::from_envelope(access)));
     for state in states {
         let expected_version = consent.version;
         consent.version += 1;
+        consent.leftover = match state {
+            ConsentState::Declined { state_hash: None } => Leftover { refresh: None, access: access.clone() },
+            ConsentState::Expired { .. } => Leftover { refresh: refresh.clone(), access: access.clone() },
+            ConsentState::Failed { .. } => Leftover { refresh: refresh.clone(), access: None },
+            _ => Leftover::default(),
+        };
         consent.state = state;
         assert_eq!(pen.write(update(&pen, &consent, expected_version)).await, Applied::Yes);
         let read = fixture.consents.by_handle(&[1; 32]).await.unwrap().expect("it is there");
         // The MAC covers every column, so the check proves that each came back as it was.
-        assert_eq!(read.check(&pen.seal.key).unwrap().state.as_str(), consent.state.as_str());
+        let read = read.check(&pen.seal.key).unwrap();
+        assert_eq!(read.state.as_str(), consent.state.as_str());
+        assert!(read.leftover.is(&consent.leftover));
         let by_state = fixture.consents.by_state(&state_hash).await.unwrap();
         assert_eq!(by_state.is_some(), consent.state.state_hash().is_some());
     }

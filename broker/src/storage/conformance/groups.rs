@@ -30,7 +30,7 @@ pub(crate) async fn atomic(fixture: &Fixture) {
     let owner = Owner::Subject(samples::alice());
     let stored = fixture.connections.of_owner(&owner, None).await.unwrap();
     assert_eq!(stored.len(), 1);
-    assert_eq!(stored[0].row.clone().check(&pen.seal.key).unwrap().id, kept.id);
+    assert_eq!(stored[0].as_ref().unwrap().row.clone().check(&pen.seal.key).unwrap().id, kept.id);
     assert!(fixture.requests.by_key(&[1; 32], pen.now).await.unwrap().is_none(), "its claim went with it");
     let no_rules: Vec<Rule> = Vec::new();
     assert_eq!(done.new_rules, no_rules, "and its rule");

@@ -121,6 +121,11 @@ macro_rules! conformance {
         }
 
         #[tokio::test]
+        async fn web_sessions_are_found_by_what_their_issuer_calls_them() {
+            suite::sessions::logouts(&$open().await).await;
+        }
+
+        #[tokio::test]
         async fn a_group_is_applied_whole_or_not_at_all() {
             suite::groups::atomic(&$open().await).await;
         }
@@ -187,6 +192,12 @@ macro_rules! conformance {
         #[tokio::test]
         async fn a_malformed_value_is_an_error_never_absent() {
             suite::malformed::every_table(&$open().await).await;
+        }
+
+        /// Proves: VA9
+        #[tokio::test]
+        async fn va9_a_row_that_cannot_be_read_is_set_aside_for_as_long_as_it_is_what_was_read() {
+            suite::malformed::set_aside(&$open().await).await;
         }
 
         #[tokio::test]

@@ -1,5 +1,5 @@
 use super::{Fixture, pen::Pen, samples};
-use crate::domain::{Applied, ConnectionId, Write};
+use crate::domain::{Applied, ConnectionId, ConsentId, TokenHolder, Write};
 
 async fn connected(pen: &mut Pen<'_>) -> ConnectionId {
     let connection = samples::connection();
@@ -40,14 +40,21 @@ pub(crate) async fn lease(fixture: &Fixture) {
 pub(crate) async fn provider_queue(fixture: &Fixture) {
     let mut pen = Pen::open(fixture).await;
     let (first, second) = (connected(&mut pen).await, connected(&mut pen).await);
-    let queue = |id: &ConnectionId, at| {
-        vec![Write::QueueProviderRevocation { connection: id.clone(), due_at: samples::later(at) }]
+    let consent = samples::consent();
+    pen.write(vec![Write::InsertConsent { row: pen.tag(consent.clone()), handle_hash: [1; 32] }]).await;
+    let (first, second) = (TokenHolder::Connection(first), TokenHolder::Connection(second));
+    let third = TokenHolder::Consent(consent.id);
+    let queue = |holder: &TokenHolder, at| {
+        vec![Write::QueueProviderRevocation { holder: holder.clone(), due_at: samples::later(at) }]
     };
     let reschedule = |attempts, at: Option<u64>| {
         let due_at = at.map(samples::later);
-        vec![Write::RescheduleProviderRevocation { connection: first.clone(), attempts, due_at }]
+        vec![Write::RescheduleProviderRevocation { holder: first.clone(), attempts, due_at }]
     };
-    let nowhere = ConnectionId::random(&samples::rng());
+    let rng = samples::rng();
+    let nowhere = TokenHolder::Connection(ConnectionId::random(&rng));
+    assert_eq!(pen.write(queue(&nowhere, 0)).await, Applied::NotApplied(0));
+    let nowhere = TokenHolder::Consent(ConsentId::random(&rng));
     assert_eq!(pen.write(queue(&nowhere, 0)).await, Applied::NotApplied(0));
     assert_eq!(pen.write(reschedule(1, Some(9))).await, Applied::NotApplied(0), "not queued yet");
     assert_eq!(pen.write(queue(&first, 2)).await, Applied::Yes);
@@ -57,7 +64,7 @@ pub(crate) async fn provider_queue(fixture: &Fixture) {
     let due = |at| fixture.connections.due_revocations(samples::later(at), 10);
     assert!(due(0).await.unwrap().is_empty());
     let found = due(2).await.unwrap();
-    assert_eq!([&found[0].connection, &found[1].connection], [&second, &first], "oldest first");
+    assert_eq!([&found[0].holder, &found[1].holder], [&second, &first], "oldest first");
     assert_eq!(found[0].tenant, samples::tenant());
     assert_eq!(pen.write(reschedule(2, Some(50))).await, Applied::Yes);
     assert_eq!(pen.write(reschedule(1, Some(3))).await, Applied::NotApplied(0), "attempts do not go back");
@@ -66,4 +73,7 @@ pub(crate) async fn provider_queue(fixture: &Fixture) {
     assert_eq!(pen.write(reschedule(3, None)).await, Applied::Yes);
     assert_eq!(pen.write(reschedule(3, None)).await, Applied::NotApplied(0), "it has left the queue");
     assert_eq!(due(99).await.unwrap().len(), 1);
+    assert_eq!(pen.write(queue(&third, 60)).await, Applied::Yes);
+    let found = due(99).await.unwrap();
+    assert_eq!((&found[1].holder, &found[1].tenant), (&third, &samples::tenant()));
 }

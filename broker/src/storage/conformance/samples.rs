@@ -114,6 +114,7 @@ pub(crate) fn consent() -> Consent {
         born_epoch: 0,
         mismatches: 0,
         state: ConsentState::Pending,
+        leftover: crate::domain::consent::Leftover::default(),
     }
 }
 

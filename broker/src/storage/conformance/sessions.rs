@@ -1,5 +1,5 @@
 use super::{Fixture, pen::Pen, samples};
-use crate::domain::{Applied, Entry, WebSession, Write};
+use crate::domain::{Applied, Entry, LoggedOut, LogoutNames, RealmId, TenantId, WebSession, Write};
 
 pub(crate) async fn writes(fixture: &Fixture) {
     let mut pen = Pen::open(fixture).await;
@@ -31,4 +31,48 @@ pub(crate) async fn writes(fixture: &Fixture) {
     assert!(reads.by_id(&[2; 32]).await.unwrap().is_some());
     assert!(reads.by_id(&[3; 32]).await.unwrap().is_none());
     assert_eq!(reads.purge(samples::later(600)).await.unwrap(), 1, "the request id");
+}
+
+pub(crate) async fn logouts(fixture: &Fixture) {
+    let mut pen = Pen::open(fixture).await;
+    let with_sid = |byte, sid: &str| WebSession { sid: sid.to_owned(), ..samples::session(byte) };
+    let bob = samples::person("bob");
+    let (mut elsewhere, mut other_realm) = (samples::alice(), samples::alice());
+    elsewhere.tenant = TenantId::parse("elsewhere").unwrap();
+    other_realm.realm = RealmId::parse("guests").unwrap();
+    for session in [
+        with_sid(1, "s1"),
+        with_sid(2, "s1"),
+        with_sid(3, "s2"),
+        with_sid(4, ""),
+        WebSession { subject: bob, ..with_sid(5, "s1") },
+        WebSession { subject: elsewhere, ..with_sid(6, "s1") },
+        WebSession { subject: other_realm, ..with_sid(7, "s1") },
+        WebSession { issuer: "https://sso.example/".to_owned(), ..with_sid(8, "s1") },
+        WebSession { ended: true, ..with_sid(9, "s1") },
+    ] {
+        assert_eq!(pen.write(vec![Write::InsertSession(pen.tag(session))]).await, Applied::Yes);
+    }
+    let named = async |who| {
+        let subject = samples::alice();
+        let issuer = samples::session(0).issuer;
+        let names = LogoutNames { tenant: subject.tenant, realm: subject.realm, issuer, who };
+        let mut found: Vec<u8> =
+            fixture.sessions.named(&names).await.unwrap().iter().map(|hash| hash[0]).collect();
+        found.sort_unstable();
+        found
+    };
+    let by_sid = |sid: &str, subject: Option<&str>| LoggedOut::Session {
+        sid: sid.to_owned(),
+        subject: subject.map(str::to_owned),
+    };
+    let person = |subject: &str| LoggedOut::Person { subject: subject.to_owned() };
+    assert_eq!(named(by_sid("s1", None)).await, [1, 2, 5]);
+    assert_eq!(named(by_sid("s1", Some("alice"))).await, [1, 2]);
+    assert_eq!(named(by_sid("s1", Some("Alice"))).await, [0u8; 0]);
+    assert_eq!(named(by_sid("S1", None)).await, [0u8; 0]);
+    assert_eq!(named(by_sid("s2", Some("bob"))).await, [0u8; 0]);
+    assert_eq!(named(person("alice")).await, [1, 2, 3, 4]);
+    assert_eq!(named(person("bob")).await, [5]);
+    assert_eq!(named(person("carol")).await, [0u8; 0]);
 }

@@ -1,12 +1,11 @@
 //! Reading the audit log, in the order (stream, seq).
 
-use super::{SqliteStore, error::unavailable, rows::Cells};
+use super::{SqliteStore, error::unavailable};
 use crate::{
     domain::{EventId, Position, StreamId, Timestamp},
-    storage::{AuditColumns, AuditFilter, AuditLog, AuditRow, StoreError},
+    storage::{AuditFilter, AuditLog, AuditRow, StoreError, rows::audit::audit_row},
 };
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
 
 /// One static text for every filter. It walks the primary key in order, so pages are stable; columns people filter on have
 /// no index here, which spares the hot path an index write per column and row.
@@ -61,28 +60,4 @@ impl AuditLog for SqliteStore {
         let row = query.fetch_optional(&self.readers).await.map_err(unavailable)?;
         row.as_ref().map(audit_row).transpose()
     }
-}
-
-fn audit_row(row: &SqliteRow) -> Result<AuditRow, StoreError> {
-    let cells = Cells::new(row, "audit_events");
-    Ok(AuditRow {
-        stream: cells.id("stream", StreamId::parse)?,
-        seq: cells.number("seq")?,
-        previous_hash: cells.hash("previous_hash")?,
-        hash: cells.hash("hash")?,
-        mac_key: cells.text("mac_key")?,
-        mac: cells.hash("mac")?,
-        body: cells.blob("body")?,
-        columns: AuditColumns {
-            id: cells.id("id", EventId::parse)?,
-            time: cells.time("time")?,
-            tenant: cells.text("tenant")?,
-            subject: cells.text("subject")?,
-            workload: cells.text("workload")?,
-            provider: cells.text("provider")?,
-            kind: cells.text("kind")?,
-            outcome: cells.text("outcome")?,
-            reason: cells.text("reason")?,
-        },
-    })
 }

@@ -1,15 +1,19 @@
 //! Connections, their tokens and the queue of revocations at the provider: reads.
 
-use super::{SqliteStore, error::unavailable, rows::Cells};
+use super::{SqliteStore, error::unavailable};
 use crate::{
     domain::{
-        Account, Connection, ConnectionId, ConnectionState, Owner, ProviderId, RefreshState, SecretKind,
-        SecretRow, StoredConnection, Tagged, TenantId, Timestamp,
+        ConnectionId, Owner, ProviderId, SecretKind, SecretRow, StoredConnection, Tagged, TenantId, Timestamp,
     },
-    storage::{Connections, QueuedRevocation, StoreError},
+    storage::{
+        Connections, QueuedRevocation, Readable, StoreError,
+        rows::{
+            connections::{connection, queued, secret},
+            each,
+        },
+    },
 };
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
 
 const OF_OWNER: &str = "\
 SELECT * FROM connections
@@ -22,7 +26,7 @@ impl Connections for SqliteStore {
         &self,
         owner: &Owner,
         provider: Option<&ProviderId>,
-    ) -> Result<Vec<StoredConnection>, StoreError> {
+    ) -> Result<Vec<Readable<StoredConnection>>, StoreError> {
         let rows = sqlx::query(OF_OWNER)
             .bind(owner.tenant().as_str())
             .bind(owner.kind())
@@ -32,7 +36,7 @@ impl Connections for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(unavailable)?;
-        rows.iter().map(connection).collect()
+        rows.iter().map(|row| each(row, connection)).collect()
     }
 
     async fn by_id(
@@ -54,7 +58,7 @@ impl Connections for SqliteStore {
         tenant: &TenantId,
         after: Option<&ConnectionId>,
         limit: u32,
-    ) -> Result<Vec<StoredConnection>, StoreError> {
+    ) -> Result<Vec<Readable<StoredConnection>>, StoreError> {
         let rows = sqlx::query("SELECT * FROM connections WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?")
             .bind(tenant.as_str())
             .bind(after.map_or("", ConnectionId::as_str))
@@ -62,7 +66,7 @@ impl Connections for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(unavailable)?;
-        rows.iter().map(connection).collect()
+        rows.iter().map(|row| each(row, connection)).collect()
     }
 
     async fn secret(
@@ -95,7 +99,7 @@ impl Connections for SqliteStore {
 
     async fn due_revocations(&self, now: Timestamp, limit: u32) -> Result<Vec<QueuedRevocation>, StoreError> {
         let rows = sqlx::query(
-            "SELECT * FROM provider_revocations WHERE due_at <= ? ORDER BY due_at, connection LIMIT ?",
+            "SELECT * FROM provider_revocations WHERE due_at <= ? ORDER BY due_at, holder LIMIT ?",
         )
         .bind(now.micros())
         .bind(limit)
@@ -104,64 +108,4 @@ impl Connections for SqliteStore {
         .map_err(unavailable)?;
         rows.iter().map(queued).collect()
     }
-}
-
-fn connection(row: &SqliteRow) -> Result<StoredConnection, StoreError> {
-    let cells = Cells::new(row, "connections");
-    let connection = Connection {
-        id: cells.id("id", ConnectionId::parse)?,
-        owner: cells.owner()?,
-        provider: cells.id("provider", ProviderId::parse)?,
-        client_id: cells.text("client_id")?,
-        account: Account { id: cells.text("account_id")?, label: cells.text("account_label")? },
-        state: cells.word("state", ConnectionState::parse)?,
-        scopes: cells.scopes("scopes")?,
-        version: cells.number("version")?,
-        born_epoch: cells.number("born_epoch")?,
-        created_at: cells.time("created_at")?,
-        expires_at: cells.optional_time("expires_at")?,
-    };
-    Ok(StoredConnection {
-        row: cells.tagged(connection)?,
-        refresh: RefreshState {
-            lease_owner: cells.text("lease_owner")?,
-            lease_epoch: cells.number("lease_epoch")?,
-            lease_until: cells.optional_time("lease_until")?,
-            cooldown_until: cells.optional_time("cooldown_until")?,
-            last_error: cells.text("last_error")?,
-        },
-        last_used_at: cells.optional_time("last_used_at")?,
-    })
-}
-
-fn secret(row: &SqliteRow) -> Result<Tagged<SecretRow>, StoreError> {
-    let cells = Cells::new(row, "connection_secrets");
-    let secret = SecretRow {
-        connection: cells.id("connection", ConnectionId::parse)?,
-        kind: cells.word("kind", parse_kind)?,
-        scopes: cells.scopes("scopes")?,
-        generation: cells.number("generation")?,
-        envelope: cells.blob("envelope")?,
-        expires_at: cells.optional_time("expires_at")?,
-        obtained_at: cells.time("obtained_at")?,
-    };
-    // The key it is found under is derived from covered columns; another one would serve a token under foreign scopes.
-    if secret.scope_key() != cells.text("scope_key")? {
-        return Err(cells.malformed("scope_key"));
-    }
-    cells.tagged(secret)
-}
-
-fn parse_kind(text: &str) -> Option<SecretKind> {
-    [SecretKind::Access, SecretKind::Refresh].into_iter().find(|kind| kind.as_str() == text)
-}
-
-fn queued(row: &SqliteRow) -> Result<QueuedRevocation, StoreError> {
-    let cells = Cells::new(row, "provider_revocations");
-    Ok(QueuedRevocation {
-        connection: cells.id("connection", ConnectionId::parse)?,
-        tenant: cells.id("tenant", TenantId::parse)?,
-        attempts: cells.number("attempts")?,
-        due_at: cells.time("due_at")?,
-    })
 }

@@ -1,9 +1,9 @@
 //! Applies one group inside a commit: all of its claims and writes, or none.
 
-use super::{error::unavailable, requests, rules, rules::RuleWindow, writes};
+use super::{error::unavailable, requests, rules, writes};
 use crate::{
     domain::{Applied, Group, Rule, Timestamp, Write},
-    storage::{Seal, StoreError},
+    storage::{Seal, StoreError, rule_window::RuleWindow},
 };
 use sqlx::SqliteConnection;
 

@@ -3,13 +3,12 @@
 use super::{
     SqliteStore, commit,
     error::{is_duplicate, unavailable},
-    rows::Cells,
     rules,
     writes::streams,
 };
 use crate::{
-    domain::{Group, Rule, StreamId, Tagged, Timestamp, ledger::Head},
-    storage::{Committed, Ledger, LockMode, Seal, StoreError, StreamRow},
+    domain::{Group, Rule, Tagged, Timestamp, ledger::Head},
+    storage::{Committed, Ledger, LockMode, Seal, StoreError, StreamRow, rows::audit::stream},
 };
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
@@ -66,7 +65,7 @@ impl Ledger for SqliteStore {
 
     async fn streams(&self) -> Result<Vec<StreamRow>, StoreError> {
         let query = sqlx::query("SELECT * FROM audit_streams ORDER BY stream");
-        query.fetch_all(&self.readers).await.map_err(unavailable)?.iter().map(stream).collect()
+        query.fetch_all(&self.readers).await.map_err(unavailable)?.iter().map(own).collect()
     }
 
     async fn rules_since(&self, epoch: i64) -> Result<Vec<Tagged<Rule>>, StoreError> {
@@ -74,19 +73,7 @@ impl Ledger for SqliteStore {
     }
 }
 
-fn stream(row: &SqliteRow) -> Result<StreamRow, StoreError> {
-    let cells = Cells::new(row, "audit_streams");
-    Ok(StreamRow {
-        head: Head {
-            stream: cells.id("stream", StreamId::parse)?,
-            seq: cells.number("seq")?,
-            hash: cells.hash("hash")?,
-        },
-        mac: cells.blob("mac")?,
-        open: cells.flag("open")?,
-        opened_at: cells.time("opened_at")?,
-        heartbeat_at: cells.time("heartbeat_at")?,
-        // The lock on the file lets one process write.
-        silent_for: Duration::MAX,
-    })
+/// The lock on the file lets one process write.
+fn own(row: &SqliteRow) -> Result<StreamRow, StoreError> {
+    stream(row, Duration::MAX)
 }

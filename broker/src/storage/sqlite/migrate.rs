@@ -1,27 +1,13 @@
 //! Brings a file to the schema this binary works with. Rules: `migrations/README.md`.
 
 use super::error::unavailable;
-use crate::{domain::Timestamp, storage::StoreError};
-use ring::digest;
+pub use crate::storage::schema::{AppliedMigration, Migration, SchemaError};
+use crate::{
+    domain::Timestamp,
+    storage::{StoreError, schema::missing},
+};
 use sqlx::{Row, SqliteConnection};
 use std::collections::BTreeMap;
-
-/// One numbered change of the schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Migration {
-    /// From 1, without a gap.
-    pub version: i64,
-    /// What it does.
-    pub name: &'static str,
-    /// Its statements.
-    pub sql: &'static str,
-}
-
-impl Migration {
-    pub(super) fn sha256(&self) -> Vec<u8> {
-        digest::digest(&digest::SHA256, self.sql.as_bytes()).as_ref().to_vec()
-    }
-}
 
 /// Every migration, oldest first.
 pub const MIGRATIONS: &[Migration] = &[
@@ -41,6 +27,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../../migrations/sqlite/0003_ledger.sql"),
     },
     Migration { version: 4, name: "keys", sql: include_str!("../../../../migrations/sqlite/0004_keys.sql") },
+    Migration {
+        version: 5,
+        name: "token holders",
+        sql: include_str!("../../../../migrations/sqlite/0005_token_holders.sql"),
+    },
 ];
 
 const TABLE: &str = "\
@@ -50,39 +41,6 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     sha256     BLOB    NOT NULL, -- SHA-256 of its text when it was applied
     applied_at INTEGER NOT NULL  -- when, microseconds since 1970, UTC
 ) STRICT";
-
-/// A migration that was applied just now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppliedMigration {
-    /// Its number.
-    pub version: i64,
-    /// What it did.
-    pub name: &'static str,
-}
-
-/// Why the schema does not fit this binary.
-#[derive(Debug, thiserror::Error)]
-pub enum SchemaError {
-    /// Migrations are missing.
-    #[error("the database misses {count} migrations, the first is {first:04}: run `broker migrate`")]
-    Pending {
-        /// How many.
-        count: usize,
-        /// The first one's number.
-        first: i64,
-    },
-    /// It has a migration this binary does not know.
-    #[error("the database has migration {0:04}, which belongs to a newer broker: upgrade this one")]
-    Unknown(i64),
-    /// A migration was applied with another text than this binary has.
-    #[error(
-        "migration {0:04} was applied with another text: restore the database or use the binary that made it"
-    )]
-    Changed(i64),
-    /// It did not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// Whether the file holds nothing at all.
 ///
@@ -99,16 +57,7 @@ pub async fn is_empty(connection: &mut SqliteConnection) -> Result<bool, SchemaE
 /// # Errors
 /// [`SchemaError::Unknown`], [`SchemaError::Changed`], [`SchemaError::Store`].
 pub async fn pending(connection: &mut SqliteConnection) -> Result<Vec<&'static Migration>, SchemaError> {
-    let applied = applied(connection).await?;
-    for (version, sha256) in &applied {
-        let Some(known) = MIGRATIONS.iter().find(|m| m.version == *version) else {
-            return Err(SchemaError::Unknown(*version));
-        };
-        if known.sha256() != *sha256 {
-            return Err(SchemaError::Changed(*version));
-        }
-    }
-    Ok(MIGRATIONS.iter().filter(|m| !applied.contains_key(&m.version)).collect())
+    missing(MIGRATIONS, &applied(connection).await?)
 }
 
 /// Refuses a schema that is not exactly this binary's.

@@ -12,7 +12,6 @@ mod ledger;
 pub mod migrate;
 mod open;
 mod requests;
-mod rows;
 mod rules;
 mod sessions;
 mod wrapped_keys;
@@ -20,7 +19,7 @@ mod writer;
 mod writes;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use migrate::{AppliedMigration, Migration, SchemaError};
 pub use open::{OpenError, migrate_file};

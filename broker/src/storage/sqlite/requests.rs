@@ -1,12 +1,12 @@
 //! Request claims (GR5): taken inside a commit, read here.
 
-use super::{SqliteStore, error::unavailable, rows::Cells};
+use super::{SqliteStore, error::unavailable};
 use crate::{
-    domain::{ConnectionId, EventId, RequestClaim, Timestamp},
-    storage::{Requests, StoreError},
+    domain::{RequestClaim, Timestamp},
+    storage::{Requests, StoreError, rows::requests::claim},
 };
 use async_trait::async_trait;
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 
 /// A claim that is over gives way to a new one under its key.
 const TAKE: &str = "\
@@ -55,18 +55,4 @@ pub(super) async fn take(
     let query = sqlx::query(BY_KEY).bind(&wanted.key[..]).bind(now.micros());
     let row = query.fetch_one(connection).await.map_err(unavailable)?;
     claim(&row).map(Some)
-}
-
-fn claim(row: &SqliteRow) -> Result<RequestClaim, StoreError> {
-    let cells = Cells::new(row, "requests");
-    Ok(RequestClaim {
-        key: cells.hash("key")?,
-        fingerprint: cells.hash("fingerprint")?,
-        grant: cells.id("grant_id", EventId::parse)?,
-        connection: cells.id("connection", ConnectionId::parse)?,
-        scope_key: cells.text("scope_key")?,
-        generation: cells.number("generation")?,
-        grant_expires_at: cells.time("grant_expires_at")?,
-        expires_at: cells.time("expires_at")?,
-    })
 }

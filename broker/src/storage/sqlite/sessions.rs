@@ -1,12 +1,21 @@
 //! Web sessions: reads, sign of life, and the purge of what is over.
 
-use super::{SqliteStore, error::unavailable, rows::Cells};
+use super::{SqliteStore, error::unavailable};
 use crate::{
-    domain::{Tagged, Timestamp, WebSession},
-    storage::{Sessions, StoreError},
+    domain::{LoggedOut, LogoutNames, Tagged, Timestamp, WebSession},
+    storage::{
+        Sessions, StoreError,
+        rows::{Cells, sessions::session},
+    },
 };
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
+
+/// ?2 = '': whoever it belongs to.
+const BY_SID: &str = "SELECT id_hash FROM web_sessions
+WHERE tenant = ?3 AND realm = ?4 AND issuer = ?5 AND sid = ?1 AND ended = 0 AND (?2 = '' OR subject = ?2)";
+/// ?2 is not used: both statements are bound alike.
+const BY_SUBJECT: &str = "SELECT id_hash FROM web_sessions
+WHERE tenant = ?3 AND realm = ?4 AND issuer = ?5 AND subject = ?1 AND ended = 0 AND ?2 = ''";
 
 #[async_trait]
 impl Sessions for SqliteStore {
@@ -14,6 +23,19 @@ impl Sessions for SqliteStore {
         let query = sqlx::query("SELECT * FROM web_sessions WHERE id_hash = ?").bind(&id_hash[..]);
         let row = query.fetch_optional(&self.readers).await.map_err(unavailable)?;
         row.as_ref().map(session).transpose()
+    }
+
+    async fn named(&self, names: &LogoutNames) -> Result<Vec<[u8; 32]>, StoreError> {
+        let query = match &names.who {
+            LoggedOut::Session { sid, subject } => {
+                sqlx::query(BY_SID).bind(sid).bind(subject.as_deref().unwrap_or_default())
+            }
+            LoggedOut::Person { subject } => sqlx::query(BY_SUBJECT).bind(subject).bind(""),
+        };
+        let query = query.bind(names.tenant.as_str()).bind(names.realm.as_str()).bind(names.issuer.as_str());
+        let rows = query.fetch_all(&self.readers).await.map_err(unavailable)?;
+        // A key that is no SHA-256 is no cookie's: there is nothing to end behind it, and it keeps nobody else's.
+        Ok(rows.iter().filter_map(|row| Cells::new(row, "web_sessions").hash("id_hash").ok()).collect())
     }
 
     async fn touch(&self, id_hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
@@ -41,20 +63,4 @@ impl Sessions for SqliteStore {
             .map_err(unavailable)?;
         Ok(sessions.rows_affected() + requests.rows_affected())
     }
-}
-
-fn session(row: &SqliteRow) -> Result<Tagged<WebSession>, StoreError> {
-    let cells = Cells::new(row, "web_sessions");
-    cells.tagged(WebSession {
-        id_hash: cells.hash("id_hash")?,
-        subject: cells.subject()?,
-        label: cells.text("label")?,
-        issuer: cells.text("issuer")?,
-        sid: cells.text("sid")?,
-        created_at: cells.time("created_at")?,
-        expires_at: cells.time("expires_at")?,
-        version: cells.number("version")?,
-        ended: cells.flag("ended")?,
-        last_seen_at: cells.time("last_seen_at")?,
-    })
 }

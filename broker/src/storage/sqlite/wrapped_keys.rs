@@ -3,11 +3,9 @@
 use super::{
     SqliteStore,
     error::{is_duplicate, unavailable},
-    rows::Cells,
 };
-use crate::storage::{StoreError, WrappedKey, WrappedKeys};
+use crate::storage::{StoreError, WrappedKey, WrappedKeys, rows::wrapped_keys::key};
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
 
 const TENANT_KEYS: &str = "\
 SELECT id, tenant, '' AS subject, wrapped_by, wrapped, created_at FROM tenant_keys
@@ -70,16 +68,4 @@ impl WrappedKeys for SqliteStore {
         }
         Err(StoreError::Unavailable("the key to be wrapped anew is gone".to_owned()))
     }
-}
-
-fn key(row: &SqliteRow, table: &'static str) -> Result<WrappedKey, StoreError> {
-    let cells = Cells::new(row, table);
-    Ok(WrappedKey {
-        id: cells.text("id")?,
-        tenant: cells.text("tenant")?,
-        subject: cells.text("subject")?,
-        wrapped_by: cells.text("wrapped_by")?,
-        wrapped: cells.blob("wrapped")?,
-        created_at: cells.time("created_at")?,
-    })
 }

@@ -27,6 +27,11 @@ fn plain(status: StatusCode) -> Response<Body> {
     response
 }
 
+/// The status code of a response: without one in its head, its messages follow and so far all is well.
+pub(super) fn code(response: &Response<Body>) -> i32 {
+    tonic::Status::from_header_map(response.headers()).map_or(0, |status| status.code().into())
+}
+
 /// The refusal that a response of the gRPC stack itself stands for. Ours all carry details; those without are about a
 /// message too large or not protobuf, where the stack would say OUT_OF_RANGE or INTERNAL.
 pub(super) fn unreadable(response: &Response<Body>) -> Option<Refusal> {

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        bucket::{Buckets, Rate},
+        bucket::{Buckets, FAILURES, bucket_key},
         listener::Peer,
     },
     denied, framing,
@@ -16,7 +16,6 @@ use crate::{
     usecase::{Call, Caller, Rooms},
 };
 use http::{Request, Response, header::AUTHORIZATION, request::Parts};
-use ring::digest;
 use std::{
     future::Future,
     net::IpAddr,
@@ -61,9 +60,6 @@ impl Principal {
         Ok(Caller { workload, call: self.call })
     }
 }
-
-/// Bad credentials from one peer.
-const FAILURES: Rate = Rate { per_second: 10, burst: 50 };
 
 /// Most credentials remembered as good.
 const KNOWN_CREDENTIALS: u64 = 10_000;
@@ -129,7 +125,12 @@ where
         // The clone takes our place; what was polled ready serves this request.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        Box::pin(async move {
+        let began = gate.rooms.clock.monotonic();
+        // A method that is not in the table has no name of ours.
+        let method = table::find(request.uri().path()).map_or("unknown", |row| row.method);
+        let metrics = gate.rooms.metrics.clone();
+        let clock = Arc::clone(&gate.rooms.clock);
+        let answer = async move {
             let (mut parts, body) = request.into_parts();
             // Health stays answerable however busy the rest is.
             let anyone = table::find(parts.uri.path()).is_some_and(|row| row.who == Who::Anyone);
@@ -159,6 +160,13 @@ where
                     Ok(to_status(&refusal).into_http())
                 }
             }
+        };
+        Box::pin(async move {
+            let answer: Result<Response<Body>, S::Error> = answer.await;
+            if let Ok(response) = &answer {
+                metrics.call(method, framing::code(response), clock.monotonic().saturating_sub(began));
+            }
+            answer
         })
     }
 }
@@ -241,21 +249,6 @@ impl Gate {
         let key = bucket_key(row.method, credential, peer);
         self.buckets.take(key, rate).map_err(|wait| Refusal::new(Reason::RateLimited).retry_after(wait))
     }
-}
-
-fn bucket_key(what: &str, credential: Option<&str>, peer: Option<IpAddr>) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(what.as_bytes());
-    match (credential, peer) {
-        (Some(credential), _) => context.update(credential.as_bytes()),
-        (None, Some(IpAddr::V4(ip))) => context.update(&ip.octets()),
-        // One IPv6 customer is a /64.
-        (None, Some(IpAddr::V6(ip))) => context.update(&ip.octets()[..8]),
-        (None, None) => {}
-    }
-    let mut key = [0; 32];
-    key.copy_from_slice(context.finish().as_ref());
-    key
 }
 
 fn overloaded() -> Refusal {

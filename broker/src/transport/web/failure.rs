@@ -59,6 +59,11 @@ impl Failure {
         self.refusal.reason
     }
 
+    /// Its status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.told.map_or_else(|| status(self.refusal.reason), |(status, _)| status)
+    }
+
     /// The page, under the headers that `response` has already.
     pub(super) fn page(&self, trace: &TraceId, response: Response) -> Response {
         let (status, markup) = match self.told {

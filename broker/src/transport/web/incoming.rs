@@ -21,7 +21,7 @@ use axum::{
     http::{Method, StatusCode, header},
 };
 use ring::digest;
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// A form that takes longer to arrive is given up.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
@@ -47,7 +47,8 @@ impl FromRequest<Arc<Web>> for Incoming {
         let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let address = client_address(&request);
         let trace_id = request.extensions().get::<TraceId>().map(|trace| trace.0.clone());
-        let call = Call { client_address: address, trace_id, deadline: Deadline::none() };
+        let call =
+            Call { client_address: address.map(|ip| ip.to_string()), trace_id, deadline: Deadline::none() };
         let query = Params::parse(request.uri().query().unwrap_or_default().as_bytes())?;
         let headers = request.headers().clone();
         let mut form = Params::default();
@@ -60,11 +61,15 @@ impl FromRequest<Arc<Web>> for Incoming {
 }
 
 /// Who is at the other end of the connection, if the server was told to note it. Forwarding headers are not believed.
-fn client_address(request: &Request) -> Option<String> {
-    request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0.address.ip().to_string())
+pub(super) fn client_address(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0.address.ip())
 }
 
-async fn body(request: Request) -> Result<Vec<u8>, Failure> {
+/// A form's bytes, within [`MAX_BYTES`] and in time.
+///
+/// # Errors
+/// Of another type, too large, or too slow.
+pub(super) async fn body(request: Request) -> Result<Vec<u8>, Failure> {
     let kind = request.headers().get(header::CONTENT_TYPE).map(|value| value.as_bytes().to_vec());
     let kind = kind.as_deref().and_then(|kind| kind.split(|b| *b == b';').next()).unwrap_or_default();
     if !kind.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {

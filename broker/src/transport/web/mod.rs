@@ -3,6 +3,7 @@
 //! GET never changes what the broker knows, with two exceptions: the OAuth callbacks, and the counted visit of
 //! somebody else's link (CO2, CO6). HEAD does nothing at all.
 
+mod backchannel;
 mod callback;
 mod connections;
 mod consent;
@@ -41,6 +42,8 @@ struct Web {
     logins: Arc<Logins>,
     /// Scheme, host and port of the public URL: what `Origin` has to be.
     origin: String,
+    /// Before any logout token's signature is looked at.
+    logout_gate: backchannel::LogoutGate,
 }
 
 type Page = MethodRouter<Arc<Web>>;
@@ -48,7 +51,8 @@ type Page = MethodRouter<Arc<Web>>;
 /// The pages. `rooms.settings.public_url` has no path of its own: cookies are for the whole host.
 pub fn router(rooms: Arc<Rooms>, logins: Arc<Logins>) -> Router {
     let origin = rooms.settings.public_url.origin().ascii_serialization();
-    let web = Arc::new(Web { rooms, logins, origin });
+    let logout_gate = backchannel::LogoutGate::new(&rooms);
+    let web = Arc::new(Web { rooms, logins, origin, logout_gate });
     routes().layer(from_fn_with_state(web.clone(), guard::guard)).with_state(web)
 }
 
@@ -61,6 +65,7 @@ fn routes() -> Router<Arc<Web>> {
         .route("/login/callback", quiet_head(get(sign_in::callback)))
         .route("/login/switch", post(sign_in::switch))
         .route("/logout", post(session::logout))
+        .route("/logout/backchannel/{issuer}", post(backchannel::logout))
         .route("/consent/{handle}", quiet_head(get(consent::show)))
         .route("/consent/{handle}/approve", post(consent::approve))
         .route("/consent/{handle}/decline", post(consent::decline))

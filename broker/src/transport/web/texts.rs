@@ -50,6 +50,9 @@ pub(super) const SAYS_NOTE: &str = "These are the server’s own words. Nobody h
 pub(super) const TOOL: &str = "Tool";
 pub(super) const PURPOSE: &str = "Purpose";
 pub(super) const SCOPES: &str = "What it may do";
+pub(super) const HELD_TOO: &str =
+    "{provider} cannot hand out a smaller key, so {server} will hold one that can also:";
+pub(super) const ALSO_HELD: &str = "These servers will also hold a token with these permissions, because {provider} cannot hand out a smaller key:";
 pub(super) const AFTER: &str = "What happens if you allow it";
 pub(super) const AFTER_PROVIDER: &str = "You go on to {provider} and agree there. Then you come back here and check the account before anything is connected.";
 pub(super) const AFTER_HERE: &str =

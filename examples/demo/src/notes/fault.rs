@@ -50,6 +50,8 @@ pub enum Fault {
     MoreScopes,
     /// No refresh token is issued; an earlier one stays good.
     NoRefreshToken,
+    /// The tokens are issued, and the answer says that they are not bearer tokens.
+    NotBearer,
     /// `expires_in` is not a plain number of seconds.
     ExpiresIn(ExpiresIn),
 }
@@ -86,6 +88,7 @@ impl Fault {
             Fault::FewerScopes => "fewer-scopes",
             Fault::MoreScopes => "more-scopes",
             Fault::NoRefreshToken => "no-refresh-token",
+            Fault::NotBearer => "not-bearer",
             Fault::ExpiresIn(_) => "expires-in",
         }
     }
@@ -118,6 +121,9 @@ impl Fault {
 
     /// Changes a good token answer on its way out.
     pub(super) fn bend(&self, answer: &mut Value) {
+        if matches!(self, Fault::NotBearer) {
+            answer["token_type"] = json!("mac");
+        }
         let Fault::ExpiresIn(shape) = self else { return };
         let seconds = answer["expires_in"].clone();
         answer["expires_in"] = match shape {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{path::Path, sync::Arc};
 
-async fn fixture() -> Fixture {
+pub(crate) async fn fixture() -> Fixture {
     open_fixture().await.0
 }
 

@@ -1,7 +1,7 @@
 //! Writes of connections' covered columns.
 
 use super::Bound;
-use crate::domain::{Connection, Tagged, Timestamp};
+use crate::domain::{Connection, QuarantinedRow, Tagged, Timestamp};
 
 const INSERT: &str = "\
 INSERT INTO connections
@@ -19,6 +19,10 @@ UPDATE OR IGNORE connections SET
 WHERE id = ?11 AND tenant = ?12 AND owner_kind = ?13 AND realm = ?14 AND subject = ?15 AND provider = ?16
   AND version = ?17";
 
+const SET_ASIDE: &str = "\
+UPDATE connections SET owner_kind = 'set_aside', state = 'revoked'
+WHERE id = CAST(?1 AS TEXT) AND version = ?2 AND mac = ?3";
+
 /// Applies unless the id exists or the owner has the account already, in a connection that is not revoked.
 pub(super) fn insert(row: &Tagged<Connection>) -> Bound {
     bind(INSERT, row)
@@ -27,6 +31,11 @@ pub(super) fn insert(row: &Tagged<Connection>) -> Bound {
 /// Applies if the connection still has `expected_version` and is the same owner's at the same provider.
 pub(super) fn update(row: &Tagged<Connection>, expected_version: i64) -> Bound {
     bind(UPDATE, row).bind(expected_version)
+}
+
+/// Applies while it is still what was read. An owner kind that nobody has makes it nobody's for good.
+pub(super) fn set_aside(row: &QuarantinedRow) -> Bound {
+    sqlx::query(SET_ASIDE).bind(row.id.clone()).bind(row.version).bind(row.mac.clone())
 }
 
 fn bind(sql: &'static str, row: &Tagged<Connection>) -> Bound {

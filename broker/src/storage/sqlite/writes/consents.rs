@@ -2,7 +2,8 @@
 
 use super::Bound;
 use crate::domain::{
-    ConnectionId, Consent, ConsentState, Reason, Sealed, Tagged, Timestamp, consent::Obtained,
+    ConnectionId, Consent, ConsentState, QuarantinedRow, Reason, Sealed, Tagged, Timestamp,
+    consent::{Leftover, Obtained},
 };
 
 const INSERT: &str = "\
@@ -31,6 +32,10 @@ UPDATE OR IGNORE consents SET
 WHERE id = ?24 AND tenant = ?25 AND realm = ?26 AND subject = ?27 AND workload = ?28 AND provider = ?29
   AND scopes = ?30 AND version = ?31";
 
+const SET_ASIDE: &str = "\
+UPDATE consents SET state = 'set_aside', pkce_verifier = NULL, obtained_refresh = NULL, obtained_access = NULL
+WHERE id = CAST(?1 AS TEXT) AND version = ?2 AND mac = ?3";
+
 /// Applies unless the id or handle exists, or an equal need is open at `now` (CO1).
 pub(super) fn insert(row: &Tagged<Consent>, handle_hash: &[u8; 32], now: Timestamp) -> Bound {
     bind(INSERT, row).bind(&handle_hash[..]).bind(now.micros())
@@ -39,6 +44,12 @@ pub(super) fn insert(row: &Tagged<Consent>, handle_hash: &[u8; 32], now: Timesta
 /// Applies if the consent still has `expected_version`.
 pub(super) fn update(row: &Tagged<Consent>, expected_version: i64) -> Bound {
     bind(UPDATE, row).bind(expected_version)
+}
+
+/// Applies while it is still what was read. A word that no consent has makes it unreadable for good; what was sealed in it could
+/// never be opened again, and goes.
+pub(super) fn set_aside(row: &QuarantinedRow) -> Bound {
+    sqlx::query(SET_ASIDE).bind(row.id.clone()).bind(row.version).bind(row.mac.clone())
 }
 
 fn bind(sql: &'static str, row: &Tagged<Consent>) -> Bound {
@@ -54,7 +65,7 @@ fn bind(sql: &'static str, row: &Tagged<Consent>) -> Bound {
         .bind(consent.version)
         .bind(consent.born_epoch)
         .bind(consent.mismatches);
-    bind_state(query, &consent.state)
+    bind_state(query, &consent.state, &consent.leftover)
         .bind(mac.to_bytes())
         .bind(consent.id.as_str())
         .bind(consent.subject.tenant.as_str())
@@ -66,7 +77,8 @@ fn bind(sql: &'static str, row: &Tagged<Consent>) -> Bound {
 }
 
 /// The columns from `state` to `failure`. What a state does not have is NULL or ''.
-fn bind_state(query: Bound, state: &ConsentState) -> Bound {
+fn bind_state(query: Bound, state: &ConsentState, leftover: &Leftover) -> Bound {
+    let [refresh, access] = leftover.envelopes();
     let query = query
         .bind(state.as_str())
         .bind(state.state_hash().map(|hash| &hash[..]))
@@ -83,8 +95,8 @@ fn bind_state(query: Bound, state: &ConsentState) -> Bound {
         .bind(obtained.map(|o| o.account.id.as_str()))
         .bind(obtained.map(|o| o.account.label.as_str()))
         .bind(obtained.map(|o| o.scopes.canonical()))
-        .bind(obtained.and_then(|o| o.refresh.as_ref()).map(Sealed::envelope))
-        .bind(obtained.map(|o| o.access.envelope()))
+        .bind(obtained.and_then(|o| o.refresh.as_ref()).map(Sealed::envelope).or(refresh).map(<[u8]>::to_vec))
+        .bind(obtained.map(|o| o.access.envelope()).or(access).map(<[u8]>::to_vec))
         .bind(obtained.and_then(|o| o.access_expires_at).map(Timestamp::micros))
         .bind(match state {
             ConsentState::Completed { connection, .. } => connection.as_str(),

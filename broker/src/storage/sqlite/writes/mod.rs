@@ -41,6 +41,8 @@ fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
     let query = match write {
         Write::InsertConsent { row, handle_hash } => consents::insert(row, handle_hash, now),
         Write::UpdateConsent { row, expected_version } => consents::update(row, *expected_version),
+        Write::SetAsideConsent(row) => consents::set_aside(row),
+        Write::SetAsideConnection(row) => connections::set_aside(row),
         Write::InsertConnection(row) => connections::insert(row),
         Write::UpdateConnection { row, expected_version } => connections::update(row, *expected_version),
         Write::PutApproval { row, expected_version: None } => approvals::insert(row),
@@ -58,14 +60,12 @@ fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
         Write::SettleLease { connection, epoch, cooldown_until, last_error } => {
             refresh::settle_lease(connection, *epoch, *cooldown_until, last_error)
         }
-        Write::QueueProviderRevocation { connection, due_at } => {
-            provider_revocations::queue(connection, *due_at)
+        Write::QueueProviderRevocation { holder, due_at } => provider_revocations::queue(holder, *due_at),
+        Write::RescheduleProviderRevocation { holder, attempts, due_at: Some(due_at) } => {
+            provider_revocations::reschedule(holder, *attempts, *due_at)
         }
-        Write::RescheduleProviderRevocation { connection, attempts, due_at: Some(due_at) } => {
-            provider_revocations::reschedule(connection, *attempts, *due_at)
-        }
-        Write::RescheduleProviderRevocation { connection, due_at: None, .. } => {
-            provider_revocations::finish(connection)
+        Write::RescheduleProviderRevocation { holder, due_at: None, .. } => {
+            provider_revocations::finish(holder)
         }
         Write::InsertSession(row) => sessions::insert(row),
         Write::UpdateSession { row, expected_version } => sessions::update(row, *expected_version),

@@ -87,6 +87,7 @@ fn ask(frame: &Frame, view: &ConsentView, forms: &Forms) -> Markup {
             (says(view))
             h2 { (texts::SCOPES) }
             (scopes::list(&view.scopes))
+            (shared(view))
             (after(view))
             div.actions {
                 form method="post" action=(forms.action("approve")) {
@@ -112,6 +113,7 @@ fn choose(frame: &Frame, view: &ConsentView, forms: &Forms) -> Markup {
             (says(view))
             h2 { (texts::SCOPES) }
             (scopes::list(&view.scopes))
+            (shared(view))
             @if view.choices.is_empty() {
                 (notice(html! { p { (texts::CHOOSE_NONE) } }))
                 p { (texts::ASK_AGAIN) }
@@ -178,6 +180,22 @@ fn says(view: &ConsentView) -> Markup {
                 }
                 p.fine { (texts::SAYS_NOTE) }
             }
+        }
+    }
+}
+
+/// Who will hold what besides, where the provider cannot narrow its token (GR1).
+fn shared(view: &ConsentView) -> Markup {
+    let names = names(view);
+    html! {
+        @if !view.held_too.is_empty() {
+            (notice(html! { p { (sentence(texts::HELD_TOO, &names)) } (scopes::list(&view.held_too)) }))
+        }
+        @if !view.also_held_by.is_empty() {
+            (notice(html! {
+                p { (sentence(texts::ALSO_HELD, &names)) }
+                ul { @for server in &view.also_held_by { li { (foreign(server)) } } }
+            }))
         }
     }
 }
@@ -254,6 +272,7 @@ fn confirm(frame: &Frame, view: &ConsentView, forms: &Forms, obtained: &Obtained
             }
             h2 { (texts::SCOPES) }
             (scopes::list(&granted))
+            (shared(view))
             @if !missing.is_empty() {
                 (notice(html! { p { (sentence(texts::CONFIRM_FEWER, &names)) } (scopes::list(&missing)) }))
             }

@@ -41,7 +41,7 @@ pub(super) struct House {
     pub(super) rooms: Arc<Rooms>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) router: Router,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// What a browser got.
@@ -108,6 +108,8 @@ impl House {
         let vault = Arc::new(Vault::new(keys.clone(), clock.clone(), rng.clone()));
         let parts = Parts {
             store: store.clone(),
+            hot: store.clone(),
+            waiting_per_provider: 16,
             keys: keys.clone(),
             policy: policy.clone(),
             audit: audit.clone(),
@@ -121,10 +123,12 @@ impl House {
         let refusals = Arc::new(Refusals::new(clock.clone(), rng.clone(), 600));
         let providers = outside.map(|outside| (ProviderId::parse("notes").unwrap(), outside.notes_spec()));
         let rooms = Arc::new(Rooms {
+            metrics: crate::metrics::Metrics::default(),
             clock: clock.clone(),
             rng,
             settings: settings(),
             providers: Arc::new(providers.into_iter().collect()),
+            hot: store.clone(),
             store,
             keys,
             identity: identity(outside, clock.clone()),
@@ -137,7 +141,7 @@ impl House {
             detached: TaskTracker::new(),
         });
         let logins = Arc::new(Logins::new(logins(outside, &outbound), clock.clone()));
-        Self { router: router(rooms.clone(), logins), rooms, clock, _directory: directory }
+        Self { router: router(rooms.clone(), logins), rooms, clock, directory }
     }
 
     /// Sends a request; `cookies` as a `Cookie` header has them.
@@ -163,9 +167,14 @@ impl House {
 
     /// Somebody who signed in; answers with the cookie.
     pub(super) async fn signed_in(&self, name: &str) -> String {
+        self.signed_in_as(name, |_| {}).await
+    }
+
+    /// The same with a session that `change` has changed.
+    pub(super) async fn signed_in_as(&self, name: &str, change: impl FnOnce(&mut WebSession)) -> String {
         let cookie = cookies::random(&*self.rooms.rng);
         let now = self.clock.now();
-        let session = WebSession {
+        let mut session = WebSession {
             id_hash: sha256(&cookie),
             subject: subject(name),
             label: name.to_owned(),
@@ -177,6 +186,7 @@ impl House {
             ended: false,
             last_seen_at: now,
         };
+        change(&mut session);
         self.write(Write::InsertSession(self.rooms.row_key().tag(session))).await;
         format!("{}={cookie}", cookies::SESSION)
     }
@@ -206,6 +216,14 @@ impl House {
     pub(super) async fn stored(&self, handle: &str) -> Consent {
         let found = self.rooms.store.consents.by_handle(&link_hash(handle)).await.unwrap().unwrap();
         found.check(&self.rooms.row_key()).unwrap()
+    }
+
+    /// Runs SQL behind the broker's back.
+    pub(super) async fn edit(&self, sql: &'static str) {
+        let options =
+            sqlx::sqlite::SqliteConnectOptions::new().filename(self.directory.path().join("broker.db"));
+        let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
     }
 
     /// How many audit rows there are.
@@ -250,8 +268,12 @@ fn settings() -> Settings {
             max_concurrent_requests: 64,
             max_concurrent_verifications: 64,
             policy_cache_entries: 64,
+            hot_rows_mebibytes: 1,
+            hot_rows_max_age: Duration::from_secs(10),
+            max_connections: 64,
         },
         workload_providers: HashMap::new(),
+        workload_roles: HashMap::new(),
         tenants: vec![TenantId::parse("acme").unwrap()],
         workload_names: HashMap::from([(
             WorkloadId::parse("meeting-assistant").unwrap(),

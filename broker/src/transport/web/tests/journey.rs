@@ -31,6 +31,15 @@ async fn begin(house: &House, path: &str, cookies: &str) -> (Url, String) {
     (to_sso.location().parse().unwrap(), kept(&to_sso))
 }
 
+/// A whole sign-in; answers with the session's cookie.
+pub(super) async fn sign_in(house: &House, outside: &Outside, name: &str) -> String {
+    let (authorize, login) = begin(house, "/connections", "").await;
+    let answer = sso_answer(&authorize, name, &outside.issuer);
+    let got = house.get(&format!("/login/callback?{answer}"), &login).await;
+    assert_eq!(got.status, 303, "{}", got.body);
+    kept(&got)
+}
+
 /// Proves: CO16
 #[tokio::test]
 async fn co16_signing_in_ends_where_it_began_with_a_fresh_session() {

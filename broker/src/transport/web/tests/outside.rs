@@ -58,7 +58,7 @@ impl Outside {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let issuer = format!("{base}/sso");
-        let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        let key = key();
         let x = URL_SAFE_NO_PAD.encode(key.public_key());
         let jwks = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "k", "x": x }] });
         let sso = Arc::new(Sso { issuer: issuer.clone(), key });
@@ -73,6 +73,16 @@ impl Outside {
             .with_state(sso);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { issuer, jwks: jwks.to_string(), base, server }
+    }
+
+    /// The identity provider's logout token for the pages' client, with `changes`.
+    pub(super) fn logout_token(&self, changes: &Value) -> String {
+        let mut claims = json!({
+            "iss": self.issuer, "aud": "broker-pages", "iat": 1_800_000_000, "jti": "j-1",
+            "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+        });
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        signed(&key(), "logout+jwt", &claims)
     }
 
     pub(super) fn notes_spec(&self) -> ProviderSpec {
@@ -153,18 +163,30 @@ async fn id_token(State(sso): State<Arc<Sso>>, Form(form): Fields) -> Answer {
     if URL_SAFE_NO_PAD.encode(proof) != challenge {
         return Err(StatusCode::BAD_REQUEST);
     }
-    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let head = part(json!({ "alg": "EdDSA", "kid": "k", "typ": "JWT" }));
-    let claims = part(json!({
-        "iss": sso.issuer, "sub": person, "aud": "broker-pages", "nonce": nonce, "name": person,
-        "iat": 1_800_000_000, "exp": 1_800_000_300,
-    }));
-    let signed = format!("{head}.{claims}");
-    let signature = URL_SAFE_NO_PAD.encode(sso.key.sign(signed.as_bytes()));
+    let id_token = signed(
+        &sso.key,
+        "JWT",
+        &json!({
+            "iss": sso.issuer, "sub": person, "aud": "broker-pages", "nonce": nonce, "name": person,
+            "sid": format!("sid-of-{person}"), "iat": 1_800_000_000, "exp": 1_800_000_300,
+        }),
+    );
     Ok(Json(json!({
         "access_token": "sso-access", "token_type": "Bearer", "expires_in": 300,
-        "id_token": format!("{signed}.{signature}"),
+        "id_token": id_token,
     })))
+}
+
+fn key() -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap()
+}
+
+fn signed(key: &Ed25519KeyPair, typ: &str, claims: &Value) -> String {
+    let part = |value: String| URL_SAFE_NO_PAD.encode(value);
+    let head = json!({ "alg": "EdDSA", "kid": "k", "typ": typ });
+    let signed = format!("{}.{}", part(head.to_string()), part(claims.to_string()));
+    let signature = URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes()));
+    format!("{signed}.{signature}")
 }
 
 async fn notes_token(Form(form): Fields) -> Answer {

@@ -107,6 +107,25 @@ fn co11_the_account_is_shown_and_every_difference_is_said() {
     assert!(html("ask-WIDER_THAN_APPROVED").contains("cannot hand out a smaller key"));
 }
 
+/// Proves: GR1
+#[test]
+fn gr1_every_other_server_that_will_hold_the_token_is_named() {
+    let pages = every_page(PLAIN);
+    let html = |wanted: &str| pages.iter().find(|(name, _)| name == wanted).unwrap().1.clone().into_string();
+    for page in ["ask-shared", "choose-shared", "confirm-shared"] {
+        let html = html(page);
+        let (_, others) = html.split_once("These servers will also hold a token").expect(page);
+        assert!(others.contains("<li><bdi>Report writer</bdi></li>"), "{page}");
+        assert!(
+            html.contains("will hold one that can also:") && html.contains("<code>admin</code>"),
+            "{page}"
+        );
+    }
+    for page in ["ask-NOT_APPROVED", "choose-none", "confirm"] {
+        assert!(!html(page).contains("will also hold") && !html(page).contains("can also:"), "{page}");
+    }
+}
+
 /// Proves: CO2
 #[test]
 fn co2_the_wrong_person_and_the_wrong_browser_learn_nothing() {

@@ -4,7 +4,9 @@ use super::house::{Got, House, ORIGIN, request, with_form};
 use crate::{
     domain::{ConsentState, Reason, Refusal},
     transport::web::{
-        Web, cookies,
+        Web,
+        backchannel::LogoutGate,
+        cookies,
         failure::{page_error, status},
         guard,
         login::Logins,
@@ -33,6 +35,7 @@ fn every_route() -> Vec<(String, &'static str)> {
         ("/login/callback", "GET"),
         ("/login/switch", "POST"),
         ("/logout", "POST"),
+        ("/logout/backchannel/sso", "POST"),
         ("/oauth/callback/notes", "GET"),
         ("/connections", "GET"),
     ]
@@ -268,7 +271,12 @@ fn co16_a_sign_in_returns_to_a_closed_list_of_pages() {
 async fn a_panic_is_a_page_with_a_trace_id_and_nothing_else() {
     let house = House::open(None).await;
     let logins = Arc::new(Logins::new(Vec::new(), house.clock.clone()));
-    let web = Arc::new(Web { rooms: house.rooms.clone(), logins, origin: ORIGIN.into() });
+    let web = Arc::new(Web {
+        logout_gate: LogoutGate::new(&house.rooms),
+        rooms: house.rooms.clone(),
+        logins,
+        origin: ORIGIN.into(),
+    });
     let router: Router = Router::new()
         .route("/", get(async || -> &'static str { panic!("secret detail") }))
         .layer(from_fn_with_state(web, guard::guard));
@@ -284,18 +292,24 @@ async fn a_panic_is_a_page_with_a_trace_id_and_nothing_else() {
 
 #[tokio::test]
 async fn the_pages_are_served_on_a_listener_of_their_own_and_know_their_peer() {
-    use crate::transport::listener::{Accepted, Peer};
+    use crate::transport::{
+        http::{Patience, serve},
+        listener::{Accepted, Intake, Peer},
+    };
     use axum::extract::ConnectInfo;
+    use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let house = House::open(None).await;
     let stop = tokio_util::sync::CancellationToken::new();
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listener =
-        Accepted::on(std::net::TcpListener::bind("127.0.0.1:0").unwrap(), None, stop.clone()).unwrap();
+        Accepted::on(socket, None, Intake::of("web", 16, crate::metrics::Metrics::default()), stop.clone())
+            .unwrap();
     let address = listener.local_addr();
     let peer = get(async |ConnectInfo(peer): ConnectInfo<Peer>| peer.address.to_string());
     let router = Router::new().route("/peer", peer).fallback_service(house.router.clone());
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    let server = tokio::spawn(async move { axum::serve(listener, service).await });
+    let patience = Patience::with_requests_of(Duration::from_secs(30));
+    let server = tokio::spawn(serve(listener, router, patience, stop.clone()));
     let ask = async |path: &str| {
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let forged = "x-forwarded-for: 203.0.113.9\r\nforwarded: for=203.0.113.9\r\n";

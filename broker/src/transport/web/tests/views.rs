@@ -104,11 +104,14 @@ pub(super) fn view(words: Words, reason: ConsentReason, state: ConsentState) -> 
             born_epoch: 0,
             mismatches: 0,
             state,
+            leftover: crate::domain::consent::Leftover::default(),
         },
         server: words.server.into(),
         provider: words.provider.into(),
         scopes: scopes(words),
         wider: Vec::new(),
+        held_too: Vec::new(),
+        also_held_by: Vec::new(),
         account: existing.then(|| account(words)),
         choices: if reason == ConsentReason::ChooseAccount { choices.to_vec() } else { Vec::new() },
     }
@@ -223,5 +226,14 @@ fn consent_pages(words: Words) -> Vec<(String, Markup)> {
         view(words, ConsentReason::ReauthRequired, obtained(words, &["notes.read", "admin"], false));
     poor.wider = vec![scope("admin", "admin", ScopeAccess::Write)];
     put("confirm-with-notices".into(), &poor, true);
+    let shared = |reason, state| ConsentView {
+        held_too: vec![scope("admin", words.scope, ScopeAccess::Write)],
+        also_held_by: vec![words.server.into(), "Report writer".into()],
+        ..view(words, reason, state)
+    };
+    put("ask-shared".into(), &shared(ConsentReason::ScopesMissing, ConsentState::Pending), true);
+    put("choose-shared".into(), &shared(ConsentReason::ChooseAccount, ConsentState::Pending), true);
+    let whole = obtained(words, &["notes.read", "notes.write"], true);
+    put("confirm-shared".into(), &shared(ConsentReason::ScopesMissing, whole), true);
     pages
 }

@@ -1,0 +1,78 @@
+//! Which store a configuration names.
+
+use super::StartError;
+use crate::{
+    config::{Config, Storage},
+    domain::{Clock, SecretString},
+    storage::{
+        AppliedMigration, Approvals, AuditLog, Connections, Consents, Ledger, PostgresStore, Requests,
+        Sessions, SqliteStore, Store, Wakeups, WrappedKeys, postgres, sqlite,
+    },
+};
+use std::sync::Arc;
+
+/// Opens the database named by the configuration.
+///
+/// # Errors
+/// [`StartError::Sqlite`], [`StartError::Postgres`].
+pub async fn open_store(config: &Config, clock: &dyn Clock) -> Result<Store, StartError> {
+    Ok(match &config.storage {
+        Storage::Sqlite { path } => store(Arc::new(SqliteStore::open(path, clock.now()).await?)),
+        Storage::Postgres(postgres) => store(Arc::new(PostgresStore::open(postgres).await?)),
+    })
+}
+
+/// Opens it for a command that reads, also while a broker serves it.
+///
+/// # Errors
+/// As [`open_store`].
+pub async fn open_store_read_only(config: &Config) -> Result<Store, StartError> {
+    Ok(match &config.storage {
+        Storage::Sqlite { path } => store(Arc::new(SqliteStore::open_read_only(path).await?)),
+        Storage::Postgres(postgres) => store(Arc::new(PostgresStore::open_deaf(postgres).await?)),
+    })
+}
+
+/// Brings it to this binary's schema. On PostgreSQL as the role of `owner_url`, and the role of the configuration gets the rights of a
+/// serving broker; without an `owner_url` the configured role is the owner.
+///
+/// # Errors
+/// As [`open_store`], and [`StartError::Schema`].
+pub async fn migrate(
+    config: &Config,
+    owner_url: Option<&SecretString>,
+    clock: &dyn Clock,
+) -> Result<Vec<AppliedMigration>, StartError> {
+    Ok(match &config.storage {
+        Storage::Sqlite { path } => sqlite::migrate_file(path, clock.now()).await?,
+        Storage::Postgres(postgres) => {
+            postgres::migrate::migrate_database(postgres, owner_url, clock.now()).await?
+        }
+    })
+}
+
+fn store<S>(store: Arc<S>) -> Store
+where
+    S: Connections
+        + Approvals
+        + Consents
+        + Sessions
+        + Requests
+        + WrappedKeys
+        + Ledger
+        + AuditLog
+        + Wakeups
+        + 'static,
+{
+    Store {
+        connections: store.clone(),
+        approvals: store.clone(),
+        consents: store.clone(),
+        sessions: store.clone(),
+        requests: store.clone(),
+        wrapped_keys: store.clone(),
+        ledger: store.clone(),
+        audit_log: store.clone(),
+        wakeups: store,
+    }
+}

@@ -1,0 +1,220 @@
+//! What the platform sees of a running broker, in the Prometheus text format (docs/metrics.md).
+//!
+//! This room comes right after `domain`, so that every room may count what it does with one line. The registry is a value
+//! that is handed along and shared by its clones, not a global: many brokers run in one test process, each with its own.
+//! A label's value is a configured name or one of our own words, never a subject, an id, an address, or a caller's text.
+
+use crate::domain::{EventDraft, Reason};
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use std::{fmt, sync::Arc, time::Duration};
+
+type Labels<const N: usize> = [(&'static str, String); N];
+type Counters<const N: usize> = Family<Labels<N>, Counter>;
+type Histograms<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
+
+/// Every metric of one broker. Clones share their values; `default()` makes a set of its own.
+#[derive(Clone)]
+pub struct Metrics(Arc<Set>);
+
+struct Set {
+    registry: Registry,
+    events: Counters<4>,
+    refusals: Counters<2>,
+    calls: Histograms<2>,
+    provider_calls: Histograms<3>,
+    caches: Counters<2>,
+    key_fetches: Counters<2>,
+    work_failures: Counters<1>,
+    connections: Family<Labels<1>, Gauge>,
+    connections_refused: Counters<1>,
+    audit_commits: Histograms<1>,
+    audit_batch: Histogram,
+    audit_waiting: Gauge,
+}
+
+/// Calls and commits, in seconds.
+fn seconds() -> Histogram {
+    Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+}
+
+fn entries() -> Histogram {
+    Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0])
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let build: Family<Labels<1>, Gauge> = Family::default();
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION").to_owned())]).set(1);
+        let mut set = Set {
+            registry: Registry::with_prefix("broker"),
+            events: Family::default(),
+            refusals: Family::default(),
+            calls: Family::new_with_constructor(seconds),
+            provider_calls: Family::new_with_constructor(seconds),
+            caches: Family::default(),
+            key_fetches: Family::default(),
+            work_failures: Family::default(),
+            connections: Family::default(),
+            connections_refused: Family::default(),
+            audit_commits: Family::new_with_constructor(seconds),
+            audit_batch: entries(),
+            audit_waiting: Gauge::default(),
+        };
+        let r = &mut set.registry;
+        r.register("build_info", "The running version; always 1", build);
+        r.register("audit_events", "Audit events committed, by what they say", set.events.clone());
+        r.register(
+            "refusals",
+            "Refusals that are summed up instead of written one by one",
+            set.refusals.clone(),
+        );
+        r.register("rpc_duration_seconds", "gRPC calls, by method and code", set.calls.clone());
+        r.register("provider_call_duration_seconds", "Calls to providers", set.provider_calls.clone());
+        r.register("cache_lookups", "Lookups in a cache, by result", set.caches.clone());
+        r.register("key_fetches", "Fetches of an issuer's keys, by result", set.key_fetches.clone());
+        r.register("work_failures", "Rounds of background work that failed", set.work_failures.clone());
+        r.register("open_connections", "Connections open now, by listener", set.connections.clone());
+        let refused = set.connections_refused.clone();
+        r.register("connections_refused", "Connections closed at once because too many were open", refused);
+        r.register("audit_commit_duration_seconds", "Commits of the audit log", set.audit_commits.clone());
+        r.register("audit_batch_entries", "Events in one commit of the audit log", set.audit_batch.clone());
+        r.register("audit_queue_length", "Groups that wait for the audit writer", set.audit_waiting.clone());
+        Self(Arc::new(set))
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// Everything, as OpenMetrics text: what Prometheus asks for first.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string does not fail.
+        let _ = encode(&mut text, &self.0.registry);
+        text
+    }
+
+    /// An event that is committed. Its provider is a configured name: it is written into a draft only once it was found.
+    pub fn event(&self, event: &EventDraft) {
+        let labels = [
+            ("kind", event.kind.as_str().to_owned()),
+            ("outcome", event.outcome.as_str().to_owned()),
+            ("reason", event.reason.map_or("", Reason::as_str).to_owned()),
+            ("provider", event.provider.as_ref().map_or("", |provider| provider.as_str()).to_owned()),
+        ];
+        self.0.events.get_or_create(&labels).inc();
+    }
+
+    /// A refusal that gets no row of its own.
+    pub fn refusal(&self, listener: &'static str, reason: Reason) {
+        let labels = [("listener", listener.to_owned()), ("reason", reason.as_str().to_owned())];
+        self.0.refusals.get_or_create(&labels).inc();
+    }
+
+    /// A gRPC call that was answered. `method` comes from the gate table, `code` from gRPC's list.
+    pub fn call(&self, method: &'static str, code: i32, took: Duration) {
+        let labels = [("method", method.to_owned()), ("code", code.to_string())];
+        self.0.calls.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// A call to a configured provider.
+    pub fn provider_call(&self, provider: &str, call: &'static str, worked: bool, took: Duration) {
+        let labels = [("provider", provider.to_owned()), ("call", call.to_owned()), result(worked)];
+        self.0.provider_calls.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// A lookup in one of our caches.
+    pub fn lookup(&self, cache: &'static str, hit: bool) {
+        let found = if hit { "hit" } else { "miss" };
+        self.0.caches.get_or_create(&[("cache", cache.to_owned()), ("result", found.to_owned())]).inc();
+    }
+
+    /// A fetch of a configured issuer's keys.
+    pub fn key_fetch(&self, issuer: &str, worked: bool) {
+        self.0.key_fetches.get_or_create(&[("issuer", issuer.to_owned()), result(worked)]).inc();
+    }
+
+    /// A round of background work that failed.
+    pub fn work_failed(&self, work: &'static str) {
+        self.0.work_failures.get_or_create(&[("work", work.to_owned())]).inc();
+    }
+
+    /// A connection that was let in; it is open until the value returned is dropped.
+    pub fn connection(&self, listener: &'static str) -> OpenConnection {
+        let open = self.0.connections.get_or_create_owned(&[("listener", listener.to_owned())]);
+        open.inc();
+        OpenConnection(open)
+    }
+
+    /// A connection that was one too many.
+    pub fn connection_refused(&self, listener: &'static str) {
+        self.0.connections_refused.get_or_create(&[("listener", listener.to_owned())]).inc();
+    }
+
+    /// A commit of the audit log, or an attempt at one.
+    pub fn audit_commit(&self, events: usize, worked: bool, took: Duration) {
+        self.0.audit_commits.get_or_create(&[result(worked)]).observe(took.as_secs_f64());
+        self.0.audit_batch.observe(f64::from(u32::try_from(events).unwrap_or(u32::MAX)));
+    }
+
+    /// How many groups wait for the audit writer.
+    pub fn audit_waiting(&self, groups: usize) {
+        self.0.audit_waiting.set(i64::try_from(groups).unwrap_or(i64::MAX));
+    }
+}
+
+fn result(worked: bool) -> (&'static str, String) {
+    ("result", if worked { "ok" } else { "failed" }.to_owned())
+}
+
+/// An open connection, counted.
+pub struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{EventId, EventKind, Outcome, SystemRng};
+
+    #[test]
+    fn the_table_in_the_documentation_is_what_is_served() {
+        let metrics = Metrics::default();
+        let id = EventId::random(&SystemRng::default());
+        metrics.event(&EventDraft::new(id, EventKind::GrantIssue, Outcome::Allowed));
+        metrics.refusal("grpc", Reason::RateLimited);
+        metrics.call("/a", 0, Duration::ZERO);
+        metrics.provider_call("notes", "refresh", true, Duration::ZERO);
+        metrics.lookup("policy", true);
+        metrics.key_fetch("sso", true);
+        metrics.work_failed("purge");
+        drop(metrics.connection("grpc"));
+        metrics.connection_refused("grpc");
+        metrics.audit_commit(1, true, Duration::ZERO);
+        let text = metrics.render();
+        let mut served: Vec<_> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned).collect();
+        let table =
+            include_str!("../../docs/metrics.md").lines().filter_map(|line| line.strip_prefix("| `broker_"));
+        let mut told: Vec<_> = table
+            .filter_map(|row| row.split_once("` | "))
+            .map(|(name, rest)| format!("broker_{name} {}", rest.split(' ').next().unwrap_or_default()))
+            .collect();
+        served.sort();
+        told.sort();
+        assert_eq!(served, told, "{text}");
+        assert!(text.contains("broker_open_connections{listener=\"grpc\"} 0\n"), "{text}");
+    }
+}

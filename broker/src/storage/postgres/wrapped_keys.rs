@@ -1,0 +1,76 @@
+//! Wrapped tenant and subject keys. Making one is no decision about anybody: single statements, outside the ledger.
+
+use super::{
+    PostgresStore,
+    error::{is_duplicate, unavailable},
+};
+use crate::storage::{StoreError, WrappedKey, WrappedKeys, rows::wrapped_keys::key};
+use async_trait::async_trait;
+
+const TENANT_KEYS: &str = "\
+SELECT id, tenant, '' AS subject, wrapped_by, wrapped, created_at FROM tenant_keys
+WHERE tenant = $1 ORDER BY created_at DESC, serial DESC";
+
+const INSERT_TENANT_KEY: &str = "\
+INSERT INTO tenant_keys (id, tenant, wrapped_by, wrapped, created_at)
+SELECT $1, $2, $3, $4, $5 WHERE NOT $6 OR NOT EXISTS (SELECT 1 FROM tenant_keys WHERE tenant = $2)";
+
+/// Two replicas could each miss the other's first key. A statement of its own: the INSERT must see what the other committed.
+const LOCK_FIRST_KEY: &str = "SELECT pg_advisory_xact_lock(7233108, 3)";
+
+const INSERT_SUBJECT_KEY: &str = "\
+INSERT INTO subject_keys (id, tenant, wrapped_by, wrapped, created_at, subject) VALUES ($1, $2, $3, $4, $5, $6)";
+
+#[async_trait]
+impl WrappedKeys for PostgresStore {
+    async fn tenant_keys(&self, tenant: &str) -> Result<Vec<WrappedKey>, StoreError> {
+        let query = sqlx::query(TENANT_KEYS).bind(tenant);
+        let rows = query.fetch_all(&self.pool).await.map_err(unavailable)?;
+        rows.iter().map(|row| key(row, "tenant_keys")).collect()
+    }
+
+    async fn subject_key(&self, tenant: &str, pseudonym: &str) -> Result<Option<WrappedKey>, StoreError> {
+        let row = sqlx::query("SELECT id, tenant, subject, wrapped_by, wrapped, created_at FROM subject_keys WHERE tenant = $1 AND subject = $2")
+            .bind(tenant)
+            .bind(pseudonym)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        row.as_ref().map(|row| key(row, "subject_keys")).transpose()
+    }
+
+    async fn insert(&self, key: &WrappedKey, first_of_tenant: bool) -> Result<(), StoreError> {
+        let of_tenant = key.subject.is_empty();
+        let query = sqlx::query(if of_tenant { INSERT_TENANT_KEY } else { INSERT_SUBJECT_KEY })
+            .bind(key.id.as_str())
+            .bind(key.tenant.as_str())
+            .bind(key.wrapped_by.as_str())
+            .bind(&key.wrapped[..])
+            .bind(key.created_at.micros());
+        let query = if of_tenant { query.bind(first_of_tenant) } else { query.bind(key.subject.as_str()) };
+        let mut transaction = self.pool.begin().await.map_err(unavailable)?;
+        if first_of_tenant {
+            sqlx::query(LOCK_FIRST_KEY).execute(&mut *transaction).await.map_err(unavailable)?;
+        }
+        match query.execute(&mut *transaction).await {
+            Ok(done) if done.rows_affected() == 1 => transaction.commit().await.map_err(unavailable),
+            Ok(_) => Err(StoreError::Exists),
+            Err(error) if is_duplicate(&error) => Err(StoreError::Exists),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    async fn rewrap(&self, id: &str, wrapped_by: &str, wrapped: &[u8]) -> Result<(), StoreError> {
+        for sql in [
+            "UPDATE tenant_keys SET wrapped_by = $1, wrapped = $2 WHERE id = $3",
+            "UPDATE subject_keys SET wrapped_by = $1, wrapped = $2 WHERE id = $3",
+        ] {
+            let query = sqlx::query(sql).bind(wrapped_by).bind(wrapped).bind(id);
+            let done = query.execute(&self.pool).await.map_err(unavailable)?;
+            if done.rows_affected() == 1 {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Unavailable("the key to be wrapped anew is gone".to_owned()))
+    }
+}

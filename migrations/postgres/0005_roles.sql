@@ -1,0 +1,30 @@
+-- What the serving broker's role may do: exactly this. `broker migrate` runs the function after the migrations, every time, so a later
+-- migration with a new table replaces it.
+
+CREATE FUNCTION grant_application(role TEXT) RETURNS VOID
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA public FROM %I', role);
+    EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM %I', role);
+    EXECUTE format('REVOKE ALL ON SCHEMA public FROM %I', role);
+    -- No table of its own, not even a temporary one that hides a real one.
+    REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM %I', current_database(), role);
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), role);
+    EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', role);
+    -- State. Rows of people and their connections are never removed by the broker.
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE ON public.connections, public.approvals, public.consents, '
+        'public.tenant_keys, public.subject_keys TO %I', role);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON public.connection_secrets, public.provider_revocations, '
+        'public.web_sessions, public.requests TO %I', role);
+    -- The ledger: written once. Partitions are reached through the parent alone.
+    EXECUTE format('GRANT SELECT, INSERT ON public.revocations, public.audit_events, public.audit_streams TO %I', role);
+    EXECUTE format('GRANT UPDATE (seq, hash, mac, open, heartbeat_at) ON public.audit_streams TO %I', role);
+    EXECUTE format('GRANT SELECT ON public.schema_migrations TO %I', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION public.broker_clock(), public.text_sha256(TEXT), '
+        'public.audit_partitions_ahead(INTEGER) TO %I', role);
+END;
+$$;
+COMMENT ON FUNCTION grant_application(TEXT) IS 'gives a role the rights of the serving broker and takes away every other';
+REVOKE ALL ON FUNCTION grant_application(TEXT) FROM PUBLIC;

@@ -1,0 +1,4 @@
+//! What the operations listener says, and that it says so when others are crowded.
+
+mod crowd;
+mod metrics;
