@@ -235,6 +235,7 @@ impl Taken<'_> {
             connection: &usable.connection,
             approval: &usable.approval,
             scopes: &of.scopes,
+            may_hold: &|_| true,
             verdict: &verdict,
             spec: of.rooms.provider(&of.provider)?,
             names: &of.names,

@@ -2,7 +2,7 @@
 
 use crate::{
     Fault,
-    dialect::Dialect,
+    dialect::{Databases, Dialect},
     load::{Line, Tally, Until, closed},
     stand::{CONNECTIONS, Stand},
 };
@@ -64,6 +64,8 @@ impl Pace {
 pub struct Bench {
     /// The database.
     pub dialect: Dialect,
+    /// Where they come from.
+    pub databases: Databases,
     /// How long.
     pub pace: Pace,
     /// The machine's clock.
@@ -73,8 +75,12 @@ pub struct Bench {
 
 impl Bench {
     /// Nothing runs yet.
-    pub fn new(dialect: Dialect, pace: Pace) -> Self {
-        Self { dialect, pace, clock: Arc::new(SystemClock::default()), stand: None }
+    ///
+    /// # Errors
+    /// As [`Databases::of`].
+    pub fn new(dialect: Dialect, pace: Pace) -> Result<Self, Fault> {
+        let databases = Databases::of(dialect)?;
+        Ok(Self { dialect, databases, pace, clock: Arc::new(SystemClock::default()), stand: None })
     }
 
     /// Sets up the broker and its rivals, at the first call.
@@ -85,7 +91,7 @@ impl Bench {
         if self.stand.is_none() {
             let people = self.pace.people;
             progress(format!("connecting {people} people to a broker on {}", self.dialect.name()));
-            self.stand = Some(Stand::set_up(self.dialect, people, &self.clock).await?);
+            self.stand = Some(Stand::set_up(&self.databases, people, &self.clock).await?);
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use crate::{
     Fault,
     call::{Call, Deck},
-    dialect::Dialect,
+    dialect::Databases,
 };
 use broker::{
     audit::Deadline,
@@ -15,7 +15,7 @@ use broker::{
     usecase::Rooms,
 };
 use broker_proto::v1::IssueGrantRequest;
-use demo::world::{Options, PROVIDER, Site, Workload, World};
+use demo::world::{PROVIDER, Site, Workload, World};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -44,12 +44,8 @@ impl Estate {
     ///
     /// # Errors
     /// When it does not start.
-    pub async fn found(dialect: Dialect) -> Result<Self, Fault> {
-        let options = Options {
-            amend_config: Some(Box::new(move |config| dialect.configure(config))),
-            ..Options::default()
-        };
-        Ok(Self { world: World::start(options).await? })
+    pub async fn found(databases: &Databases) -> Result<Self, Fault> {
+        Ok(Self { world: databases.found().await? })
     }
 
     /// What is below the transports.

@@ -90,7 +90,7 @@ fn list() -> bool {
     true
 }
 
-fn set_up(arguments: &Arguments) -> Bench {
+fn set_up(arguments: &Arguments) -> Result<Bench, Fault> {
     let runs = usize::from(arguments.runs);
     let pace = if arguments.quick { Pace::quick(runs) } else { Pace::full(runs) };
     if cfg!(debug_assertions) {
@@ -100,7 +100,7 @@ fn set_up(arguments: &Arguments) -> Bench {
 }
 
 async fn take_apart(arguments: &Arguments) -> Result<bool, Fault> {
-    let mut bench = set_up(arguments);
+    let mut bench = set_up(arguments)?;
     let steps = anatomy::anatomy(&mut bench).await?;
     println!("{}", anatomy::table(&steps));
     bench.close().await;
@@ -109,7 +109,7 @@ async fn take_apart(arguments: &Arguments) -> Result<bool, Fault> {
 
 /// Whether everything ran.
 async fn measure(arguments: &Arguments) -> Result<bool, Fault> {
-    let mut bench = set_up(arguments);
+    let mut bench = set_up(arguments)?;
     let mut report = Report {
         dialect: arguments.dialect.name(),
         cores: std::thread::available_parallelism()?.get(),

@@ -3,15 +3,13 @@
 use crate::{
     Fault,
     call::Deck,
-    dialect::Dialect,
+    dialect::Databases,
     estate::Estate,
     load::{Line, Until, closed},
     rivals::{Echo, Floor, IssuerKey, Journal, Pen, Served},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use broker::{
-    app,
-    config::Config,
     domain::{Clock, EventKind},
     storage::{AuditFilter, AuditRow, Store},
 };
@@ -44,8 +42,8 @@ impl Stand {
     ///
     /// # Errors
     /// When something does not start, or a call is not granted.
-    pub async fn set_up(dialect: Dialect, people: u64, clock: &Arc<dyn Clock>) -> Result<Self, Fault> {
-        let estate = Estate::found(dialect).await?;
+    pub async fn set_up(databases: &Databases, people: u64, clock: &Arc<dyn Clock>) -> Result<Self, Fault> {
+        let estate = Estate::found(databases).await?;
         estate.settle(people).await?;
         let warm = estate.deck(0..people)?;
         let broker = estate.world.addresses().grpc;
@@ -54,7 +52,7 @@ impl Stand {
         let answer = one_answer(broker, &warm).await?;
         let row = recorded(&estate.rooms().store).await?;
         let key = sso_key(&estate).await?;
-        let store = beside(dialect, &estate).await?;
+        let store = databases.beside(&estate.world).await?;
         let rng = || Arc::clone(estate.world.rng());
         let journal = Journal::start(Pen::open(&store, row.clone(), Arc::clone(clock), rng()).await?);
         // A database of the floor has two writers in turn, as the broker's has one: never at the same time.
@@ -114,11 +112,4 @@ async fn sso_key(estate: &Estate) -> Result<IssuerKey, Fault> {
         Ok(URL_SAFE_NO_PAD.decode(text)?)
     };
     Ok(IssuerKey::new([vec![4], coordinate("x")?, coordinate("y")?].concat()))
-}
-
-/// A database for the floor: opened by the broker's own code, with the broker's own settings.
-async fn beside(dialect: Dialect, estate: &Estate) -> Result<Store, Fault> {
-    let mut config = Config::load(&estate.world.config_path())?;
-    config.storage = dialect.beside(&config.storage);
-    Ok(app::open_store(&config, &**estate.world.clock()).await?)
 }

@@ -22,7 +22,7 @@ const LOOKS: u32 = 60;
 pub(super) async fn measure(bench: &Bench) -> Result<Vec<Finding>, Fault> {
     let hot = bench.pace.hot;
     progress(format!("connecting {hot} people"));
-    let estate = Estate::found(bench.dialect).await?;
+    let estate = Estate::found(&bench.databases).await?;
     estate.settle(hot).await?;
     let deck = estate.deck(0..hot)?;
     let address = estate.world.addresses().grpc;

@@ -43,7 +43,7 @@ pub(super) async fn measure(bench: &Bench) -> Result<Vec<Finding>, Fault> {
 /// An estate of `people` and a deck of [`FEW`] of them, spread evenly; each has called once.
 async fn populated(bench: &Bench, people: u64) -> Result<(Estate, Arc<crate::call::Deck>), Fault> {
     progress(format!("connecting {people} people"));
-    let estate = Estate::found(bench.dialect).await?;
+    let estate = Estate::found(&bench.databases).await?;
     estate.settle(people).await?;
     let apart = (people / FEW).max(1);
     let deck = estate.deck((0..FEW.min(people)).map(|n| n * apart))?;

@@ -1,13 +1,21 @@
 //! Serves a rival as the broker serves itself: same listener, same HTTP/2 limits, same loopback TCP.
 
 use crate::Fault;
-use broker::transport::{grpc, listener::Accepted};
+use broker::{
+    metrics::Metrics,
+    transport::{
+        grpc,
+        listener::{Accepted, Intake},
+    },
+};
 use broker_proto::v1::grant_service_server::{GrantService, GrantServiceServer};
 use std::net::{SocketAddr, TcpListener};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The broker's default (`limits.max_request_bytes`).
 const LARGEST: usize = 131_072;
+/// More than any figure opens.
+const MOST_CONNECTIONS: usize = 1_024;
 
 /// A served rival; ends when dropped.
 pub struct Served {
@@ -23,7 +31,8 @@ impl Served {
     /// When no port can be bound.
     pub fn start(grants: impl GrantService) -> Result<Self, Fault> {
         let stop = CancellationToken::new();
-        let accepted = Accepted::on(TcpListener::bind("127.0.0.1:0")?, None, stop.clone())?;
+        let intake = Intake::of("rival", MOST_CONNECTIONS, Metrics::default());
+        let accepted = Accepted::on(TcpListener::bind("127.0.0.1:0")?, None, intake, stop.clone())?;
         let address = accepted.local_addr();
         let service = GrantServiceServer::new(grants).max_decoding_message_size(LARGEST);
         let server = grpc::server()
