@@ -162,6 +162,10 @@ impl Metrics {
     /// A commit of the audit log, or an attempt at one.
     pub fn audit_commit(&self, events: usize, worked: bool, took: Duration) {
         self.0.audit_commits.get_or_create(&[result(worked)]).observe(took.as_secs_f64());
+        if !worked {
+            // It holds no events: they come again, in this commit's size or another.
+            return;
+        }
         self.0.audit_batch.observe(f64::from(u32::try_from(events).unwrap_or(u32::MAX)));
     }
 
@@ -216,5 +220,12 @@ mod tests {
         told.sort();
         assert_eq!(served, told, "{text}");
         assert!(text.contains("broker_open_connections{listener=\"grpc\"} 0\n"), "{text}");
+        assert!(text.contains("broker_audit_batch_entries_count 1\n"), "{text}");
+        metrics.audit_commit(1, false, Duration::ZERO);
+        let text = metrics.render();
+        assert!(
+            text.contains("broker_audit_batch_entries_count 1\n"),
+            "a failed commit has no entries: {text}"
+        );
     }
 }

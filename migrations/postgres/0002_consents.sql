@@ -112,6 +112,30 @@ CREATE INDEX web_sessions_expiry ON web_sessions (expires_at);
 CREATE INDEX web_sessions_sid ON web_sessions (tenant, realm, issuer, sid) WHERE ended = 0;
 CREATE INDEX web_sessions_person ON web_sessions (tenant, realm, subject) WHERE ended = 0;
 
+CREATE TABLE logouts (
+    tenant TEXT COLLATE "C" NOT NULL,
+    realm TEXT COLLATE "C" NOT NULL,
+    issuer TEXT COLLATE "C" NOT NULL,
+    sid TEXT COLLATE "C" NOT NULL,
+    subject TEXT COLLATE "C" NOT NULL,
+    until BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, realm, issuer, sid, subject)
+);
+-- No MAC: a row only takes away. One that is forged refuses a sign-in for a few minutes, which whoever writes here can do in simpler
+-- ways; removing one helps only who has a login under way at that moment, within the minutes until it would be over.
+COMMENT ON TABLE logouts IS 'What identity providers have ended, remembered for the logins that are under way: one that was begun before the logout begins no session after it';
+COMMENT ON COLUMN logouts.tenant IS 'whose: tenant';
+COMMENT ON COLUMN logouts.realm IS 'whose: realm';
+COMMENT ON COLUMN logouts.issuer IS 'the issuer that said so';
+COMMENT ON COLUMN logouts.sid IS 'the identity provider''s session id, '''' = every session of the subject';
+COMMENT ON COLUMN logouts.subject IS 'the subject claim, '''' = whoever''s session it is';
+COMMENT ON COLUMN logouts.until IS 'logins begun at or before this begin no session';
+COMMENT ON COLUMN logouts.expires_at IS 'when no login from before it can be under way any more';
+
+-- Logouts to be forgotten.
+CREATE INDEX logouts_expiry ON logouts (expires_at);
+
 CREATE TABLE requests (
     key BYTEA NOT NULL PRIMARY KEY,
     fingerprint BYTEA NOT NULL,

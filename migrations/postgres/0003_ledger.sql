@@ -131,8 +131,9 @@ COMMENT ON COLUMN audit_events.kind IS 'what happened, e.g. grant.issue';
 COMMENT ON COLUMN audit_events.outcome IS 'allowed | denied | consent_required | failed';
 COMMENT ON COLUMN audit_events.reason IS 'reason code';
 
--- One event by its id. Not unique: a unique index would need the stream in it, and ids are random 128 bits.
-CREATE INDEX audit_events_id ON audit_events (id);
+-- One event by its id, which a writer writes once: its own unique key has to have the stream in it, for that is what partitions go by.
+-- Across streams nothing more than 128 random bits keeps two ids apart, and nothing more is needed.
+CREATE UNIQUE INDEX audit_events_id ON audit_events (id, stream);
 
 -- On the parent they also stand on every partition, present and future, and cannot be dropped there alone.
 CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events

@@ -17,7 +17,7 @@ BEGIN
     EXECUTE format('GRANT SELECT, INSERT, UPDATE ON public.connections, public.approvals, public.consents, '
         'public.tenant_keys, public.subject_keys TO %I', role);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON public.connection_secrets, public.provider_revocations, '
-        'public.web_sessions, public.requests TO %I', role);
+        'public.web_sessions, public.logouts, public.requests TO %I', role);
     -- The ledger: written once. Partitions are reached through the parent alone.
     EXECUTE format('GRANT SELECT, INSERT ON public.revocations, public.audit_events, public.audit_streams TO %I', role);
     EXECUTE format('GRANT UPDATE (seq, hash, mac, open, heartbeat_at) ON public.audit_streams TO %I', role);

@@ -68,6 +68,23 @@ CREATE INDEX web_sessions_expiry ON web_sessions (expires_at);
 CREATE INDEX web_sessions_sid ON web_sessions (tenant, realm, issuer, sid) WHERE ended = 0;
 CREATE INDEX web_sessions_person ON web_sessions (tenant, realm, subject) WHERE ended = 0;
 
+-- What identity providers have ended, remembered for the logins that are under way: one that was begun before the logout begins no
+-- session after it. No MAC: a row only takes away. One that is forged refuses a sign-in for a few minutes, which whoever writes here
+-- can do in simpler ways; removing one helps only who has a login under way at that moment, within the minutes until it would be over.
+CREATE TABLE logouts (
+    tenant     TEXT    NOT NULL, -- whose: tenant
+    realm      TEXT    NOT NULL, -- whose: realm
+    issuer     TEXT    NOT NULL, -- the issuer that said so
+    sid        TEXT    NOT NULL, -- the identity provider's session id, '' = every session of the subject
+    subject    TEXT    NOT NULL, -- the subject claim, '' = whoever's session it is
+    until      INTEGER NOT NULL, -- logins begun at or before this begin no session
+    expires_at INTEGER NOT NULL, -- when no login from before it can be under way any more
+    PRIMARY KEY (tenant, realm, issuer, sid, subject)
+) STRICT;
+
+-- Logouts to be forgotten.
+CREATE INDEX logouts_expiry ON logouts (expires_at);
+
 -- Request ids taken by callers, so that a retry gets the same grant.
 CREATE TABLE requests (
     key              BLOB    NOT NULL PRIMARY KEY, -- SHA-256 over tenant, workload, subject and request id

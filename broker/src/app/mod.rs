@@ -12,7 +12,7 @@ use crate::{
     connection::{Parts, Tokens},
     domain::{Clock, Rng, StreamId},
     identity::{Fetch, Identity, IdentityConfigError},
-    keys::{FileKeyring, KeyError, KeyRing, KeyringError},
+    keys::{FileKeyring, KeyError, KeyRing, KeyringError, with_known_keys},
     metrics::Metrics,
     net::{Limits, NetError, OAuthHttp, Outbound},
     policy::{self, Policy, PolicyProblems, PolicySet},
@@ -218,17 +218,16 @@ fn tls_files(files: &ListenerTls, alpn: &'static [&'static str]) -> TlsFiles {
     }
 }
 
-/// The keys of a database, opened with the root key file.
+/// The keys of a database, opened with the root keys.
 ///
 /// # Errors
-/// [`StartError::Keyring`], [`StartError::Keys`].
+/// [`StartError::Keys`].
 pub async fn open_keys(
-    config: &Config,
+    keyring: FileKeyring,
     store: &Store,
     clock: &Arc<dyn Clock>,
     rng: &Arc<dyn Rng>,
 ) -> Result<Arc<KeyRing>, StartError> {
-    let keyring = FileKeyring::load(&config.keys.file)?;
     let wrapped = Arc::clone(&store.wrapped_keys);
     let no_system_key = wrapped.tenant_keys("").await.map_err(KeyError::Unavailable)?.is_empty();
     if no_system_key && !store.ledger.streams().await.map_err(KeyError::Unavailable)?.is_empty() {
@@ -247,11 +246,14 @@ async fn rooms(
         bytes: u64::from(config.limits.hot_rows_mebibytes) * 1024 * 1024,
         max_age: config.limits.hot_rows_max_age,
     };
-    let (store, hot) = with_hot_rows(open_store(config, &*clock).await?, clock.clone(), limits);
-    let metrics = Metrics::default();
-    let keys = open_keys(config, &store, &clock, &rng).await?;
-    let identity = identity(config, outbound, &clock)?.metered(metrics.clone());
+    // What is wrong with a file is found before the database is touched.
+    let keyring = FileKeyring::load(&config.keys.file)?;
     let policies = PolicySet::load_files(&config.policy.files).map_err(StartError::Policy)?;
+    let store = open_store(config, &*clock).await?;
+    let keys = open_keys(keyring, &store, &clock, &rng).await?;
+    let (store, hot) = with_hot_rows(with_known_keys(store, keys.clone()), clock.clone(), limits);
+    let metrics = Metrics::default();
+    let identity = identity(config, outbound, &clock)?.metered(metrics.clone());
     let policy = Policy::new(
         policies,
         policy::Settings {

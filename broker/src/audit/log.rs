@@ -112,13 +112,15 @@ impl Audit {
             ledger,
             audit: keys.audit_keys(),
             rows: keys.row_key(),
+            keys: keys.clone(),
             clock: clock.clone(),
             rng: rng.clone(),
             commit_timeout: config.commit_timeout,
+            metrics: config.metrics.clone(),
         });
         let mut rules = Rules::default();
         rules.apply(&load_rules(&context).await?);
-        let opened = context.succeed(rules.epoch()).await?;
+        let opened = context.start(rules.epoch()).await?;
         rules.apply(&opened.new_rules);
         Ok(Self::spawn(context, keys, config, rules, opened))
     }

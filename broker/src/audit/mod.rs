@@ -29,6 +29,6 @@ pub use continuity::check_continuity;
 pub use deadline::Deadline;
 pub use log::{Audit, AuditConfig, AuditError};
 pub use recorded::Recorded;
-pub use refusals::Refusals;
+pub use refusals::{Refusals, Summary};
 pub use refused::Refused;
 pub use verify::{BadRow, Fault, Verified, VerifyError, verify};

@@ -13,6 +13,10 @@ use std::{
 
 /// Most different (listener, reason, prefix, minute) held; further ones are counted under the prefix `other`.
 const MOST_SUMS: usize = 4096;
+/// Most of those that are counted under it before further minutes are counted under an earlier one.
+const MOST_OTHERS: usize = 1024;
+/// The prefix of what was not told apart.
+const OTHER: &str = "other";
 /// Most workloads whose budget is watched within a minute; further ones are summed up at once.
 const MOST_WORKLOADS: usize = 4096;
 
@@ -26,10 +30,42 @@ struct Sum {
     workload: Option<WorkloadId>,
 }
 
+/// Refusals summed up: one row of the log ([`Refusals::entry`]).
+#[derive(Debug)]
+pub struct Summary {
+    sum: Sum,
+    count: u64,
+}
+
+impl Sum {
+    /// Whether they differ in the minute alone.
+    fn is_like(&self, other: &Self) -> bool {
+        (self.listener, self.reason, &self.prefix, &self.workload)
+            == (other.listener, other.reason, &other.prefix, &other.workload)
+    }
+}
+
 #[derive(Default)]
 struct State {
     sums: HashMap<Sum, u64>,
     budgets: HashMap<WorkloadId, (i64, u32)>,
+}
+
+impl State {
+    fn add(&mut self, mut sum: Sum, count: u64) {
+        if self.sums.len() >= MOST_SUMS && !self.sums.contains_key(&sum) {
+            OTHER.clone_into(&mut sum.prefix);
+            sum.workload = None;
+            // An outage that goes on makes one of these a minute: they stay bounded too.
+            if self.sums.len() >= MOST_SUMS + MOST_OTHERS && !self.sums.contains_key(&sum) {
+                let last =
+                    self.sums.keys().filter(|known| sum.is_like(known)).map(|known| known.minute).max();
+                sum.minute = last.unwrap_or(sum.minute);
+            }
+        }
+        let held = self.sums.entry(sum).or_default();
+        *held = held.saturating_add(count);
+    }
 }
 
 /// Counts refusals.
@@ -83,17 +119,17 @@ impl Refusals {
         within
     }
 
-    /// The rows of all minutes that are over at `now`, for [`super::Audit::note`]. What is drained is forgotten here.
-    pub fn drain(&self, now: Timestamp) -> Vec<Entry> {
+    /// All minutes that are over at `now`. What is drained is forgotten here: what is not written is [put back](Self::put_back).
+    pub fn drain(&self, now: Timestamp) -> Vec<Summary> {
         self.take(|at| at < minute(now))
     }
 
-    /// The rows of everything counted so far, at shutdown.
-    pub fn drain_all(&self) -> Vec<Entry> {
+    /// Everything counted so far, at shutdown.
+    pub fn drain_all(&self) -> Vec<Summary> {
         self.take(|_| true)
     }
 
-    fn take(&self, over: impl Fn(i64) -> bool) -> Vec<Entry> {
+    fn take(&self, over: impl Fn(i64) -> bool) -> Vec<Summary> {
         let mut taken: Vec<(Sum, u64)> = self.lock().sums.extract_if(|sum, _| over(sum.minute)).collect();
         taken.sort_by(|(a, _), (b, _)| {
             (a.minute, a.listener, a.reason.as_str(), &a.prefix, &a.workload).cmp(&(
@@ -104,20 +140,30 @@ impl Refusals {
                 &b.workload,
             ))
         });
-        taken.into_iter().map(|(sum, count)| self.entry(sum, count)).collect()
+        taken.into_iter().map(|(sum, count)| Summary { sum, count }).collect()
     }
 
-    fn entry(&self, sum: Sum, count: u64) -> Entry {
+    /// Counts again what could not be written.
+    pub fn put_back(&self, summaries: impl IntoIterator<Item = Summary>) {
+        let mut state = self.lock();
+        for Summary { sum, count } in summaries {
+            state.add(sum, count);
+        }
+    }
+
+    /// The row of one, for [`super::Audit::note`].
+    pub fn entry(&self, summary: &Summary) -> Entry {
+        let sum = &summary.sum;
         let id = EventId::random(&*self.rng);
         let mut draft = EventDraft::new(id, EventKind::RefusalsSummary, Outcome::Denied);
         draft.reason = Some(sum.reason);
-        draft.workload = sum.workload;
-        draft.detail.insert("count", count.into());
+        draft.workload = sum.workload.clone();
+        draft.detail.insert("count", summary.count.into());
         draft.detail.insert("listener", sum.listener.into());
         let minute = Timestamp::from_unix_seconds(sum.minute.saturating_mul(60));
         draft.detail.insert("minute", minute.rfc3339().into());
         if !sum.prefix.is_empty() {
-            draft.detail.insert("source_prefix", sum.prefix.into());
+            draft.detail.insert("source_prefix", sum.prefix.as_str().into());
         }
         Entry::note(draft)
     }
@@ -125,14 +171,7 @@ impl Refusals {
     fn add(&self, listener: &'static str, reason: Reason, prefix: String, workload: Option<WorkloadId>) {
         self.metrics.refusal(listener, reason);
         let minute = minute(self.clock.now());
-        let mut sum = Sum { minute, listener, reason, prefix, workload };
-        let mut state = self.lock();
-        if state.sums.len() >= MOST_SUMS && !state.sums.contains_key(&sum) {
-            sum.prefix = "other".to_owned();
-            sum.workload = None;
-        }
-        let count = state.sums.entry(sum).or_default();
-        *count = count.saturating_add(1);
+        self.lock().add(Sum { minute, listener, reason, prefix, workload }, 1);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -8,14 +8,15 @@ use super::{
     continuity::RULES_BEFORE,
     log::AuditError,
     prepare::Prepared,
-    seal::BatchSeal,
+    seal::{BatchSeal, truth},
 };
 use crate::{
     domain::{
-        Clock, Entry, EventDraft, EventId, EventKind, Group, Outcome, Rng, RowKey, Rule, StreamId, Timestamp,
-        Write, ledger::Head,
+        Applied, Clock, Entry, EventDraft, EventId, EventKind, Group, Outcome, Rng, RowKey, Rule, StreamId,
+        Timestamp, Write, ledger::Head,
     },
-    keys::AuditKeys,
+    keys::{AuditKeys, KeyRing},
+    metrics::Metrics,
     storage::{Committed, Ledger, LockMode, StreamRow},
 };
 use std::{sync::Arc, time::Duration};
@@ -29,9 +30,41 @@ pub(super) struct Context {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) audit: AuditKeys,
     pub(super) rows: RowKey,
+    pub(super) keys: Arc<KeyRing>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) rng: Arc<dyn Rng>,
     pub(super) commit_timeout: Duration,
+    pub(super) metrics: Metrics,
+}
+
+/// What is done about streams whose writers died.
+pub(super) struct Recoveries {
+    /// One for each that can be ended.
+    pub(super) groups: Vec<Group>,
+    /// Those whose head has no good MAC. They are never signed anew, which would make a truncation look honest: `verify` finds them
+    /// as they are.
+    pub(super) tampered: Vec<StreamId>,
+}
+
+impl Recoveries {
+    /// What can be done while a healthy writer goes on: one edited head must not keep every replica from writing.
+    pub(super) fn while_running(self) -> Vec<Group> {
+        for stream in &self.tampered {
+            tracing::error!(%stream, "a dead audit stream's head was edited; it is left as it is, for `broker audit verify`");
+        }
+        self.groups
+    }
+
+    /// What is done at a process's start, where an operator is there to look.
+    ///
+    /// # Errors
+    /// [`AuditError::StreamTampered`].
+    pub(super) fn at_start(self) -> Result<Vec<Group>, AuditError> {
+        match self.tampered.into_iter().next() {
+            Some(stream) => Err(AuditError::StreamTampered(stream)),
+            None => Ok(self.groups),
+        }
+    }
 }
 
 /// A stream that has its first event.
@@ -46,8 +79,31 @@ impl Context {
     ///
     /// Ending a stream is an effect of the entry that records it, so each dead stream gets exactly one such record,
     /// whoever dies at whatever moment.
+    ///
+    /// # Errors
+    /// [`AuditError::StreamTampered`]: nothing is opened. Storage's.
+    pub(super) async fn start(&self, known_epoch: i64) -> Result<Opened, AuditError> {
+        let streams = self.ledger.streams().await?;
+        let recoveries = self.recoveries(&streams).at_start()?;
+        self.open(&streams, recoveries, known_epoch).await
+    }
+
+    /// The same for a process that runs already: a dead stream with an edited head is left as it is.
+    ///
+    /// # Errors
+    /// Storage's.
     pub(super) async fn succeed(&self, known_epoch: i64) -> Result<Opened, AuditError> {
         let streams = self.ledger.streams().await?;
+        let recoveries = self.recoveries(&streams).while_running();
+        self.open(&streams, recoveries, known_epoch).await
+    }
+
+    async fn open(
+        &self,
+        streams: &[StreamRow],
+        recoveries: Vec<Group>,
+        known_epoch: i64,
+    ) -> Result<Opened, AuditError> {
         let now = self.clock.now();
         let after_last = streams.last().map(|s| s.opened_at.plus(Duration::from_micros(1)));
         let opened_at = after_last.map_or(now, |last| last.max(now));
@@ -60,7 +116,6 @@ impl Context {
             heartbeat_at: now,
             silent_for: Duration::ZERO,
         };
-        let recoveries = self.recoveries(&streams)?;
         self.ledger.open_stream(&row).await?;
         let mut batch = vec![Group { entries: vec![self.opened_entry(streams.last(), known_epoch)] }];
         batch.extend(recoveries);
@@ -77,26 +132,36 @@ impl Context {
         let prepared = vec![vec![Prepared::default()]; batch.len()];
         let seal = BatchSeal::new(&self.audit, &self.rows, self.clock.now(), &prepared);
         let now = self.clock.now();
-        Ok(self.ledger.commit(head, known_epoch, &batch, LockMode::Shared, now, &seal).await?)
+        let committed = self.ledger.commit(head, known_epoch, &batch, LockMode::Shared, now, &seal).await?;
+        self.count(&batch, &committed.applied);
+        Ok(committed)
+    }
+
+    /// Counts what is committed as its rows say it, which is not always what was drafted.
+    pub(super) fn count(&self, groups: &[Group], applied: &[Vec<Applied>]) {
+        for (group, applied) in groups.iter().zip(applied) {
+            for (entry, applied) in group.entries.iter().zip(applied) {
+                match applied {
+                    Applied::Yes => self.metrics.event(&entry.draft),
+                    other => self.metrics.event(&truth(&entry.draft, other)),
+                }
+            }
+        }
     }
 
     /// One group for each open stream whose writer gave no sign of life for [`DEAD_AFTER`]: it ends the stream and
     /// records it. Where another replica was faster the group does not apply, and says so.
-    ///
-    /// # Errors
-    /// [`AuditError::StreamTampered`]: a head without a good MAC is never signed anew, which would make a truncation
-    /// look honest.
-    pub(super) fn recoveries(&self, streams: &[StreamRow]) -> Result<Vec<Group>, AuditError> {
+    pub(super) fn recoveries(&self, streams: &[StreamRow]) -> Recoveries {
         let dead = streams.iter().filter(|stream| stream.open && stream.silent_for >= DEAD_AFTER);
-        dead.map(|stream| {
-            if self.vouched(stream) != Some(StreamState::Open) {
-                return Err(AuditError::StreamTampered(stream.head.stream.clone()));
-            }
+        let (sound, edited): (Vec<_>, Vec<_>) =
+            dead.partition(|stream| self.vouched(stream) == Some(StreamState::Open));
+        let groups = sound.into_iter().map(|stream| {
             let mac = head_mac(&self.audit, &stream.head, StreamState::Recovered);
             let effect = vec![Write::EndStream { head: stream.head.clone(), mac }];
-            Ok(Group { entries: vec![Entry { effect, ..self.recovered_entry(&stream.head) }] })
-        })
-        .collect()
+            Group { entries: vec![Entry { effect, ..self.recovered_entry(&stream.head) }] }
+        });
+        let tampered = edited.into_iter().map(|stream| stream.head.stream.clone()).collect();
+        Recoveries { groups: groups.collect(), tampered }
     }
 
     fn vouched(&self, stream: &StreamRow) -> Option<StreamState> {

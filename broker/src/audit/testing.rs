@@ -185,8 +185,10 @@ impl Ledger for MemoryLedger {
     }
 
     async fn open_stream(&self, stream: &StreamRow) -> Result<(), StoreError> {
-        // No second process: what this one finds later was left by one that is gone.
-        self.up()?.streams.push(StreamRow { silent_for: Duration::MAX, ..stream.clone() });
+        let mut stored = self.up()?;
+        // Without signs of life there is no second process: what this one finds later was left by one that is gone.
+        let silent_for = if stored.heartbeat.is_some() { Duration::ZERO } else { Duration::MAX };
+        stored.streams.push(StreamRow { silent_for, ..stream.clone() });
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use crate::{
     app,
     audit::verify::{Verified, VerifyError, verify},
     domain::{Clock, Position, RealmId, Rng, Subject, SystemClock, SystemRng, TenantId, Timestamp},
-    keys::KeyRing,
+    keys::{FileKeyring, KeyRing},
     storage::{AuditFilter, AuditRow, Store},
 };
 use clap::{Args, Subcommand};
@@ -71,10 +71,11 @@ pub(super) fn run(command: &AuditCommand) -> Outcome {
 
 async fn open(file: &ConfigFile) -> Result<(Store, Arc<KeyRing>), Box<dyn Error>> {
     let config = load(&file.config)?;
+    let keyring = FileKeyring::load(&config.keys.file)?;
     let store = app::open_store_read_only(&config).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let rng: Arc<dyn Rng> = Arc::new(SystemRng::default());
-    let keys = app::open_keys(&config, &store, &clock, &rng).await?;
+    let keys = app::open_keys(keyring, &store, &clock, &rng).await?;
     Ok((store, keys))
 }
 

@@ -27,7 +27,8 @@ pub(super) struct RawLimits {
     #[schemars(range(min = 0, max = 65_536))]
     hot_rows_mebibytes: Option<u32>,
     /// Rows in memory are read again after this long. What is revoked or blocked is refused at once whatever is in memory;
-    /// other changes made by another replica are seen after at most this long. Default 10s, at most 1m.
+    /// other changes made by another replica are seen after at most this long. One of them narrows: a person who connects an
+    /// account again may give it fewer scopes, and the wider token is handed out until then. Default 10s, at most 1m.
     hot_rows_max_age: Option<String>,
     /// Connections open at the same time on the gRPC listener, and as many on the pages'; more are closed at once. One
     /// address has at most half. Needs as many file descriptors. Default 4096.

@@ -1,7 +1,7 @@
 //! `workloads`: the MCP servers that may call (ID2, ID4, ID16).
 
 use super::check::Check;
-use crate::domain::{ProviderId, TenantId, Timestamp, WorkloadId};
+use crate::domain::{ProviderId, TenantId, Timestamp, WorkloadId, sha256};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -239,7 +239,7 @@ fn hash_of(path: &str, text: &str, check: &mut Check<'_>) -> Option<[u8; 32]> {
 fn is_weak(hash: &[u8; 32]) -> bool {
     let known =
         ["", "\n", "secret", "password", "changeme", "change-me", "example", "test", "token", "broker"];
-    let hashes = |text: &&str| ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref() == hash;
+    let hashes = |text: &&str| sha256(text.as_bytes()) == *hash;
     hash == &[0; 32] || known.iter().any(hashes)
 }
 

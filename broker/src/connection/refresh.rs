@@ -8,8 +8,8 @@ use crate::{
     audit::Deadline,
     domain::{
         Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Names, Outcome, Owner,
-        ProviderSpec, Reason, RefreshState, RefreshToken, Refusal, ScopeSet, Sealed, SecretKind, SecretRow,
-        WorkloadId, Write,
+        ProviderSpec, Quarantined, Reason, RefreshState, RefreshToken, Refusal, ScopeSet, Sealed, SecretKind,
+        SecretRow, WorkloadId, Write,
     },
     policy::{Grounds, Permit, Refresh},
     provider::{ProviderError, TokenSet},
@@ -79,8 +79,8 @@ impl Refreshing {
         }
         let mut secret = None;
         let mut generation = 0;
-        for tagged in tokens.store.connections.secrets(id).await? {
-            let row = tagged.check(&key)?;
+        for found in tokens.store.connections.secrets(id).await? {
+            let row = found.map_err(Quarantined::from)?.check(&key)?;
             generation = generation.max(row.generation);
             if row.kind == SecretKind::Refresh {
                 secret = Some(row);

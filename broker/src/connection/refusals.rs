@@ -19,6 +19,7 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let refusal = match error {
             StoreError::Malformed { .. } | StoreError::RuleTampered => Self::new(Reason::RecordQuarantined),
+            StoreError::KeyUnknown { .. } => Self::new(Reason::KeyUnavailable).retry_after(SHORTLY),
             StoreError::Exists => Self::new(Reason::Conflict),
             StoreError::Unavailable(_) | StoreError::HeadMoved => {
                 Self::new(Reason::StoreUnavailable).retry_after(SHORTLY)

@@ -4,9 +4,8 @@ use super::{refresh::RefreshOutcome, tokens::Tokens};
 use crate::{
     audit::{Deadline, Refused},
     domain::{
-        AccessToken, Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Kind, Outcome,
-        Reason, RecordKey, RefreshToken, Refusal, ScopeSet, Sealed, SecretKind, SecretRow, SecretString,
-        Timestamp, Write,
+        AccessToken, Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Outcome, Reason,
+        RefreshToken, Refusal, ScopeSet, SecretKind, SecretRow, SecretString, Timestamp, Write,
     },
     provider::TokenSet,
 };
@@ -39,7 +38,10 @@ async fn refresh_row(
     generation: i64,
     until: Timestamp,
 ) -> Result<Write, Refusal> {
-    let sealed = seal::<RefreshToken>(tokens, &connection.refresh_key(generation), token, until).await?;
+    let sealed = tokens
+        .vault
+        .seal_patiently::<RefreshToken>(&connection.refresh_key(generation), token, until)
+        .await?;
     Ok(Write::PutSecret(tokens.keys.row_key().tag(SecretRow {
         connection: connection.id.clone(),
         kind: SecretKind::Refresh,
@@ -49,28 +51,6 @@ async fn refresh_row(
         expires_at: None,
         obtained_at: tokens.clock.now(),
     })))
-}
-
-/// Seals what came back. A key that cannot be had right now is waited for: the provider has forgotten the old token.
-async fn seal<K: Kind>(
-    tokens: &Tokens,
-    key: &RecordKey,
-    token: SecretString,
-    until: Timestamp,
-) -> Result<Sealed<K>, Refusal> {
-    loop {
-        match tokens.vault.seal::<K>(key, token.clone()).await {
-            Ok(sealed) => return Ok(sealed),
-            Err(error) => {
-                let refusal = Refusal::from(error);
-                let passing = matches!(refusal.reason, Reason::KeyUnavailable | Reason::StoreUnavailable);
-                if !passing || tokens.clock.now() >= until {
-                    return Err(refusal);
-                }
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
 }
 
 pub(super) struct Lease {
@@ -91,7 +71,7 @@ pub(super) async fn settle_success(
     let now = tokens.clock.now();
     let key = tokens.keys.row_key();
     let access_key = connection.access_key(&set.scopes, generation);
-    let access = seal::<AccessToken>(tokens, &access_key, set.access, lease.until).await?;
+    let access = tokens.vault.seal_patiently::<AccessToken>(&access_key, set.access, lease.until).await?;
     let access = SecretRow {
         connection: connection.id.clone(),
         kind: SecretKind::Access,
@@ -161,7 +141,8 @@ async fn persist(
 /// Whether the very values that `entry` stores are there; a read that fails says nothing, and the next try tells.
 async fn is_stored(tokens: &Tokens, connection: &Connection, entry: &Entry) -> bool {
     let Ok(stored) = tokens.store.connections.secrets(&connection.id).await else { return false };
-    let stored: Vec<Vec<u8>> = stored.into_iter().map(|tagged| tagged.unverified().envelope).collect();
+    let stored: Vec<Vec<u8>> =
+        stored.into_iter().flatten().map(|tagged| tagged.unverified().envelope).collect();
     entry.effect.iter().all(|write| match write {
         Write::PutSecret(row) => stored.contains(&row.clone().unverified().envelope),
         _ => true,

@@ -10,12 +10,12 @@ use crate::{
     audit::{Audit, Deadline},
     domain::{
         Approval, Clock, Connection, ConnectionId, ConsentReason, Names, ProviderSpec, Quarantined, Reason,
-        Refusal, Rng, ScopeSet, SecretRow, Tagged,
+        Refusal, Rng, ScopeSet, SecretRow,
     },
     keys::KeyRing,
     policy::{Policy, Verdict},
     provider::Engine,
-    storage::{Store, StoreError},
+    storage::Store,
     vault::Vault,
 };
 use std::{sync::Arc, time::Duration};
@@ -200,13 +200,10 @@ impl Tokens {
 
     async fn pick(&self, store: &Store, wanting: &Wanting<'_>) -> Result<Result<Pick, Quarantined>, Refusal> {
         let key = self.keys.row_key();
-        let stored = match store.connections.secrets(&wanting.connection.id).await {
-            // A row that cannot be read is one that was edited: its owner replaces it, like one that fails its check.
-            Err(StoreError::Malformed { table, .. }) => return Ok(Err(Quarantined { table })),
-            stored => stored?,
-        };
+        let stored = store.connections.secrets(&wanting.connection.id).await?;
+        // A row that cannot be read is one that was edited: its owner replaces it, like one that fails its check.
         let rows: Result<Vec<SecretRow>, Quarantined> =
-            stored.into_iter().map(|tagged: Tagged<SecretRow>| tagged.check(&key)).collect();
+            stored.into_iter().map(|found| found.map_err(Quarantined::from)?.check(&key)).collect();
         let rows = match rows {
             Ok(rows) => rows,
             Err(quarantined) => return Ok(Err(quarantined)),

@@ -4,10 +4,9 @@ use crate::{
     connection::Need,
     domain::{
         Consent, ConsentId, ConsentState, ProviderId, ScopeSet, Subject, Timestamp, WorkloadId,
-        consent::Leftover,
+        consent::Leftover, sha256,
     },
 };
-use ring::digest;
 use std::time::Duration;
 
 /// Who needs what, in whose words.
@@ -63,7 +62,5 @@ fn provider_scopes(need: &Need) -> ScopeSet {
 
 /// Under which hash a link's handle is looked up (CO1).
 pub fn link_hash(handle: &str) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, handle.as_bytes()).as_ref());
-    hash
+    sha256(handle.as_bytes())
 }

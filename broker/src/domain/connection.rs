@@ -2,9 +2,8 @@
 
 use super::{
     AccessToken, Authority, Canonical, ConnectionId, Kind, Owner, ProviderId, RecordKey, RefreshToken,
-    ScopeSet, SecretKind, Tagged, Timestamp,
+    ScopeSet, SecretKind, Tagged, Timestamp, sha256,
 };
-use ring::digest;
 
 /// The account at the provider that granted (CO11).
 #[derive(Clone, PartialEq, Eq)]
@@ -193,7 +192,7 @@ impl Authority for SecretRow {
             .text(self.kind.as_str())
             .text(&self.scopes.canonical())
             .number(self.generation)
-            .bytes(digest::digest(&digest::SHA256, &self.envelope).as_ref())
+            .bytes(&sha256(&self.envelope))
             .number(self.expires_at.map_or(-1, Timestamp::micros))
             .number(self.obtained_at.micros());
     }

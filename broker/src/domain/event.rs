@@ -77,6 +77,8 @@ kinds! {
     SessionStarted = "session.started",
     /// Somebody signed out, or was.
     SessionEnded = "session.ended",
+    /// An identity provider said that sessions with it are over.
+    LogoutReceived = "logout.received",
     /// A call was refused after its caller was known.
     CallDenied = "call.denied",
     /// Refusals before authentication, summed up.

@@ -1,8 +1,8 @@
 //! What one ledger commit is asked to do (design §6): groups of entries that share their fate.
 
 use super::{
-    Approval, Connection, ConnectionId, Consent, EventDraft, Names, QuarantinedRow, Rule, RuleKind,
-    SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession, event::EventRef,
+    Approval, Connection, ConnectionId, Consent, ConsentId, EventDraft, LogoutNames, Names, QuarantinedRow,
+    Rule, RuleKind, SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession, event::EventRef,
 };
 
 /// An event's place in the log: what a caller is told as "audit position".
@@ -90,8 +90,29 @@ pub enum Write {
         /// Next attempt not before this; `None` = it is done or given up, and leaves the queue.
         due_at: Option<Timestamp>,
     },
-    /// Starts a web session.
-    InsertSession(Tagged<WebSession>),
+    /// Removes a queued revocation that cannot be read.
+    DropQueuedRevocation(QuarantinedRow),
+    /// Removes what is sealed in a consent whose own row cannot be relied on, so that nobody can store it anew.
+    DeleteLeftovers(ConsentId),
+    /// Starts a web session. Applies unless a logout is remembered that means it: of its `sid` or its person, and after
+    /// `begun_at`.
+    InsertSession {
+        /// The row.
+        row: Tagged<WebSession>,
+        /// When the person was sent to sign in, UTC: not what the ID token says, for an identity provider may issue one for a
+        /// code of a session that it has ended meanwhile.
+        begun_at: Timestamp,
+    },
+    /// Remembers that an identity provider has ended sessions, for the logins that are under way. The later one of the same
+    /// names counts.
+    InsertLogout {
+        /// Which sessions.
+        names: LogoutNames,
+        /// Those whose login was begun at or before this, UTC.
+        until: Timestamp,
+        /// When it is forgotten, UTC.
+        expires_at: Timestamp,
+    },
     /// Replaces a web session that still has `expected_version`.
     UpdateSession {
         /// The row.
@@ -116,9 +137,10 @@ pub enum Write {
 }
 
 impl Write {
-    /// Whether it reduces authority, and so needs the exclusive lock.
+    /// Whether it reduces authority, and so needs the exclusive lock. A logout does: a login that commits at the same time
+    /// either sees it or is there to be ended.
     pub fn is_rule(&self) -> bool {
-        matches!(self, Self::AddRule { .. })
+        matches!(self, Self::AddRule { .. } | Self::InsertLogout { .. })
     }
 }
 

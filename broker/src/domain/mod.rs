@@ -8,6 +8,7 @@ pub mod canonical;
 pub mod clock;
 pub mod connection;
 pub mod consent;
+pub mod digest;
 pub mod event;
 pub mod holder;
 pub mod ids;
@@ -30,6 +31,7 @@ pub use canonical::Canonical;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::{Account, Connection, ConnectionState, RefreshState, SecretRow, StoredConnection};
 pub use consent::{Consent, ConsentReason, ConsentState};
+pub use digest::sha256;
 pub use event::{EventDraft, EventKind, Outcome, Personal, PolicyTrace};
 pub use holder::TokenHolder;
 pub use ids::{

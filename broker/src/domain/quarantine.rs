@@ -1,20 +1,21 @@
 //! Rows that are there and say nothing that could be relied on (VA9).
 
-use super::{Authority, Consent, Tagged};
+use super::{Authority, Consent, Quarantined, Tagged};
 
-/// One such row, named exactly as it was read. It is never served; all that can be done with it is to set it aside, and
-/// only for as long as it is still what was read, so that naming it never removes an authentic row.
+/// One such row, named as it was read. It is never served; all that can be done with it is to set it aside, and only while its id,
+/// version and MAC are what was read: a row that the broker wrote meanwhile has another version and is left alone. An edit that
+/// is undone in between leaves all three as they were, and the row is set aside all the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QuarantinedRow {
     /// The table.
     pub table: &'static str,
     /// The column that holds what no such column may hold; `mac` when every column can be read and the tag is wrong.
     pub column: &'static str,
-    /// The column `id`, whatever bytes it holds.
+    /// The column `id`, or what the table has in its place, whatever bytes it holds.
     pub id: Vec<u8>,
-    /// The column `version`.
+    /// The column `version`; 0 where there is none.
     pub version: i64,
-    /// The column `mac`.
+    /// The column `mac`; empty where there is none.
     pub mac: Vec<u8>,
 }
 
@@ -34,5 +35,11 @@ impl QuarantinedRow {
     /// Its id, if that at least is one.
     pub fn id<T, E>(&self, parse: fn(&str) -> Result<T, E>) -> Option<T> {
         parse(std::str::from_utf8(&self.id).ok()?).ok()
+    }
+}
+
+impl From<QuarantinedRow> for Quarantined {
+    fn from(row: QuarantinedRow) -> Self {
+        Self { table: row.table }
     }
 }

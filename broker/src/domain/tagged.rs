@@ -2,7 +2,10 @@
 
 use super::Canonical;
 use ring::hmac;
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
 
 /// A row whose security-relevant columns are covered by a MAC.
 pub trait Authority {
@@ -54,10 +57,10 @@ pub struct Quarantined {
     pub table: &'static str,
 }
 
-/// The keys that make and check row MACs: the first makes, all check.
+/// The keys that make and check row MACs: the first makes, all check. Clones learn what the first learns.
 #[derive(Clone)]
 pub struct RowKey {
-    keys: Vec<(String, hmac::Key)>,
+    keys: Arc<RwLock<Vec<(String, hmac::Key)>>>,
 }
 
 impl RowKey {
@@ -66,23 +69,46 @@ impl RowKey {
     /// # Panics
     /// When `keys` is empty.
     pub fn new(keys: &[(String, [u8; 32])]) -> Self {
-        assert!(!keys.is_empty(), "a row key ring has at least one key");
-        let keys = keys.iter().map(|(id, k)| (id.clone(), hmac::Key::new(hmac::HMAC_SHA256, k))).collect();
-        Self { keys }
+        Self { keys: Arc::new(RwLock::new(ring(keys))) }
+    }
+
+    /// Takes these in place of those there were, here and in every clone.
+    ///
+    /// # Panics
+    /// When `keys` is empty.
+    pub fn renew(&self, keys: &[(String, [u8; 32])]) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = ring(keys);
+    }
+
+    /// Whether a key of that id is here.
+    pub fn knows(&self, id: &str) -> bool {
+        self.read().iter().any(|(known, _)| known == id)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Vec<(String, hmac::Key)>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tags a row with the current key.
     pub fn tag<T: Authority>(&self, row: T) -> Tagged<T> {
-        let (id, key) = &self.keys[0];
+        let keys = self.read();
+        let (id, key) = &keys[0];
         let mac = RowMac::new(id, hmac::sign(key, message(&row).finish()).as_ref());
+        drop(keys);
         Tagged { row, mac }
     }
 
     fn verify<T: Authority>(&self, row: &T, mac: &RowMac) -> bool {
         let Some((named, tag)) = mac.parts() else { return false };
-        let key = self.keys.iter().find(|(id, _)| id == named);
+        let keys = self.read();
+        let key = keys.iter().find(|(id, _)| id == named);
         key.is_some_and(|(_, key)| hmac::verify(key, message(row).finish(), tag).is_ok())
     }
+}
+
+fn ring(keys: &[(String, [u8; 32])]) -> Vec<(String, hmac::Key)> {
+    assert!(!keys.is_empty(), "a row key ring has at least one key");
+    keys.iter().map(|(id, key)| (id.clone(), hmac::Key::new(hmac::HMAC_SHA256, key))).collect()
 }
 
 fn message<T: Authority>(row: &T) -> Canonical {
@@ -103,6 +129,11 @@ impl<T: Authority> Tagged<T> {
     /// What storage read; not yet trusted.
     pub fn from_storage(row: T, mac: RowMac) -> Self {
         Self { row, mac }
+    }
+
+    /// The id of the key that is said to have made the MAC; `None` for what no key made.
+    pub fn key_id(&self) -> Option<&str> {
+        self.mac.parts().map(|(id, _)| id)
     }
 
     /// The columns and the MAC, for storage's writes and nothing else.

@@ -1,8 +1,7 @@
 //! Static workload secrets: random, recognisable, kept only as hashes (ID2).
 
-use crate::domain::{Rng, SecretString};
+use crate::domain::{Rng, SecretString, sha256};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::digest;
 
 /// What every static secret begins with, so that scanners find a leaked one.
 pub const SECRET_PREFIX: &str = "bws_";
@@ -28,12 +27,6 @@ impl StaticSecret {
     pub fn hash(secret: &str) -> [u8; 32] {
         sha256(secret.as_bytes())
     }
-}
-
-pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
-    hash
 }
 
 /// Equality in time that does not depend on where the first difference is.

@@ -126,6 +126,23 @@ impl IssuerKeys {
         }
     }
 
+    /// Whether [`Self::key`] will answer without a fetch, as far as can be told.
+    pub fn has(&self, kid: Option<&str>, algorithm: Algorithm) -> bool {
+        let Some(remote) = &self.remote else { return true };
+        let loaded = self.believable(remote);
+        loaded
+            .is_some_and(|loaded| !matches!(loaded.keys.choose(kid, algorithm), Err(TokenError::UnknownKey)))
+    }
+
+    /// The generation of the keys at hand, `None` when there are none or they are too old to be believed.
+    pub fn generation(&self) -> Option<u64> {
+        let loaded = match &self.remote {
+            None => self.state.load_full(),
+            Some(remote) => self.believable(remote),
+        };
+        loaded.map(|loaded| loaded.generation)
+    }
+
     fn is_failing(&self) -> bool {
         self.remote.as_ref().is_some_and(|remote| remote.flight().failed)
     }

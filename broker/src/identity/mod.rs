@@ -9,6 +9,7 @@ mod build;
 mod claims;
 mod compact;
 mod config_error;
+mod cost;
 mod credential;
 mod error;
 mod fetch;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use compact::MAX_TOKEN_BYTES;
 pub use config_error::IdentityConfigError;
+pub use cost::Cost;
 pub use credential::{SECRET_PREFIX, StaticSecret};
 pub use error::{IdentityError, TokenError};
 pub use fetch::{Fetch, FetchError};

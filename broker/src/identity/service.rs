@@ -6,12 +6,12 @@ use super::{
     build,
     claims::Claims,
     compact::UnverifiedToken,
-    credential::{equal, sha256},
+    credential::equal,
     issuer::Issuer,
     logout::{self, VerifiedLogout},
 };
 use crate::{
-    domain::{Clock, Timestamp},
+    domain::{Clock, Timestamp, sha256},
     metrics::Metrics,
 };
 use std::{
@@ -25,8 +25,8 @@ const REMEMBERED_BYTES: u64 = 32 * 1024 * 1024;
 /// Verifies workloads, assertions and logins against the declared issuers. Replaced whole when those change, and its
 /// memory with it; a remembered verification therefore belongs to the issuer contracts it was made under.
 pub struct Identity {
-    issuers: Vec<Issuer>,
-    by_iss: HashMap<Arc<str>, Vec<usize>>,
+    pub(super) issuers: Vec<Issuer>,
+    pub(super) by_iss: HashMap<Arc<str>, Vec<usize>>,
     workloads: Vec<Arc<WorkloadSpec>>,
     remembered: moka::sync::Cache<[u8; 32], Arc<Checked>>,
     clock: Arc<dyn Clock>,
@@ -239,6 +239,13 @@ impl Identity {
         }
         let keys = self.issuers[checked.issuer].keys.current().await?;
         Ok((keys.generation == checked.generation).then_some(checked))
+    }
+
+    /// Whether a verification under the issuer's present keys is remembered.
+    pub(super) fn remembers(&self, sha256: &[u8; 32]) -> bool {
+        let remembered = self.remembered.get(sha256);
+        remembered
+            .is_some_and(|checked| self.issuers[checked.issuer].keys.generation() == Some(checked.generation))
     }
 
     async fn verify(

@@ -5,11 +5,11 @@ use super::{
     file_keyring::Wrapping, random_key_id, system_key::SystemKeys,
 };
 use crate::{
-    domain::{Canonical, Clock, ConsentId, Rng, RowKey, Subject, TenantId},
+    domain::{Canonical, Clock, ConsentId, Rng, RowKey, Subject, TenantId, sha256},
     storage::{StoreError, WrappedKey, WrappedKeys},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::{digest, hmac};
+use ring::hmac;
 use std::{sync::Arc, time::Duration};
 use zeroize::Zeroize;
 
@@ -86,10 +86,7 @@ impl KeyRing {
     ) -> Result<Self, KeyError> {
         let keys = load_or_create(&root, &*store, &*clock, &*rng, "").await?;
         let system = SystemKeys { keys };
-        let mut row_keys: Vec<_> =
-            system.derive(Subkey::RowMac).into_iter().map(|(id, key)| (id, *key.expose())).collect();
-        let rows = RowKey::new(&row_keys);
-        row_keys.iter_mut().for_each(|(_, key)| key.zeroize());
+        let rows = with_row_keys(&system, RowKey::new);
         let hmacs = |subkey| system.derive(subkey).iter().map(|(_, key)| key.hmac()).collect::<Vec<_>>();
         Ok(Self {
             rows,
@@ -111,6 +108,20 @@ impl KeyRing {
     /// Makes and checks row MACs.
     pub fn row_key(&self) -> RowKey {
         self.rows.clone()
+    }
+
+    /// Reads the system keys again, for what they check rows with: another replica may have made one.
+    ///
+    /// # Errors
+    /// [`KeyError::Unavailable`]; where one does not unwrap, all stays as it was.
+    pub async fn reread_row_keys(&self) -> Result<(), KeyError> {
+        let stored = self.store.tenant_keys("").await.map_err(KeyError::Unavailable)?;
+        if stored.is_empty() {
+            return Err(KeyError::SystemKeyGone);
+        }
+        let system = SystemKeys { keys: unwrap_all(&self.root, "", &stored)? };
+        with_row_keys(&system, |keys| self.rows.renew(keys));
+        Ok(())
     }
 
     /// Makes and checks the audit log's MACs.
@@ -143,7 +154,7 @@ impl KeyRing {
         self.handles
             .iter()
             .map(|key| handle(key, consent))
-            .find(|text| digest::digest(&digest::SHA256, text.as_bytes()).as_ref() == handle_hash)
+            .find(|text| sha256(text.as_bytes()) == *handle_hash)
     }
 
     /// A tenant's keys, from memory while they are young enough, else read and unwrapped; made on first use.
@@ -247,6 +258,15 @@ impl KeyRing {
     fn young<T>(&self, cached: Option<Aged<T>>) -> Option<Arc<T>> {
         cached.filter(|c| self.clock.monotonic().saturating_sub(c.at) < self.max_age).map(|c| c.value)
     }
+}
+
+/// Wipes them afterwards.
+fn with_row_keys<T>(system: &SystemKeys, take: impl FnOnce(&[(String, [u8; 32])]) -> T) -> T {
+    let mut keys: Vec<_> =
+        system.derive(Subkey::RowMac).into_iter().map(|(id, key)| (id, *key.expose())).collect();
+    let taken = take(&keys);
+    keys.iter_mut().for_each(|(_, key)| key.zeroize());
+    taken
 }
 
 fn mac(key: &hmac::Key, message: &Canonical) -> [u8; 32] {

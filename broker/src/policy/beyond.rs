@@ -7,7 +7,7 @@ use super::{
     set::PolicySet,
     verdict::Verdict,
 };
-use crate::domain::{ConsentReason, PolicyTrace, ProviderId, Reason, Scope, ScopeSet, Subject, WorkloadId};
+use crate::domain::{ConsentReason, PolicyTrace, Reason, Scope, ScopeSet};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,27 +15,31 @@ use std::{
     time::Duration,
 };
 
-/// What rules say about the scopes that a token carries beyond a verdict. Made by `Policy::beyond`; counts only for
-/// the verdict it was made for.
+/// What rules say about the scopes that a token carries beyond a verdict. Made by `Policy::beyond`; counts only for a
+/// verdict by the same rules for the same asker: person, workload, provider and all else that was said but the scopes
+/// and the time of the call. A scope it does not know is one that no rule allows.
 #[derive(Debug)]
 pub struct Beyond {
-    subject: Subject,
-    workload: WorkloadId,
-    provider: ProviderId,
+    asker: [u8; 32],
     version: String,
     issue: Arc<Decision>,
     hold: Arc<Decision>,
 }
 
-/// Scopes that a workload holds only because rules let it, with what they said.
+/// What a workload holds along with what it is granted, with what rules said about it.
 #[derive(Debug, Default)]
-pub struct Held<'a>(BTreeMap<&'a Scope, &'a Ruling>);
+pub struct Held<'a> {
+    /// Scopes that it holds only because rules let it.
+    wider: BTreeMap<&'a Scope, &'a Ruling>,
+    /// What rules say about those that it could have been granted itself, had it asked.
+    own: Vec<&'a Ruling>,
+}
 
 /// How it stands with one scope that a token carries and nobody was granted.
 #[derive(Debug)]
 pub(super) enum Standing<'a> {
     /// Approved for this workload, and allowed to it.
-    Own,
+    Own(&'a Ruling),
     /// A rule lets it be held.
     Held(&'a Ruling),
     /// A rule forbids it, or could not be evaluated: nothing helps.
@@ -52,12 +56,12 @@ impl<'a> Standing<'a> {
         if let Some(ruling) = [issue, hold].into_iter().flatten().find(|ruling| ruling.is_forbidden()) {
             return Self::Forbidden(ruling);
         }
-        let allowed = issue.is_some_and(Ruling::is_allowed);
-        match hold.filter(|ruling| ruling.is_allowed()) {
-            _ if allowed && approved => Self::Own,
-            Some(ruling) => Self::Held(ruling),
-            None if allowed => Self::Unapproved,
-            None => Self::NotAllowed,
+        let issue = issue.filter(|ruling| ruling.is_allowed());
+        match (issue, hold.filter(|ruling| ruling.is_allowed())) {
+            (Some(ruling), _) if approved => Self::Own(ruling),
+            (_, Some(ruling)) => Self::Held(ruling),
+            (Some(_), None) => Self::Unapproved,
+            (None, None) => Self::NotAllowed,
         }
     }
 }
@@ -69,21 +73,11 @@ impl Beyond {
         issue: Arc<Decision>,
         hold: Arc<Decision>,
     ) -> Self {
-        Self {
-            subject: question.subject.clone(),
-            workload: question.workload.clone(),
-            provider: question.provider.id.clone(),
-            version: set.version().to_owned(),
-            issue,
-            hold,
-        }
+        Self { asker: question.asker(), version: set.version().to_owned(), issue, hold }
     }
 
     fn is_about(&self, verdict: &Verdict) -> bool {
-        self.subject == verdict.subject
-            && self.workload == verdict.workload
-            && self.provider == verdict.provider
-            && self.version == verdict.trace.version
+        self.asker == verdict.asker && self.version == verdict.trace.version
     }
 }
 
@@ -113,7 +107,7 @@ impl Verdict {
         let extras = self.extras(approved, token);
         for scope in extras.iter() {
             match Standing::of(beyond.issue.get(scope), beyond.hold.get(scope), approved.contains(scope)) {
-                Standing::Own => {}
+                Standing::Own(ruling) => held.own.push(ruling),
                 Standing::Held(ruling) => held.put(beyond, scope, ruling),
                 Standing::Forbidden(ruling) => forbidden.push(ruling),
                 Standing::Unapproved => unapproved = true,
@@ -160,18 +154,23 @@ impl Verdict {
 impl<'a> Held<'a> {
     fn put(&mut self, beyond: &'a Beyond, scope: &Scope, ruling: &'a Ruling) {
         if let Some((scope, _)) = beyond.hold.get_key_value(scope) {
-            self.0.insert(scope, ruling);
+            self.wider.insert(scope, ruling);
         }
     }
 
-    /// The scopes.
+    /// The scopes that only rules let be held.
     pub fn scopes(&self) -> ScopeSet {
-        self.0.keys().map(|scope| (*scope).clone()).collect()
+        self.wider.keys().map(|scope| (*scope).clone()).collect()
     }
 
-    /// A grant's limit, shortened by what the rules say about what is held with it.
+    fn rulings(&self) -> impl Iterator<Item = &'a Ruling> {
+        self.wider.values().chain(&self.own).copied()
+    }
+
+    /// A grant's limit, shortened by what the rules say about what is held with it: whoever asks for less than the
+    /// token can do gets it no longer than for asking for all of it.
     pub(super) fn bound(&self, limit: (Duration, bool)) -> (Duration, bool) {
-        self.0.values().fold(limit, |(ttl, all), ruling| match ruling {
+        self.rulings().fold(limit, |(ttl, all), ruling| match ruling {
             Ruling::Allowed { max_ttl, long_lived, .. } => (ttl.min(*max_ttl), all && *long_lived),
             Ruling::Denied { .. } => (Duration::ZERO, false),
         })
@@ -179,13 +178,12 @@ impl<'a> Held<'a> {
 
     /// Writes down what is held and which rules let it be.
     pub(super) fn note(&self, trace: &mut PolicyTrace) {
-        if self.0.is_empty() {
-            return;
+        if !self.wider.is_empty() {
+            let by_scope: BTreeMap<&str, &[String]> =
+                self.wider.iter().map(|(scope, ruling)| (scope.as_str(), ruling.rules())).collect();
+            trace.inputs.insert("held_wider".to_owned(), json!(by_scope));
         }
-        let by_scope: BTreeMap<&str, &[String]> =
-            self.0.iter().map(|(scope, ruling)| (scope.as_str(), ruling.rules())).collect();
-        trace.inputs.insert("held_wider".to_owned(), json!(by_scope));
-        for ruling in self.0.values() {
+        for ruling in self.rulings() {
             add_rules(trace, ruling.rules());
         }
     }

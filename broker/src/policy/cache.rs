@@ -1,10 +1,14 @@
 //! Decisions by policy version and exactly the inputs its rules mention (PO11).
 
-use super::{cedar::ScopeAction, decision::Decision, mentions::Mentions, question::Question};
-use crate::domain::Canonical;
+use super::{
+    cedar::ScopeAction,
+    decision::Decision,
+    mentions::Mentions,
+    question::{Question, roles},
+};
+use crate::domain::{Canonical, sha256};
 use moka::sync::Cache;
-use ring::digest;
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 /// Names a decision: equal keys have equal answers.
 pub(super) type Key = [u8; 32];
@@ -63,14 +67,5 @@ pub(super) fn key(version: &str, action: ScopeAction, mentions: &Mentions, quest
         roles(&mut key, question.roles);
         roles(&mut key, question.workload_roles);
     }
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, key.finish()).as_ref());
-    hash
-}
-
-fn roles(key: &mut Canonical, roles: &BTreeSet<String>) {
-    key.number(roles.len().try_into().unwrap_or(i64::MAX));
-    for role in roles {
-        key.text(role);
-    }
+    sha256(key.finish())
 }

@@ -127,7 +127,7 @@ impl Policy {
             // What is approved may be asked for, and then nobody asks whether it may be held.
             let hold = (!own).then(|| ruling(ScopeAction::HoldWider, scope));
             match Standing::of(Some(&issue), hold.as_ref(), own) {
-                Standing::Own => {}
+                Standing::Own(_) => {}
                 Standing::Held(_) => held.push(scope.clone()),
                 Standing::Forbidden(_) | Standing::Unapproved | Standing::NotAllowed => return None,
             }

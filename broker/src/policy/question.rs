@@ -1,6 +1,6 @@
 //! What policy is asked about a grant.
 
-use crate::domain::{ProviderSpec, ScopeSet, Subject, Timestamp, WorkloadId};
+use crate::domain::{Canonical, ProviderSpec, ScopeSet, Subject, Timestamp, WorkloadId, sha256};
 use std::{collections::BTreeSet, time::Duration};
 
 /// May this workload be granted these scopes at this provider for this person?
@@ -39,6 +39,26 @@ pub struct Question<'a> {
 }
 
 impl Question<'_> {
+    /// SHA-256 over who asks for whom, where and why: everything but the scopes and the time of the call.
+    pub(super) fn asker(&self) -> [u8; 32] {
+        let mut asker = Canonical::new("broker asker");
+        self.subject.encode(&mut asker);
+        asker.text(self.issuer).text(self.workload.as_str());
+        roles(&mut asker, self.roles);
+        roles(&mut asker, self.workload_roles);
+        asker
+            .optional(self.acr.map(str::as_bytes))
+            .optional(self.client_id.map(str::as_bytes))
+            .text(self.provider.id.as_str())
+            .text(self.provider.environment.as_str())
+            .text(self.tool)
+            .text(self.purpose);
+        for number in [self.auth_time.map(Timestamp::micros), self.requested_ttl_seconds()] {
+            asker.optional(number.map(i64::to_be_bytes).as_ref().map(|bytes| &bytes[..]));
+        }
+        sha256(asker.finish())
+    }
+
     /// Whole minutes since the person signed in; 0 when that lies ahead by clock skew.
     pub(super) fn login_age_minutes(&self) -> Option<i64> {
         let age = self.now.since(self.auth_time?).as_secs() / 60;
@@ -55,5 +75,13 @@ impl Question<'_> {
     /// The time of the call, cut to the minute.
     pub(super) fn minute(&self) -> i64 {
         self.now.unix_seconds().div_euclid(60)
+    }
+}
+
+/// Appends a set of roles to what is hashed.
+pub(super) fn roles(encoding: &mut Canonical, roles: &BTreeSet<String>) {
+    encoding.number(roles.len().try_into().unwrap_or(i64::MAX));
+    for role in roles {
+        encoding.text(role);
     }
 }

@@ -8,9 +8,8 @@ use super::{
     problem::{PolicyProblem, PolicyProblems},
     rule::{self, Rule},
 };
-use crate::domain::Canonical;
+use crate::domain::{Canonical, sha256};
 use cedar_policy::{Policy, PolicyId, Schema, ValidationMode, Validator, ffi::DetailedError};
-use ring::digest;
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
@@ -114,8 +113,7 @@ fn version(sources: &[Source]) -> String {
     for source in sources {
         content.text(&source.text);
     }
-    let hash = digest::digest(&digest::SHA256, content.finish());
-    data_encoding::HEXLOWER.encode(&hash.as_ref()[..8])
+    data_encoding::HEXLOWER.encode(&sha256(content.finish())[..8])
 }
 
 fn read(file: &Path) -> Result<Source, PolicyProblem> {

@@ -6,6 +6,7 @@ pub mod postgres;
 pub mod sqlite;
 
 mod ending;
+mod error;
 mod rows;
 mod rule_window;
 mod schema;
@@ -13,6 +14,7 @@ mod schema;
 #[cfg(test)]
 mod conformance;
 
+pub use error::StoreError;
 pub use hot::{HotLimits, with_hot_rows};
 pub use postgres::PostgresStore;
 pub use schema::{AppliedMigration, Migration, SchemaError};
@@ -25,31 +27,6 @@ use crate::domain::{
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
-
-/// Why storage did not answer. Never means "absent".
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// It cannot be reached, is full, read-only or too slow.
-    #[error("the database is unavailable: {0}")]
-    Unavailable(String),
-    /// A stored value does not have the shape its column promises.
-    #[error("{table}.{column} holds a malformed value")]
-    Malformed {
-        /// Where.
-        table: &'static str,
-        /// Where.
-        column: &'static str,
-    },
-    /// The stream's head is not where its writer left it: this writer must end (AU8).
-    #[error("the audit stream's head moved")]
-    HeadMoved,
-    /// A revocation rule failed its integrity check: nothing may be issued.
-    #[error("a revocation rule failed its integrity check")]
-    RuleTampered,
-    /// Something that was to be inserted exists.
-    #[error("it exists already")]
-    Exists,
-}
 
 /// One row among others, or the row that could not be read: it is quarantined like one that fails its check, and stops nothing
 /// that is done with the others (VA9). Reads of one row by its id answer [`StoreError::Malformed`] instead.
@@ -85,9 +62,16 @@ pub trait Connections: Send + Sync {
         scope_key: &str,
     ) -> Result<Option<Tagged<SecretRow>>, StoreError>;
     /// All tokens of a connection.
-    async fn secrets(&self, connection: &ConnectionId) -> Result<Vec<Tagged<SecretRow>>, StoreError>;
-    /// Revocations to be done at the provider by `now`, oldest first.
-    async fn due_revocations(&self, now: Timestamp, limit: u32) -> Result<Vec<QueuedRevocation>, StoreError>;
+    async fn secrets(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Vec<Readable<Tagged<SecretRow>>>, StoreError>;
+    /// Revocations to be done at providers by `now`: each provider's oldest first, then each one's second, and so on.
+    async fn due_revocations(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<QueuedRevocation>>, StoreError>;
 }
 
 /// A revocation waiting to be done at the provider.
@@ -97,6 +81,8 @@ pub struct QueuedRevocation {
     pub holder: TokenHolder,
     /// The holder's tenant.
     pub tenant: TenantId,
+    /// The provider, in whatever bytes the holder's row says; unchecked, and good for nothing but taking turns.
+    pub provider: Vec<u8>,
     /// Attempts so far.
     pub attempts: i64,
     /// Next attempt not before this.
@@ -139,8 +125,13 @@ pub trait Consents: Send + Sync {
         scopes: &ScopeSet,
         now: Timestamp,
     ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError>;
-    /// How many of a subject's consents are open at `now`.
-    async fn count_open(&self, subject: &Subject, now: Timestamp) -> Result<u32, StoreError>;
+    /// A subject's consents that are open at `now`, `limit` at most. That they are is unchecked.
+    async fn open_of(
+        &self,
+        subject: &Subject,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError>;
     /// Consents that are open in storage but past their time at `now`.
     async fn overdue(&self, now: Timestamp, limit: u32)
     -> Result<Vec<Readable<Tagged<Consent>>>, StoreError>;
@@ -156,7 +147,7 @@ pub trait Sessions: Send + Sync {
     async fn named(&self, names: &LogoutNames) -> Result<Vec<[u8; 32]>, StoreError>;
     /// Notes a request; not a covered column.
     async fn touch(&self, id_hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError>;
-    /// Removes sessions and request claims that are over at `now`; returns how many.
+    /// Removes sessions, logouts and request claims that are over at `now`; returns how many.
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError>;
 }
 

@@ -1,7 +1,7 @@
 //! Migrations of every dialect: what they are, and why a schema does not fit.
 
 use super::StoreError;
-use ring::digest;
+use crate::domain::sha256;
 use std::collections::BTreeMap;
 
 /// One numbered change of the schema.
@@ -17,7 +17,7 @@ pub struct Migration {
 
 impl Migration {
     pub(in crate::storage) fn sha256(&self) -> Vec<u8> {
-        digest::digest(&digest::SHA256, self.sql.as_bytes()).as_ref().to_vec()
+        sha256(self.sql.as_bytes()).to_vec()
     }
 }
 

@@ -66,7 +66,8 @@ impl Buckets {
 pub fn bucket_key(what: &str, credential: Option<&str>, peer: Option<IpAddr>) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(what.as_bytes());
-    match (credential, peer) {
+    // A listener on `[::]` shows an IPv4 peer as `::ffff:a.b.c.d`, and the first half of that is everybody's.
+    match (credential, peer.map(|ip| ip.to_canonical())) {
         (Some(credential), _) => context.update(credential.as_bytes()),
         (None, Some(IpAddr::V4(ip))) => context.update(&ip.octets()),
         // One IPv6 customer is a /64.
@@ -94,5 +95,16 @@ mod tests {
         assert!(buckets.take([2; 32], rate).is_ok());
         clock.advance(Duration::from_millis(500));
         assert!(buckets.take([1; 32], rate).is_ok());
+    }
+
+    /// Proves: AV1
+    #[test]
+    fn av1_ipv4_peers_of_a_dual_stack_listener_do_not_share_a_bucket() {
+        let key = |ip: &str| bucket_key("calls", None, Some(ip.parse().unwrap()));
+        assert_ne!(key("::ffff:192.0.2.1"), key("::ffff:192.0.2.2"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"), "whichever listener it came to");
+        assert_ne!(key("::ffff:192.0.2.1"), key("::1"));
+        assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"), "one customer");
+        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
     }
 }

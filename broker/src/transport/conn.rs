@@ -45,7 +45,7 @@ pub(super) struct Place {
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
-    /// Their address.
+    /// Their address; of an IPv4 peer the IPv4 one, on a dual-stack listener too.
     pub address: SocketAddr,
 }
 
@@ -58,6 +58,7 @@ struct Opening {
 impl Conn {
     /// `first_bytes`: how long the client may take to say which HTTP it speaks.
     pub(super) fn new(stream: Stream, address: SocketAddr, place: Place, first_bytes: Duration) -> Self {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let opening = Opening { left: PREFACE, deadline: Box::pin(tokio::time::sleep(first_bytes)) };
         Self { stream, peer: Peer { address }, opening: Some(opening), _place: place }
     }

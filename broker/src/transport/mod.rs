@@ -8,4 +8,5 @@ pub mod listener;
 pub mod ops;
 mod slots;
 pub mod tls;
+mod turns;
 pub mod web;

@@ -3,8 +3,8 @@
 use super::Rooms;
 use crate::{
     domain::{
-        Approval, Connection, Consent, ConsentReason, ConsentState, Names, ProviderSpec, Refusal, ScopeSet,
-        SecretKind, WorkloadId,
+        Approval, Connection, ConnectionState, Consent, ConsentReason, ConsentState, Names, ProviderSpec,
+        Refusal, ScopeSet, SecretKind, WorkloadId,
     },
     policy::Question,
     storage::StoreError,
@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 pub(super) struct AlsoHeld {
     /// By the server that asks, beyond what it asks for and has.
     pub(super) by_itself: ScopeSet,
-    /// The names of other servers that will hold what is asked for; sorted.
+    /// The names of other servers that will hold something by it that they could not hold before; sorted.
     pub(super) by_others: Vec<String>,
 }
 
@@ -25,6 +25,8 @@ pub(super) struct AlsoHeld {
 struct Prospect<'a> {
     connection: Option<&'a Connection>,
     token: ScopeSet,
+    /// What the token that others can be handed today carries; empty where there is none, or each gets a narrower one.
+    before: ScopeSet,
     /// What the server that asks will have been approved for by this consent.
     approved: ScopeSet,
 }
@@ -51,8 +53,11 @@ pub(super) async fn also_held(
         let held = might_hold(rooms, spec, consent, &consent.workload, &approved, &prospect.token);
         by_itself = by_itself.union(&held.unwrap_or_default());
         for other in approvals.iter().filter(|approval| approval.workload != consent.workload) {
-            let held = might_hold(rooms, spec, consent, &other.workload, &other.scopes, &prospect.token);
-            let gains = held.unwrap_or_default().intersection(&prospect.approved);
+            let holds = |token: &ScopeSet| {
+                might_hold(rooms, spec, consent, &other.workload, &other.scopes, token).unwrap_or_default()
+            };
+            // Also what nobody asked for: a provider may give more (CO10).
+            let gains = holds(&prospect.token).minus(&holds(&prospect.before));
             if !gains.is_empty() && is_served(rooms, spec, &other.workload) {
                 names.insert(rooms.workload_name(&other.workload));
             }
@@ -72,37 +77,63 @@ async fn prospects<'a>(
         if spec.can_narrow() && obtained.refresh.is_some() {
             return Ok(Vec::new());
         }
-        return Ok(vec![Prospect {
-            connection: own.iter().find(|connection| connection.account.id == obtained.account.id),
-            token: obtained.scopes.clone(),
-            approved: consent.scopes.intersection(&obtained.scopes),
-        }]);
+        let connection = own.iter().find(|connection| connection.account.id == obtained.account.id);
+        let before = held_before(rooms, spec, connection).await?;
+        let (token, approved) = (obtained.scopes.clone(), consent.scopes.intersection(&obtained.scopes));
+        return Ok(vec![Prospect { connection, token, before, approved }]);
     }
     if !matches!(consent.state, ConsentState::Pending) {
         return Ok(Vec::new());
     }
     if consent.reason.needs_provider() {
+        if spec.can_narrow() {
+            return Ok(Vec::new());
+        }
         // Whether there will be a refresh token is known on the next page.
         let connection = own.iter().find(|connection| Some(&connection.id) == consent.connection.as_ref());
+        let before = held_before(rooms, spec, connection).await?;
         let (token, approved) = (consent.provider_scopes.clone(), consent.scopes.clone());
-        let one = Prospect { connection, token, approved };
-        return Ok(if spec.can_narrow() { Vec::new() } else { vec![one] });
+        return Ok(vec![Prospect { connection, token, before, approved }]);
     }
     let any = consent.reason == ConsentReason::ChooseAccount;
     let mut found = Vec::new();
     for connection in own.iter().filter(|one| any || Some(&one.id) == consent.connection.as_ref()) {
-        let refresh = match rooms.store.connections.secret(&connection.id, SecretKind::Refresh, "").await {
-            // A row that cannot be read refreshes nothing.
-            Err(StoreError::Malformed { .. }) => None,
-            stored => stored?,
-        };
-        if !spec.can_narrow() || refresh.is_none() {
-            // An account that carries too little is widened at the provider.
-            let token = connection.scopes.union(&consent.scopes);
-            found.push(Prospect { connection: Some(connection), token, approved: consent.scopes.clone() });
+        if narrows(rooms, spec, connection).await? {
+            continue;
         }
+        let before = held_before(rooms, spec, Some(connection)).await?;
+        // An account that carries too little is widened at the provider.
+        let (token, approved) = (connection.scopes.union(&consent.scopes), consent.scopes.clone());
+        found.push(Prospect { connection: Some(connection), token, before, approved });
     }
     Ok(found)
+}
+
+/// What the token that stands behind a connection today carries, for whoever may be handed it as it is.
+async fn held_before(
+    rooms: &Rooms,
+    spec: &ProviderSpec,
+    connection: Option<&Connection>,
+) -> Result<ScopeSet, Refusal> {
+    match connection {
+        Some(one) if one.state == ConnectionState::Active && !narrows(rooms, spec, one).await? => {
+            Ok(one.scopes.clone())
+        }
+        // One that ended is handed to nobody, until it is connected again.
+        _ => Ok(ScopeSet::default()),
+    }
+}
+
+/// Whether each server gets a token of its own width from a connection.
+async fn narrows(rooms: &Rooms, spec: &ProviderSpec, connection: &Connection) -> Result<bool, Refusal> {
+    if !spec.can_narrow() {
+        return Ok(false);
+    }
+    match rooms.store.connections.secret(&connection.id, SecretKind::Refresh, "").await {
+        // A row that cannot be read refreshes nothing.
+        Err(StoreError::Malformed { .. }) => Ok(false),
+        stored => Ok(stored?.is_some()),
+    }
 }
 
 /// The approvals that stand on a connection. A row that fails its check is none.

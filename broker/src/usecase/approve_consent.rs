@@ -5,7 +5,7 @@ use crate::{
     connection::{own_approval, own_connections},
     domain::{
         Approval, ApprovalId, ApprovedBy, Connection, ConnectionId, ConnectionState, Consent, ConsentReason,
-        Entry, EventKind, Outcome, PkceVerifier, Reason, Refusal, ScopeSet, Write,
+        Entry, EventKind, Outcome, PkceVerifier, Reason, Refusal, ScopeSet, Write, sha256,
     },
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -68,7 +68,7 @@ async fn leave(rooms: &Rooms, visitor: &Visitor, consent: Consent, epoch: i64) -
     let expected_version = consent.version;
     let draft = visitor.draft_about(rooms, EventKind::ConsentApproved, Outcome::Allowed, &consent);
     let names = visitor.names(&consent);
-    let next = consent.approve(super::request::sha256(state.as_bytes()), browser_hash, sealed)?;
+    let next = consent.approve(sha256(state.as_bytes()), browser_hash, sealed)?;
     let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
     rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, visitor.call.deadline).await?;
     Ok(Approved::Leave(url))

@@ -10,7 +10,6 @@ use crate::{
     },
 };
 
-use crate::storage::StoreError;
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
@@ -118,12 +117,9 @@ async fn highest_generation(
     connection: &Connection,
 ) -> Result<Option<i64>, Refusal> {
     let mut highest = 0;
-    let stored = match rooms.store.connections.secrets(&connection.id).await {
+    for found in rooms.store.connections.secrets(&connection.id).await? {
         // Not even readable: like one that failed its check.
-        Err(StoreError::Malformed { .. }) => return Ok(None),
-        stored => stored?,
-    };
-    for tagged in stored {
+        let Ok(tagged) = found else { return Ok(None) };
         match tagged.check(key) {
             Ok(row) => highest = highest.max(row.generation),
             Err(_) => return Ok(None),

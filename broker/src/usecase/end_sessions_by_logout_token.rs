@@ -1,28 +1,30 @@
 //! An identity provider ends a person's sessions (CO16, OpenID Connect Back-Channel Logout 1.0).
 
-use super::{Call, Rooms, session::end};
+use super::{
+    Call, Rooms,
+    session::{LOGIN_UNDER_WAY, end},
+};
 use crate::{
-    domain::{Reason, Refusal, WebSession},
+    domain::{Entry, EventKind, LoggedOut, Outcome, Reason, Refusal, Subject, WebSession, Write},
     identity::VerifiedLogout,
     storage::StoreError,
 };
 
 /// Ends the live sessions that a logout token means; answers how many. Those begun after the token was made stay, so
-/// that a token sent again ends nothing new.
+/// that a token sent again ends nothing new. A login of theirs that is under way begins none.
 ///
 /// # Errors
-/// The verifier's; the store's and the audit log's, after which the token may be sent again.
+/// The store's and the audit log's, after which the token may be sent again.
 pub async fn end_sessions_by_logout_token(
     rooms: &Rooms,
     call: &Call,
-    issuer_name: &str,
-    client_id: &str,
-    logout_token: &str,
+    logout: &VerifiedLogout,
 ) -> Result<usize, Refusal> {
-    let logout = rooms.identity.logout(issuer_name, logout_token, client_id).await?;
+    // First, in a commit of its own: a session that begins from here on is refused, and one that began before is found.
+    remember(rooms, call, logout).await?;
     let mut count = 0;
     for id_hash in rooms.store.sessions.named(logout.names()).await? {
-        let Some(session) = live(rooms, &logout, &id_hash).await? else { continue };
+        let Some(session) = live(rooms, logout, &id_hash).await? else { continue };
         match end(rooms, call, session, Some("identity_provider")).await {
             Ok(()) => count += 1,
             // Signed out at the same moment.
@@ -31,6 +33,25 @@ pub async fn end_sessions_by_logout_token(
         }
     }
     Ok(count)
+}
+
+async fn remember(rooms: &Rooms, call: &Call, logout: &VerifiedLogout) -> Result<(), Refusal> {
+    let names = logout.names();
+    let mut draft = call.draft(&*rooms.rng, EventKind::LogoutReceived, Outcome::Allowed);
+    draft.tenant = Some(names.tenant.clone());
+    draft.detail.insert("issuer", names.issuer.clone().into());
+    if let LoggedOut::Person { subject } | LoggedOut::Session { subject: Some(subject), .. } = &names.who {
+        let (tenant, realm) = (names.tenant.clone(), names.realm.clone());
+        draft = call.about(draft, &Subject { tenant, realm, id: subject.clone() }, None);
+    }
+    let now = rooms.clock.now();
+    let effect = vec![Write::InsertLogout {
+        names: names.clone(),
+        until: logout.until().min(now),
+        expires_at: now.plus(LOGIN_UNDER_WAY),
+    }];
+    rooms.audit.note(Entry { effect, ..Entry::note(draft) }, call.deadline).await?;
+    Ok(())
 }
 
 /// The session as it was begun, if the token means it. A row that fails its check serves nobody (see

@@ -1,22 +1,22 @@
 //! The provider sends the browser back: check who, where and what, redeem the code, keep the tokens sealed (CO2–CO5, CO10).
 
-use super::{Rooms, Visitor, expire, own, request::sha256, revoke_leftover::end};
+use super::{
+    Rooms, Visitor, expire, own,
+    settle_consent::{Came, Next, seal_all, settle, unwanted},
+};
 use crate::{
     audit::Deadline,
     consent::words,
     domain::{
-        AccessToken, Consent, ConsentState, Entry, EventDraft, EventId, EventKind, Kind, Outcome,
-        PkceVerifier, ProviderId, ProviderSpec, Reason, RecordKey, RefreshToken, Refusal, Sealed,
-        SecretString, Write,
+        Consent, ConsentState, Entry, EventKind, Outcome, PkceVerifier, ProviderId, ProviderSpec, Reason,
+        Refusal, Sealed, SecretString, Write,
         consent::{Leftover, Obtained},
+        sha256,
     },
     policy::{ExchangeCode, Permit},
     provider::{ProviderError, TokenSet, WORST_CASE},
 };
 use std::{sync::Arc, time::Duration};
-
-/// How long storing what a provider gave is tried.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a code is being exchanged at most: two calls, and what the rest may take. Its process dead, a consent ends after
 /// this, and its person can begin anew. Tokens that come later all the same are revoked.
@@ -209,133 +209,6 @@ async fn keep(
     let obtained =
         Obtained { account, scopes: granted, refresh, access, access_expires_at: set.access_expires_at };
     settle(rooms, consent, Came { leftover, next: Next::Confirm(Box::new(obtained)) }, draft).await
-}
-
-/// The consent fails, and what came for it is to be revoked: one commit.
-async fn unwanted(
-    rooms: &Rooms,
-    visitor: &Visitor,
-    consent: Consent,
-    leftover: Leftover,
-    reason: Reason,
-) -> Result<(), Refusal> {
-    let mut draft = visitor.draft_about(rooms, EventKind::ConsentFailed, Outcome::Failed, &consent);
-    draft.reason = Some(reason);
-    settle(rooms, consent, Came { leftover, next: Next::Fail(reason) }, draft).await
-}
-
-async fn seal_all(
-    rooms: &Rooms,
-    consent: &Consent,
-    refresh: Option<SecretString>,
-    access: Option<SecretString>,
-) -> Result<Leftover, Refusal> {
-    let key = consent.record_key();
-    let mut leftover = Leftover::default();
-    if let Some(token) = refresh {
-        leftover.refresh = Some(seal::<RefreshToken>(rooms, &key, token).await?);
-    }
-    if let Some(token) = access {
-        leftover.access = Some(seal::<AccessToken>(rooms, &key, token).await?);
-    }
-    Ok(leftover)
-}
-
-/// Seals what came for a code that is spent: a key that cannot be had right now is waited for.
-async fn seal<K: Kind>(rooms: &Rooms, key: &RecordKey, token: SecretString) -> Result<Sealed<K>, Refusal> {
-    let until = rooms.clock.now().plus(PATIENCE);
-    loop {
-        let refusal = match rooms.vault.seal::<K>(key, token.clone()).await {
-            Ok(sealed) => return Ok(sealed),
-            Err(error) => Refusal::from(error),
-        };
-        let passing = matches!(refusal.reason, Reason::KeyUnavailable | Reason::StoreUnavailable);
-        if !passing || rooms.clock.now() >= until {
-            return Err(refusal);
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-/// What came for a code, sealed, and what is to become of the consent.
-struct Came {
-    leftover: Leftover,
-    next: Next,
-}
-
-enum Next {
-    /// The person is asked whether the account is right.
-    Confirm(Box<Obtained>),
-    /// Nobody will own it.
-    Fail(Reason),
-}
-
-/// Stores what came. Whatever else happens to the consent meanwhile, the tokens are either kept or revoked.
-async fn settle(rooms: &Rooms, consent: Consent, came: Came, mut draft: EventDraft) -> Result<(), Refusal> {
-    let until = rooms.clock.now().plus(PATIENCE);
-    let mut pause = Duration::from_millis(50);
-    loop {
-        let refusal = match expire::reread(rooms, &consent.id).await {
-            Ok(now) => match came.applied_to(rooms, now.clone(), &consent)? {
-                Some(next) => {
-                    if next.state.is_terminal() && draft.outcome == Outcome::Allowed {
-                        // It ended meanwhile, and that outcome stands: these tokens will be nobody's.
-                        draft.outcome = Outcome::Failed;
-                        draft.reason = Some(Reason::Conflict);
-                    }
-                    let effect = end(rooms, &next, now.version);
-                    let entry = Entry { effect, settlement: true, ..Entry::note(draft.clone()) };
-                    match rooms.audit.note(entry, Deadline::none()).await {
-                        Ok(_) => return Ok(()),
-                        Err(refused) => Refusal::from(refused),
-                    }
-                }
-                None => return Ok(()),
-            },
-            Err(refusal) => refusal,
-        };
-        if rooms.clock.now() >= until {
-            tracing::error!(reason = refusal.reason.as_str(), "what a provider gave could not be stored");
-            return Err(refusal);
-        }
-        draft.id = EventId::random(&*rooms.rng);
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(2));
-    }
-}
-
-impl Came {
-    /// The consent as it is `now`, moved on; `None` = an earlier try whose answer was lost was committed.
-    fn applied_to(
-        &self,
-        rooms: &Rooms,
-        now: Consent,
-        exchanging: &Consent,
-    ) -> Result<Option<Consent>, Refusal> {
-        let own = is_exchanging(&now) && now.state.state_hash() == exchanging.state.state_hash();
-        let next = match (&self.next, &now.state) {
-            (Next::Confirm(obtained), _) if own => {
-                let until = now.created_at.plus(rooms.settings.consent_lifetime);
-                now.obtained(Obtained::clone(obtained), until)?
-            }
-            (Next::Fail(reason), _) if own => {
-                let failed = now.fail(*reason)?;
-                Consent { leftover: self.leftover.clone(), ..failed }
-            }
-            // The person may have confirmed already.
-            (_, ConsentState::AwaitingConfirmation { .. } | ConsentState::Completed { .. }) => {
-                return Ok(None);
-            }
-            _ if now.leftover.is(&self.leftover) => return Ok(None),
-            // It ended meanwhile: declined, expired.
-            _ => now.leave(self.leftover.clone())?,
-        };
-        Ok(Some(next))
-    }
-}
-
-fn is_exchanging(consent: &Consent) -> bool {
-    matches!(consent.state, ConsentState::Exchanging { .. })
 }
 
 async fn fail(

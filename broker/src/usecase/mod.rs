@@ -24,6 +24,8 @@ mod revoke_connection;
 mod revoke_leftover;
 mod rooms;
 pub mod session;
+mod settle_consent;
+mod tell_provider;
 mod visitor;
 mod withdraw_approval;
 

@@ -3,11 +3,10 @@
 use crate::{
     domain::{
         Canonical, ConnectionId, ProviderId, ProviderSpec, Reason, Refusal, RequestClaim, ScopeSet,
-        SecretString, Subject, WorkloadId,
+        SecretString, Subject, WorkloadId, sha256,
     },
     keys::KeyRing,
 };
-use ring::digest;
 use std::time::Duration;
 
 /// Longest request id, in bytes.
@@ -91,10 +90,4 @@ impl GrantRequest {
             .number(claim.grant_expires_at.micros());
         keys.request_claim(&print)
     }
-}
-
-pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
-    hash
 }

@@ -1,84 +1,196 @@
 //! The queue of revocations at providers: what is due is told, paced, and given up after about a week (RV1).
 
-use super::{
-    AtProvider, Rooms, expire::checked, revoke_connection::tell_provider, revoke_leftover::tell_of_leftover,
-};
+use super::{AtProvider, Rooms, revoke_connection::tell_of_connection, revoke_leftover::tell_of_leftover};
 use crate::{
     audit::{Deadline, Refused},
     domain::{
-        ConnectionId, ConnectionState, ConsentId, Entry, EventDraft, EventId, EventKind, Outcome, Reason,
-        Refusal, Timestamp, TokenHolder, Write,
+        ConnectionId, ConnectionState, ConsentId, Entry, EventDraft, EventId, EventKind, Outcome,
+        QuarantinedRow, Reason, Refusal, Timestamp, TokenHolder, Write,
     },
-    storage::{QueuedRevocation, StoreError},
+    storage::QueuedRevocation,
 };
-use std::time::Duration;
+use futures::{StreamExt, future::join_all, stream};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 /// After this many attempts, in about a week, a provider is told no more: sealed tokens are not kept for ever.
 const MAX_ATTEMPTS: i64 = 36;
 
-/// Retries revocations that are due; returns how many were tried.
+/// As recorded when a provider is told no more.
+const GIVEN_UP: &str = "given_up";
+
+/// Most that are taken on in one round.
+const AT_ONCE: u32 = 64;
+/// How many of one provider are under way at the same time.
+const AT_ONE_PROVIDER: usize = 4;
+/// After so many in one round that failed, a provider is left alone until the next.
+const FAILURES: usize = 4;
+
+/// What a provider said that was not asked.
+const NOT_ASKED: Option<AtProvider> = None;
+
+/// Retries revocations that are due, of all providers side by side; returns how many were due.
 ///
 /// # Errors
-/// The store's and the audit log's.
+/// The store's.
 pub async fn retry_revocations(rooms: &Rooms) -> Result<usize, Refusal> {
-    let due = rooms.store.connections.due_revocations(rooms.clock.now(), 50).await?;
-    for queued in &due {
-        // One that cannot be done now does not keep the others waiting.
-        if let Err(refusal) = retry(rooms, queued).await {
-            tracing::warn!(reason = refusal.reason.as_str(), holder = %queued.holder, "a queued revocation failed");
+    let due = rooms.store.connections.due_revocations(rooms.clock.now(), AT_ONCE).await?;
+    let mut providers: HashMap<&[u8], Vec<&QueuedRevocation>> = HashMap::new();
+    let mut unreadable = Vec::new();
+    for found in &due {
+        match found {
+            Ok(queued) => providers.entry(&queued.provider).or_default().push(queued),
+            Err(row) => unreadable.push(row),
         }
     }
+    let told = join_all(providers.into_values().map(|queued| of_provider(rooms, queued)));
+    let anew = async {
+        for row in unreadable {
+            report(queue_anew(rooms, row).await);
+        }
+    };
+    tokio::join!(told, anew);
     Ok(due.len())
 }
 
-async fn retry(rooms: &Rooms, queued: &QueuedRevocation) -> Result<(), Refusal> {
+/// A few at a time: one that takes its time keeps the others of its provider no longer waiting than must be.
+async fn of_provider(rooms: &Rooms, queued: Vec<&QueuedRevocation>) {
+    let failures = AtomicUsize::new(0);
+    let tell = |queued| {
+        let failures = &failures;
+        async move {
+            if failures.load(Ordering::Relaxed) < FAILURES && !report(retry(rooms, queued).await) {
+                failures.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    stream::iter(queued).for_each_concurrent(AT_ONE_PROVIDER, tell).await;
+}
+
+/// Whether it went well. One that cannot be done now does not keep the others waiting.
+fn report(done: Result<Option<AtProvider>, Refusal>) -> bool {
+    match done {
+        Ok(at_provider) => at_provider != Some(AtProvider::FailedWillRetry),
+        Err(refusal) => {
+            tracing::warn!(reason = refusal.reason.as_str(), "a queued revocation failed");
+            false
+        }
+    }
+}
+
+async fn retry(rooms: &Rooms, queued: &QueuedRevocation) -> Result<Option<AtProvider>, Refusal> {
     let told = match &queued.holder {
         TokenHolder::Connection(id) => of_connection(rooms, queued, id).await,
         TokenHolder::Consent(id) => of_consent(rooms, queued, id).await,
     };
     match told {
-        Err(refusal) if refusal.reason == Reason::RecordQuarantined => postpone(rooms, queued).await,
+        Err(refusal) if refusal.reason == Reason::RecordQuarantined => {
+            postpone(rooms, queued, unreliable(&queued.holder), refusal.reason).await
+        }
+        // Nothing can be read or written: the whole queue waits.
+        Err(refusal) if matches!(refusal.reason, Reason::StoreUnavailable | Reason::AuditUnavailable) => {
+            Err(refusal)
+        }
+        // What is wrong with this one must not keep it at the head of the queue.
+        Err(refusal) => postpone(rooms, queued, None, refusal.reason).await,
         told => told,
     }
 }
 
-async fn of_connection(rooms: &Rooms, queued: &QueuedRevocation, id: &ConnectionId) -> Result<(), Refusal> {
+async fn of_connection(
+    rooms: &Rooms,
+    queued: &QueuedRevocation,
+    id: &ConnectionId,
+) -> Result<Option<AtProvider>, Refusal> {
     let stored = rooms.store.connections.by_id(&queued.tenant, id).await?;
-    let Some(stored) = stored else { return postpone(rooms, queued).await };
-    match stored.row.check(&rooms.row_key()) {
-        Ok(connection) if connection.state == ConnectionState::Revoked => {
-            tell_provider(rooms, &connection, queued.attempts).await.map(drop)
+    // Gone, or moved to another tenant.
+    let stored = stored.ok_or_else(|| Refusal::new(Reason::RecordQuarantined))?;
+    match stored.row.check(&rooms.row_key())? {
+        connection if connection.state == ConnectionState::Revoked => {
+            tell_of_connection(rooms, &connection, queued.attempts).await.map(|told| Some(told.at_provider))
         }
-        // Not revoked, or not readable: the queue's row alone is no reason to end anything.
-        _ => postpone(rooms, queued).await,
+        // The queue's row alone is no reason to end anything.
+        _ => postpone(rooms, queued, None, Reason::RecordQuarantined).await,
     }
 }
 
-async fn of_consent(rooms: &Rooms, queued: &QueuedRevocation, id: &ConsentId) -> Result<(), Refusal> {
-    let found = match rooms.store.consents.by_id(id).await {
-        Err(StoreError::Malformed { .. }) | Ok(None) => return postpone(rooms, queued).await,
-        Ok(Some(tagged)) => checked(tagged, &rooms.row_key()),
-        Err(error) => return Err(error.into()),
+async fn of_consent(
+    rooms: &Rooms,
+    queued: &QueuedRevocation,
+    id: &ConsentId,
+) -> Result<Option<AtProvider>, Refusal> {
+    let Some(tagged) = rooms.store.consents.by_id(id).await? else {
+        return postpone(rooms, queued, None, Reason::RecordQuarantined).await;
     };
-    match found {
-        Ok(consent) if consent.state.is_terminal() => tell_of_leftover(rooms, consent, queued.attempts).await,
-        _ => postpone(rooms, queued).await,
+    match tagged.check(&rooms.row_key())? {
+        consent if consent.state.is_terminal() => {
+            tell_of_leftover(rooms, consent, queued.attempts).await.map(Some)
+        }
+        _ => postpone(rooms, queued, None, Reason::RecordQuarantined).await,
     }
 }
 
-async fn postpone(rooms: &Rooms, queued: &QueuedRevocation) -> Result<(), Refusal> {
-    tracing::error!(holder = %queued.holder, "a queued revocation has nothing to it that has ended and can be relied on");
-    let told = Told::at(rooms, AtProvider::FailedWillRetry, queued.attempts + 1);
+/// What goes when a holder's tokens are given up whose own row cannot be relied on: without it nothing opens them.
+fn unreliable(holder: &TokenHolder) -> Option<Write> {
+    Some(match holder {
+        TokenHolder::Connection(id) => Write::DeleteSecrets(id.clone()),
+        TokenHolder::Consent(id) => Write::DeleteLeftovers(id.clone()),
+    })
+}
+
+/// Counts an attempt that could not be made. With the last one, `given_up` is written too.
+async fn postpone(
+    rooms: &Rooms,
+    queued: &QueuedRevocation,
+    given_up: Option<Write>,
+    reason: Reason,
+) -> Result<Option<AtProvider>, Refusal> {
+    tracing::error!(holder = %queued.holder, "a queued revocation has nothing to it that has ended and can be relied on now");
+    let told = Told::at(rooms, AtProvider::FailedWillRetry, queued.attempts);
+    let mut draft = quarantined(rooms, Some(&queued.holder));
+    draft.tenant = Some(queued.tenant.clone());
+    draft.reason = Some(reason);
+    let effect = given_up.into_iter().filter(|_| told.is_over()).collect();
+    told.record(rooms, draft, queued.holder.clone(), effect).await?;
+    Ok(NOT_ASKED)
+}
+
+/// A row of the queue that cannot be read goes. If its holder is there, it is queued anew from what the holder's own row says.
+async fn queue_anew(rooms: &Rooms, row: &QuarantinedRow) -> Result<Option<AtProvider>, Refusal> {
+    tracing::error!(column = row.column, "a row of the queue of revocations cannot be read");
+    let holder = row.id(TokenHolder::parse);
+    let drop_row = Write::DropQueuedRevocation(row.clone());
+    if let Some(holder) = &holder {
+        let due_at = rooms.clock.now().plus(backoff(i64::MAX));
+        let queue = Write::QueueProviderRevocation { holder: holder.clone(), due_at };
+        let draft = quarantined(rooms, Some(holder));
+        let entry = Entry { effect: vec![drop_row.clone(), queue], settlement: true, ..Entry::note(draft) };
+        match rooms.audit.note(entry, Deadline::none()).await {
+            Err(Refused::NotApplied) => {}
+            done => return Ok(done.map(|_| NOT_ASKED)?),
+        }
+    }
+    let entry = Entry {
+        effect: vec![drop_row],
+        settlement: true,
+        ..Entry::note(quarantined(rooms, holder.as_ref()))
+    };
+    Ok(rooms.audit.note(entry, Deadline::none()).await.map(|_| NOT_ASKED)?)
+}
+
+fn quarantined(rooms: &Rooms, holder: Option<&TokenHolder>) -> EventDraft {
     let mut draft =
         EventDraft::new(EventId::random(&*rooms.rng), EventKind::ProviderRevoked, Outcome::Failed);
-    draft.tenant = Some(queued.tenant.clone());
-    match &queued.holder {
-        TokenHolder::Connection(id) => draft.connection = Some(id.clone()),
-        TokenHolder::Consent(id) => draft.consent = Some(id.clone()),
+    match holder {
+        Some(TokenHolder::Connection(id)) => draft.connection = Some(id.clone()),
+        Some(TokenHolder::Consent(id)) => draft.consent = Some(id.clone()),
+        None => {}
     }
     draft.reason = Some(Reason::RecordQuarantined);
-    let effect = vec![told.reschedule(queued.holder.clone())];
-    told.record(rooms, draft, effect).await
+    draft
 }
 
 /// What an attempt came to, and when the next one is due.
@@ -89,13 +201,15 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// After `attempts` in all. What may still pass is tried again, until it is given up.
-    pub(super) fn at(rooms: &Rooms, at_provider: AtProvider, attempts: i64) -> Self {
+    /// One more after `earlier` attempts, which nothing vouches for: whatever the number is, there is an end. What may still pass
+    /// is tried again, until it is given up.
+    pub(super) fn at(rooms: &Rooms, at_provider: AtProvider, earlier: i64) -> Self {
+        let attempts = earlier.max(0).saturating_add(1);
         if at_provider != AtProvider::FailedWillRetry {
             return Self { at_provider: at_provider.as_str(), attempts, due_at: None };
         }
         if attempts >= MAX_ATTEMPTS {
-            return Self { at_provider: "given_up", attempts, due_at: None };
+            return Self { at_provider: GIVEN_UP, attempts, due_at: None };
         }
         let due_at = Some(rooms.clock.now().plus(backoff(attempts)));
         Self { at_provider: at_provider.as_str(), attempts, due_at }
@@ -108,15 +222,10 @@ impl Told {
 
     /// As recorded.
     pub(super) fn outcome(&self) -> Outcome {
-        if self.is_over() && self.at_provider != "given_up" { Outcome::Allowed } else { Outcome::Failed }
+        if self.is_over() && self.at_provider != GIVEN_UP { Outcome::Allowed } else { Outcome::Failed }
     }
 
-    /// Moves the queue's row on.
-    pub(super) fn reschedule(&self, holder: TokenHolder) -> Write {
-        Write::RescheduleProviderRevocation { holder, attempts: self.attempts, due_at: self.due_at }
-    }
-
-    /// Records it, truthfully, with its effect.
+    /// Records it, truthfully, with its effect, and moves the queue's row on.
     ///
     /// # Errors
     /// The audit log's.
@@ -124,13 +233,37 @@ impl Told {
         &self,
         rooms: &Rooms,
         mut draft: EventDraft,
-        effect: Vec<Write>,
+        holder: TokenHolder,
+        mut effect: Vec<Write>,
     ) -> Result<(), Refusal> {
         draft.detail.insert("at_provider", self.at_provider.into());
         draft.detail.insert("attempts", self.attempts.into());
+        effect.push(Write::RescheduleProviderRevocation {
+            holder: holder.clone(),
+            attempts: self.attempts,
+            due_at: self.due_at,
+        });
+        let again = (effect.len() > 1).then(|| draft.clone());
+        let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
+        match (rooms.audit.note(entry, Deadline::none()).await, again) {
+            // What it holds moved on meanwhile. It is tried again, but later, so that it keeps no others waiting.
+            (Err(Refused::NotApplied), Some(draft)) => self.later(rooms, draft, holder).await,
+            // No longer queued, or moved on meanwhile: somebody else finished it, or the next round does.
+            (Ok(_) | Err(Refused::NotApplied), _) => Ok(()),
+            (Err(refused), _) => Err(refused.into()),
+        }
+    }
+
+    async fn later(&self, rooms: &Rooms, mut draft: EventDraft, holder: TokenHolder) -> Result<(), Refusal> {
+        draft.id = EventId::random(&*rooms.rng);
+        // What the provider said stands; only that it was given up is not so yet.
+        if self.at_provider == GIVEN_UP {
+            draft.detail.insert("at_provider", AtProvider::FailedWillRetry.as_str().into());
+        }
+        let due_at = Some(rooms.clock.now().plus(backoff(self.attempts)));
+        let effect = vec![Write::RescheduleProviderRevocation { holder, attempts: self.attempts, due_at }];
         let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
         match rooms.audit.note(entry, Deadline::none()).await {
-            // No longer queued, or moved on meanwhile: somebody else finished it, or the next round does.
             Ok(_) | Err(Refused::NotApplied) => Ok(()),
             Err(refused) => Err(refused.into()),
         }

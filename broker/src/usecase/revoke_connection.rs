@@ -1,15 +1,13 @@
 //! Disconnect: the local effect is immediate and recorded; the provider is told, durably retried, truthfully reported (RV1, RV2, RV8).
 
-use super::{Call, Rooms, retry_revocations::Told};
-use crate::{
-    audit::Deadline,
-    domain::{
-        AccessToken, Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Kind, Outcome,
-        Owner, Reason, RefreshToken, Refusal, RuleKind, Sealed, SecretKind, SecretRow, Target, Timestamp,
-        TokenHolder, Write,
-    },
-    policy::RevokeAtProvider,
-    provider::Revocation,
+use super::{
+    Call, Rooms,
+    retry_revocations::Told,
+    tell_provider::{Holder, Token, tell_provider},
+};
+use crate::domain::{
+    Connection, ConnectionState, Entry, EventDraft, EventKind, Outcome, Quarantined, Reason, Refusal,
+    RuleKind, SecretKind, SecretRow, Target, Timestamp, TokenHolder, Write,
 };
 use std::time::Duration;
 
@@ -79,17 +77,17 @@ pub async fn revoke_connection(
     ];
     rooms.audit.note(Entry { effect, ..Entry::note(draft) }, call.deadline).await?;
     // The revoke is committed: whatever goes wrong from here on, it stands, and the worker goes on.
-    Ok(tell_provider(rooms, &ended, 0).await.unwrap_or_else(|refusal| {
+    Ok(tell_of_connection(rooms, &ended, 0).await.unwrap_or_else(|refusal| {
         tracing::warn!(reason = refusal.reason.as_str(), "the provider could not be told of a revoke yet");
         Disconnected { at_provider: AtProvider::FailedWillRetry, outstanding_until: None, never_ends: true }
     }))
 }
 
-/// Revokes a connection's tokens at its provider and records what came of it.
+/// Revokes a connection's tokens at its provider after `attempts` earlier ones, and records what came of it.
 ///
 /// # Errors
 /// The store's and the audit log's.
-pub async fn tell_provider(
+pub(super) async fn tell_of_connection(
     rooms: &Rooms,
     connection: &Connection,
     attempts: i64,
@@ -99,53 +97,25 @@ pub async fn tell_provider(
     let key = rooms.row_key();
     let mut unreadable = false;
     let mut rows: Vec<SecretRow> = Vec::new();
-    for tagged in rooms.store.connections.secrets(&connection.id).await? {
-        match tagged.check(&key) {
+    for found in rooms.store.connections.secrets(&connection.id).await? {
+        match found.map_err(Quarantined::from).and_then(|tagged| tagged.check(&key)) {
             Ok(row) => rows.push(row),
-            // What fails its check cannot be opened, so it cannot be revoked: it is left to end by itself.
+            // What cannot be read or fails its check cannot be opened, so it cannot be revoked: it is left to end by itself.
             Err(_) => unreadable = true,
         }
     }
     rows.sort_by_key(|row| row.kind == SecretKind::Access);
-    let mut at_provider = AtProvider::Revoked;
-    for row in &rows {
-        let told = match row.kind {
-            SecretKind::Refresh => tell_one::<RefreshToken>(rooms, connection, row).await,
-            SecretKind::Access => tell_one::<AccessToken>(rooms, connection, row).await,
-        };
-        match told {
-            Ok(Revocation::Revoked) => {}
-            Ok(Revocation::Unsupported) => at_provider = AtProvider::Unsupported,
-            Err(refusal) => {
-                tracing::warn!(reason = refusal.reason.as_str(), connection = %connection.id, "revocation at the provider failed");
-                at_provider = AtProvider::FailedWillRetry;
-                break;
-            }
-        }
-    }
+    let tokens: Vec<Token<'_>> = rows.iter().map(|row| Token::Stored(connection, row)).collect();
+    let mut at_provider = tell_provider(rooms, &tokens).await;
     if unreadable && at_provider == AtProvider::Revoked {
         at_provider = AtProvider::Unsupported;
     }
-    record_result(rooms, connection, at_provider, attempts + 1).await?;
+    record_result(rooms, connection, at_provider, attempts).await?;
     let told = at_provider == AtProvider::Revoked;
     let handed_out = rows.iter().filter(|row| row.kind == SecretKind::Access && !told);
     let never_ends = handed_out.clone().any(|row| row.expires_at.is_none());
     let outstanding_until = if never_ends { None } else { handed_out.filter_map(|row| row.expires_at).max() };
     Ok(Disconnected { at_provider, outstanding_until, never_ends })
-}
-
-async fn tell_one<K: Kind>(
-    rooms: &Rooms,
-    connection: &Connection,
-    row: &SecretRow,
-) -> Result<Revocation, Refusal> {
-    let spec = rooms.provider(&connection.provider)?;
-    let permit = rooms.policy.revoke_at_provider::<K>(connection, row)?;
-    let draft = own_draft(rooms, connection, EventKind::ProviderRevokeIntent, Outcome::Allowed);
-    let proof =
-        rooms.audit.record::<RevokeAtProvider<K>>(permit, Entry::note(draft), Deadline::none()).await?;
-    let opened = rooms.vault.open(proof, &Sealed::<K>::from_envelope(row.envelope.clone())).await?;
-    Ok(rooms.engine.revoke(spec, opened).await?)
 }
 
 async fn record_result(
@@ -155,21 +125,10 @@ async fn record_result(
     attempts: i64,
 ) -> Result<(), Refusal> {
     let told = Told::at(rooms, at_provider, attempts);
-    let draft = own_draft(rooms, connection, EventKind::ProviderRevoked, told.outcome());
-    let mut effect = vec![told.reschedule(TokenHolder::Connection(connection.id.clone()))];
+    let draft = Holder::Connection(connection).draft(rooms, EventKind::ProviderRevoked, told.outcome());
+    let mut effect = Vec::new();
     if told.is_over() {
         effect.push(Write::DeleteSecrets(connection.id.clone()));
     }
-    told.record(rooms, draft, effect).await
-}
-
-fn own_draft(rooms: &Rooms, connection: &Connection, kind: EventKind, outcome: Outcome) -> EventDraft {
-    let mut draft = EventDraft::new(EventId::random(&*rooms.rng), kind, outcome);
-    if let Owner::Subject(subject) = &connection.owner {
-        draft = draft.about(subject);
-    }
-    draft.tenant = Some(connection.owner.tenant().clone());
-    draft.provider = Some(connection.provider.clone());
-    draft.connection = Some(connection.id.clone());
-    draft
+    told.record(rooms, draft, TokenHolder::Connection(connection.id.clone()), effect).await
 }

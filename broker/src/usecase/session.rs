@@ -1,8 +1,8 @@
 //! Signing in and out on the pages (CO16).
 
-use super::{Call, Rooms, request::sha256};
+use super::{Call, Rooms};
 use crate::{
-    domain::{Entry, EventKind, Names, Outcome, Refusal, WebSession, Write},
+    domain::{Entry, EventKind, Names, Outcome, Refusal, Timestamp, WebSession, Write},
     identity::VerifiedLogin,
     storage::StoreError,
 };
@@ -13,14 +13,24 @@ use std::time::Duration;
 pub const IDLE: Duration = Duration::from_secs(30 * 60);
 /// A session is over after this long, whatever happens.
 pub const ABSOLUTE: Duration = Duration::from_secs(8 * 3600);
+/// A login that was begun is finished within this, or not at all.
+pub const LOGIN: Duration = Duration::from_secs(600);
+/// How long a logout is remembered for the logins under way: their whole life, and time for their last commit.
+pub const LOGIN_UNDER_WAY: Duration = Duration::from_secs(LOGIN.as_secs() + 300);
 /// How exactly "last seen" is kept.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
-/// Starts a session for a verified login; always a new id, so that none can be planted. Answers with the cookie's value.
+/// Starts a session for a verified login that was begun at `begun_at`; always a new id, so that none can be planted. Answers with the cookie's value.
 ///
 /// # Errors
-/// [`crate::domain::Reason::Blocked`]; the audit log's.
-pub async fn start_session(rooms: &Rooms, call: &Call, login: &VerifiedLogin) -> Result<String, Refusal> {
+/// [`crate::domain::Reason::Blocked`]; [`crate::domain::Reason::Conflict`] when the identity provider has ended the person's session with it since
+/// `begun_at`; the audit log's.
+pub async fn start_session(
+    rooms: &Rooms,
+    call: &Call,
+    login: &VerifiedLogin,
+    begun_at: Timestamp,
+) -> Result<String, Refusal> {
     let names = Names {
         tenant: Some(login.subject().tenant.clone()),
         subject: Some(login.subject().clone()),
@@ -33,7 +43,7 @@ pub async fn start_session(rooms: &Rooms, call: &Call, login: &VerifiedLogin) ->
     let cookie = URL_SAFE_NO_PAD.encode(bytes);
     let now = rooms.clock.now();
     let session = WebSession {
-        id_hash: sha256(cookie.as_bytes()),
+        id_hash: crate::domain::sha256(cookie.as_bytes()),
         subject: login.subject().clone(),
         label: login.label().to_owned(),
         issuer: login.issuer().to_owned(),
@@ -46,7 +56,8 @@ pub async fn start_session(rooms: &Rooms, call: &Call, login: &VerifiedLogin) ->
     };
     let draft = call.draft(&*rooms.rng, EventKind::SessionStarted, Outcome::Allowed);
     let draft = call.about(draft, login.subject(), Some(login.label()));
-    let effect = vec![Write::InsertSession(rooms.row_key().tag(session))];
+    let row = rooms.row_key().tag(session);
+    let effect = vec![Write::InsertSession { row, begun_at }];
     rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, call.deadline).await?;
     Ok(cookie)
 }
@@ -59,7 +70,7 @@ pub async fn find_session(rooms: &Rooms, cookie: &str) -> Result<Option<WebSessi
     if cookie.len() != 43 {
         return Ok(None);
     }
-    let tagged = match rooms.store.sessions.by_id(&sha256(cookie.as_bytes())).await {
+    let tagged = match rooms.store.sessions.by_id(&crate::domain::sha256(cookie.as_bytes())).await {
         Ok(Some(tagged)) => tagged,
         Ok(None) => return Ok(None),
         Err(StoreError::Malformed { column, .. }) => {

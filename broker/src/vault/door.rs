@@ -15,7 +15,7 @@ pub const PROOF_LIFE: Duration = Duration::from_secs(5);
 /// Seals and opens stored secrets.
 pub struct Vault {
     keys: Arc<KeyRing>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
 }
 

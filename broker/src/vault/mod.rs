@@ -7,6 +7,7 @@ pub mod door;
 pub mod envelope;
 pub mod error;
 pub mod opened;
+mod patience;
 mod sealing;
 #[cfg(test)]
 mod tests;

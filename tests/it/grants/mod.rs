@@ -2,6 +2,7 @@
 
 mod callers;
 mod crowds;
+mod deadlines;
 mod isolation;
 mod lifetime;
 mod narrowing;

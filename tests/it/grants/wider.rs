@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use broker_client::proto::ConsentReason::{NotApproved, ScopesMissing, WiderThanApproved};
+use broker_client::proto::ConsentReason::{NotApproved, ReauthRequired, ScopesMissing, WiderThanApproved};
 use broker_client::{ConsentRequired, Narrowing, Outcome};
 use broker_tests::stage::{READ, READ_WRITE, Stage, granted, refused};
 use broker_tests::walk::words;
 use demo::browser::Page;
+use demo::notes::Fault;
 use demo::walk;
 use demo::world::{ALICE, Options, Person, Workload, Workload::ReportWriter, Workload::TicketHelper};
 
@@ -207,5 +208,62 @@ async fn gr1_a_token_that_can_be_narrowed_is_narrowed_all_the_same() {
         (grant.narrowing, stage.facts(&grant).scopes),
         (Narrowing::Exact, vec!["notes.read".to_owned()])
     );
+    stage.stop().await;
+}
+
+/// Who could be handed as much before learns nothing new by a consent; who can be handed it again only because of it does.
+///
+/// Proves: GR1
+#[tokio::test]
+async fn gr1_the_page_names_only_whom_it_gives_something() {
+    let stage = that_cannot_narrow(REPORTS_MAY_HOLD).await;
+    let grant = stage.connect(&ALICE, TicketHelper, READ_WRITE).await;
+    stage.connect(&ALICE, ReportWriter, READ).await;
+    let assertion = stage.world.assertion(&ALICE, TicketHelper);
+    let withdrawn =
+        stage.client(TicketHelper).withdraw_approval(&grant.connection_id, &assertion.into()).await;
+    withdrawn.expect("withdrawn");
+    let held = stage.grant(&ALICE, ReportWriter, READ).await;
+    assert_eq!(stage.facts(&held).scopes, READ_WRITE, "it holds as much already");
+    let consent = stage.consent(&ALICE, TicketHelper, READ_WRITE).await;
+    assert_eq!(consent.reason, NotApproved);
+    let page = words(&asked(&stage, &ALICE, &consent).await);
+    assert!(!page.contains(SHARED) && !page.contains("Report writer"), "{page}");
+    stage.walk(&ALICE, &consent).await;
+
+    assert_eq!(stage.world.notes().disconnect(ALICE.notes.name), 1);
+    stage.clock.advance(Duration::from_secs(700));
+    let consent = stage.consent(&ALICE, TicketHelper, READ_WRITE).await;
+    assert_eq!(consent.reason, ReauthRequired);
+    let page = words(&asked(&stage, &ALICE, &consent).await);
+    let (_, named) = page.split_once(SHARED).unwrap_or_else(|| panic!("not told: {page}"));
+    assert!(named.contains("Report writer"), "{page}");
+    stage.stop().await;
+}
+
+/// The provider gives more than it was asked for: who holds that much more without asking is named before it is confirmed.
+///
+/// Proves: GR1, CO10
+#[tokio::test]
+async fn gr1_co10_the_page_names_who_will_hold_what_nobody_asked_for() {
+    let stage = that_cannot_narrow(REPORTS_MAY_HOLD).await;
+    stage.connect(&ALICE, TicketHelper, READ).await;
+    stage.connect(&ALICE, ReportWriter, READ).await;
+    assert_eq!(stage.world.notes().disconnect(ALICE.notes.name), 1);
+    stage.clock.advance(Duration::from_secs(700));
+    let consent = stage.consent(&ALICE, TicketHelper, READ).await;
+    assert_eq!(consent.reason, ReauthRequired);
+    let page = asked(&stage, &ALICE, &consent).await;
+    assert!(!words(&page).contains(SHARED), "nothing new is asked for: {}", words(&page));
+    let page = walk::approve(page).await.expect("approved");
+    stage.world.notes().script(Fault::MoreScopes, 1);
+    let page = walk::allow(page, &ALICE.notes).await.expect("allowed");
+    let told = words(&page);
+    let (more, named) = told.split_once(SHARED).unwrap_or_else(|| panic!("not told: {told}"));
+    assert!(more.contains("could also:") && more.contains("Write notes in your name"), "{told}");
+    assert!(named.contains("Report writer"), "{told}");
+    walk::confirm(page).await.expect("confirmed");
+    let grant = stage.grant(&ALICE, ReportWriter, READ).await;
+    assert_eq!(stage.facts(&grant).scopes, READ_WRITE, "as the page said");
     stage.stop().await;
 }

@@ -3,6 +3,7 @@
 
 mod backchannel;
 mod cookies;
+mod endpoints;
 mod escaping;
 mod forms;
 mod house;

@@ -198,3 +198,81 @@ async fn co12_an_exchange_that_never_ends_is_over_within_a_minute() {
     stage.grant(&ALICE, TicketHelper, READ).await;
     stage.stop().await;
 }
+
+/// Whoever edits, puts back or removes the row of a consent while its code is being exchanged makes nobody a token that
+/// lives on unknown: what came is revoked at once, from memory, on record.
+///
+/// Proves: RV1, VA9, CO12
+#[tokio::test]
+async fn rv1_what_comes_for_a_consent_that_was_edited_meanwhile_is_revoked_at_once() {
+    for edit in [
+        "UPDATE consents SET mac = zeroblob(50)",
+        "",
+        "UPDATE consents SET reason = 'banana'",
+        "DELETE FROM consents",
+    ] {
+        let stage = Stage::start().await;
+        let consent = stage.consent(&ALICE, TicketHelper, READ).await;
+        let page = approved(&stage, &consent).await;
+        let mut database = stage.database().await;
+        database.save().await;
+        let release = Arc::new(Notify::new());
+        stage.world.notes().script(Fault::Slow(Arc::clone(&release)), 1);
+        // The first time, the SaaS cannot be told.
+        stage.world.notes().script_at(Endpoint::Revoke, Fault::Status500, 1);
+        let meanwhile = async {
+            while state(&stage, &consent).await != "exchanging" {
+                tokio::task::yield_now().await;
+            }
+            match edit {
+                "" => database.restore().await,
+                edit => database.edit(edit).await,
+            }
+            release.notify_one();
+        };
+        let (page, ()) = tokio::join!(walk::allow(page, &ALICE.notes), meanwhile);
+        assert!((400..600).contains(&page.expect("a page").status), "{edit}");
+        assert_eq!((ended(&stage).len(), ended(&stage)), (1, issued(&stage)), "{edit}");
+        assert_eq!(results(&mut database).await, ["revoked"], "{edit}");
+        let events = database.events().await;
+        let failed = events.iter().find(|event| event.kind == "consent.failed").expect("on record");
+        assert_eq!(
+            (failed.reason.as_str(), failed.text("/consent")),
+            ("RECORD_QUARANTINED", consent.consent_id.as_str())
+        );
+        let granted = "SELECT (SELECT count(*) FROM connections) + (SELECT count(*) FROM approvals)";
+        assert_eq!(database.text(granted).await, "0", "{edit}");
+        stage.stop().await;
+    }
+}
+
+/// Nor does it help to keep the row from changing: what cannot be stored for a minute is revoked then.
+///
+/// Proves: RV1, CO12
+#[tokio::test]
+async fn rv1_what_comes_for_a_consent_that_is_held_fast_is_revoked_after_a_minute() {
+    let stage = Stage::start().await;
+    let consent = stage.consent(&ALICE, TicketHelper, READ).await;
+    let page = approved(&stage, &consent).await;
+    let mut database = stage.database().await;
+    let release = Arc::new(Notify::new());
+    stage.world.notes().script(Fault::Slow(Arc::clone(&release)), 1);
+    let meanwhile = async {
+        while state(&stage, &consent).await != "exchanging" {
+            tokio::task::yield_now().await;
+        }
+        database.run("CREATE TRIGGER fast BEFORE UPDATE ON consents BEGIN SELECT RAISE(IGNORE); END").await;
+        release.notify_one();
+        let refused = "SELECT count(*) FROM audit_events WHERE reason = 'CONFLICT'";
+        while database.text(refused).await == "0" {
+            tokio::task::yield_now().await;
+        }
+        assert!(ended(&stage).is_empty(), "it may be a stranger's visit");
+        stage.clock.advance(Duration::from_secs(61));
+    };
+    let (page, ()) = tokio::join!(walk::allow(page, &ALICE.notes), meanwhile);
+    assert!((400..600).contains(&page.expect("a page").status));
+    assert_eq!((ended(&stage).len(), ended(&stage)), (1, issued(&stage)));
+    assert_eq!(results(&mut database).await, ["revoked"]);
+    stage.stop().await;
+}

@@ -4,5 +4,6 @@ mod acts;
 mod at_provider;
 pub mod flood;
 mod leftover;
+mod queue;
 mod races;
 mod unavailable;

@@ -1,6 +1,7 @@
 //! The contract, one file per method: wrong, huge, missing, duplicated and hostile values get the documented error.
 
 mod block;
+mod flood;
 mod gate;
 mod get_connection;
 mod get_consent;

@@ -2,10 +2,7 @@ use std::time::Duration;
 
 use broker_proto::v1::{GetConsentRequest, IssueGrantRequest, UnblockRequest};
 use broker_tests::rpc::{Rpc, check, in_time, with};
-use demo::world::{
-    ADMIN, ALICE,
-    Workload::{ReportWriter, TicketHelper},
-};
+use demo::world::{ADMIN, ALICE, Workload::TicketHelper};
 use serde_json::Value;
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -109,34 +106,5 @@ async fn av1_changes_are_limited_per_caller_and_refill_with_time() {
     rpc.clock.advance(delay);
     assert_eq!(unblock().await.code(), Code::InvalidArgument, "one more fits");
     assert_eq!(unblock().await.code(), Code::ResourceExhausted, "and only one");
-    rpc.stop().await;
-}
-
-/// Everybody behind one mesh or NAT has one address: a stranger there keeps strangers waiting, and nobody who is known.
-///
-/// Proves: AV1, PO8
-#[tokio::test]
-async fn av1_bad_credentials_from_an_address_keep_new_ones_waiting_and_not_the_known() {
-    let rpc = Rpc::start().await;
-    let read = || GetConsentRequest { consent_id: format!("cns_{}", "0".repeat(26)), assertion: None };
-    let known = async || in_time(rpc.consents().get_consent(rpc.by(TicketHelper, read()))).await.map(drop);
-    check("served", (Code::NotFound, "NOT_FOUND", None), known().await);
-    let stranger = async |number: u32| {
-        let mut request = rpc.bare(read());
-        let credential = format!("Bearer bws_{number:043}");
-        request.metadata_mut().insert("authorization", credential.parse().expect("a header"));
-        in_time(rpc.consents().get_consent(request)).await.map(drop)
-    };
-    let mut refused = stranger(0).await;
-    for number in 1..60 {
-        refused = stranger(number).await;
-    }
-    check("too many", (Code::ResourceExhausted, "RATE_LIMITED", None), refused);
-    check("still served", (Code::NotFound, "NOT_FOUND", None), known().await);
-    let other = in_time(rpc.consents().get_consent(rpc.by(ReportWriter, read()))).await.map(drop);
-    check("new here", (Code::ResourceExhausted, "RATE_LIMITED", None), other);
-    rpc.clock.advance(Duration::from_secs(1));
-    let other = in_time(rpc.consents().get_consent(rpc.by(ReportWriter, read()))).await.map(drop);
-    check("a second later", (Code::NotFound, "NOT_FOUND", None), other);
     rpc.stop().await;
 }

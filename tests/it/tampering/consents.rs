@@ -3,11 +3,11 @@
 use broker::worker;
 use broker_client::ConsentRequired;
 use broker_tests::database::Database;
-use broker_tests::stage::{READ, READ_WRITE, Stage, subject_of};
+use broker_tests::stage::{READ, READ_WRITE, Stage, refused, subject_of};
 use demo::browser::Page;
 use demo::notes::Rotation;
 use demo::walk;
-use demo::world::{ALICE, BOB, Person, Workload::ReportWriter, Workload::TicketHelper};
+use demo::world::{ALICE, BOB, Options, Person, Workload::ReportWriter, Workload::TicketHelper};
 use std::time::Duration;
 
 async fn count(database: &mut Database) -> String {
@@ -215,5 +215,80 @@ async fn va9_quarantined_consents_never_stop_the_sweep_over_others() {
         database.events().await.into_iter().filter(|event| event.kind == "consent.failed").collect();
     assert_eq!(failed.len(), 150, "each is on record");
     assert!(failed.iter().all(|event| event.reason == "RECORD_QUARANTINED"));
+    stage.stop().await;
+}
+
+async fn with_at_most(open: u32) -> Stage {
+    let extra_config = format!("consent: {{ max_open_per_subject: {open} }}\n");
+    Stage::with(Options { extra_config, ..Options::default() }).await
+}
+
+/// Whoever edits a person's open consents, or adds to them, keeps no other need from its link.
+///
+/// Proves: VA9, CO1
+#[tokio::test]
+async fn va9_edited_consents_use_up_nothing_of_what_a_person_may_have_open() {
+    let stage = with_at_most(2).await;
+    for scopes in [READ, READ_WRITE] {
+        stage.consent(&ALICE, TicketHelper, scopes).await;
+    }
+    assert_eq!(refused(stage.ask(&ALICE, ReportWriter, READ).await), "TOO_MANY_CONSENTS");
+    let mut database = stage.database().await;
+    database.edit("UPDATE consents SET expires_at = 9000000000000000000").await;
+    stage.clock.advance(Duration::from_secs(3600));
+    let consent = stage.consent(&ALICE, ReportWriter, READ).await;
+    let event = database.last_event().await;
+    assert_eq!((event.outcome.as_str(), event.reason.as_str()), ("consent_required", "RECORD_QUARANTINED"));
+    let set_aside = "SELECT count(*) FROM consents WHERE state = 'set_aside'";
+    assert_eq!(database.text(set_aside).await, "2");
+
+    // Nor do far more of them than are read at once; and what is authentic goes on counting.
+    let columns = database.text("SELECT group_concat(name) FROM pragma_table_info('consents')").await;
+    let copied = columns.replacen("id,handle_hash", "'cns_' || n, randomblob(32)", 1);
+    database
+        .edit(&format!(
+            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 250)
+             INSERT INTO consents ({columns}) SELECT {copied} FROM consents, numbers WHERE id = '{}'",
+            consent.consent_id
+        ))
+        .await;
+    stage.consent(&ALICE, TicketHelper, READ).await;
+    assert!((102..200).contains(&database.text(set_aside).await.parse().expect("a number")));
+    for _ in 0..3 {
+        stage.consent(&ALICE, ReportWriter, READ).await;
+    }
+    assert_eq!(
+        database.text(set_aside).await,
+        "252",
+        "asking again for a need takes those aside that say they are for it"
+    );
+    assert_eq!(refused(stage.ask(&ALICE, TicketHelper, READ_WRITE).await), "TOO_MANY_CONSENTS");
+    assert_eq!(stage.walk(&ALICE, &consent).await.status, 200);
+    stage.consent(&ALICE, TicketHelper, READ_WRITE).await;
+    stage.stop().await;
+}
+
+/// A try that loses a race is on record, and what becomes of the call afterwards is on record beside it.
+///
+/// Proves: AU1, AU2, CO1
+#[tokio::test]
+async fn au1_what_follows_a_lost_race_is_an_event_of_its_own() {
+    let stage = with_at_most(1).await;
+    stage.consent(&ALICE, TicketHelper, READ).await;
+    let mut database = stage.database().await;
+    let before = database.events().await.len();
+    // As if another replica had opened a consent between the count and the commit.
+    database.edit("UPDATE consents SET state = 'completed'").await;
+    for trigger in [
+        "lost BEFORE INSERT ON consents BEGIN SELECT RAISE(IGNORE); END",
+        "others AFTER INSERT ON audit_events BEGIN UPDATE consents SET state = 'pending'; END",
+    ] {
+        database.run(&format!("CREATE TRIGGER {trigger}")).await;
+    }
+    assert_eq!(refused(stage.ask(&ALICE, ReportWriter, READ).await), "TOO_MANY_CONSENTS");
+    let events = database.events().await.split_off(before);
+    let said: Vec<_> = events.iter().map(|event| (event.kind.as_str(), event.reason.as_str())).collect();
+    assert_eq!(said, [("grant.issue", "CONFLICT"), ("grant.issue", "TOO_MANY_CONSENTS")]);
+    assert_ne!(events[0].text("/id"), events[1].text("/id"));
     stage.stop().await;
 }

@@ -4,6 +4,7 @@ mod approvals;
 mod audit_log;
 mod connections;
 mod consents;
+mod key_ids;
 mod keys;
 mod requests;
 mod rules;

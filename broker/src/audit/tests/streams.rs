@@ -55,6 +55,13 @@ async fn au8_a_dead_stream_gets_exactly_one_recovery_record() {
     );
     assert_eq!(recoveries(&house).len(), 2);
     assert_eq!(house.verify().await.unwrap().recovered, 2);
+    // A stream's own events are counted like everybody's: every event that is committed.
+    let text = house.config.metrics.render();
+    for (kind, count) in [("opened", 4), ("recovered", 2), ("closed", 1)] {
+        let line =
+            format!("kind=\"stream.{kind}\",outcome=\"allowed\",reason=\"\",provider=\"\"}} {count}\n");
+        assert!(text.contains(&line), "{line}: {text}");
+    }
 }
 
 /// Proves: AU8
@@ -138,7 +145,6 @@ async fn au8_an_idle_writer_shows_that_it_lives_learns_what_others_revoked_and_e
     let house = House::new().await;
     house.ledger.stored().heartbeat = Some(Duration::from_millis(1));
     let idle = house.start().await.unwrap();
-    house.ledger.stored().streams[0].silent_for = Duration::ZERO;
     let busy = house.start().await.unwrap();
     let mut block = house.event(EventKind::BlockSet, Outcome::Allowed);
     let target = Target::Tenant(TenantId::parse("acme").unwrap());
@@ -208,4 +214,37 @@ async fn va11_an_edited_rule_or_stream_head_refuses_the_start() {
     assert!(matches!(house.start().await, Err(AuditError::RuleTampered { epoch: 1 })));
     house.ledger.stored().rules[0] = rule;
     assert_eq!(house.start().await.unwrap().rules().epoch(), 1);
+}
+
+/// A process that runs already goes on beside a dead stream whose head was edited, and still ends the others.
+///
+/// Proves: AU8, AU3
+#[tokio::test]
+async fn au8_an_edited_head_of_a_dead_stream_stops_no_running_writer_and_is_not_signed_anew() {
+    let mut house = House::new().await;
+    house.config.stream_events = 6;
+    for _ in 0..2 {
+        drop(house.start().await.unwrap());
+        house.ledger.stored().streams.iter_mut().for_each(|s| s.silent_for = Duration::ZERO);
+    }
+    let audit = house.start().await.unwrap();
+    {
+        let mut stored = house.ledger.stored();
+        stored.streams[0].head.seq = 0;
+        stored.streams[..2].iter_mut().for_each(|s| s.silent_for = Duration::MAX);
+    }
+    // Its stream is full in between: it ends it, and opens the next.
+    for _ in 0..8 {
+        audit.note(house.session(), Deadline::none()).await.unwrap();
+    }
+    let streams = house.ledger.stored().streams.clone();
+    let keys = house.keys.audit_keys();
+    let states: Vec<_> = streams.iter().map(|s| StreamState::vouched(&keys, &s.head, &s.mac)).collect();
+    assert_eq!(
+        states,
+        [None, Some(StreamState::Recovered), Some(StreamState::Closed), Some(StreamState::Open)]
+    );
+    assert!(streams[0].open);
+    assert!(matches!(house.start().await, Err(AuditError::StreamTampered(_))), "a start is refused");
+    assert!(house.verify().await.is_err(), "and who verifies finds it");
 }

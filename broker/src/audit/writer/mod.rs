@@ -7,11 +7,11 @@ use super::{
     prepare::Prepared,
     queue::{Answer, Receipt, Request},
     refused::Refused,
-    seal::{BatchSeal, Intended, truth},
+    seal::{BatchSeal, Intended},
     stream::{Context, Opened},
 };
 use crate::{
-    domain::{Applied, EventDraft, Group, Position, Rules, Timestamp, ledger::Head},
+    domain::{Applied, Group, Position, Rules, Timestamp, ledger::Head},
     storage::{LockMode, StoreError},
 };
 use arc_swap::ArcSwap;
@@ -234,13 +234,19 @@ impl Writer {
             }
             Ok(Ok(Err(StoreError::RuleTampered))) => {
                 tracing::error!("a revocation rule failed its integrity check; nothing is issued");
+                // Unless another replica made it with a key that is new.
+                if let Err(error) = context.keys.reread_row_keys().await {
+                    tracing::warn!(%error, "the system keys could not be read again");
+                }
                 Attempt::Unavailable
             }
             Ok(Ok(Err(StoreError::Malformed { table, column }))) => {
                 tracing::error!(table, column, "a commit met a malformed value");
                 Attempt::Failed { culprit: true }
             }
-            Ok(Ok(Err(StoreError::Exists))) => Attempt::Failed { culprit: true },
+            Ok(Ok(Err(StoreError::Exists | StoreError::KeyUnknown { .. }))) => {
+                Attempt::Failed { culprit: true }
+            }
             Ok(Ok(Err(StoreError::Unavailable(why)))) => {
                 tracing::warn!(%why, "an audit commit failed");
                 self.settle(head, intended, false).await
@@ -267,13 +273,13 @@ impl Writer {
         applied: &[Vec<Applied>],
         head: &Head,
     ) {
+        self.context.count(&groups, applied);
         let committed_at = self.context.clock.monotonic();
         let total: usize = groups.iter().map(|g| g.entries.len()).sum();
         let mut seq = head.seq - i64::try_from(total).unwrap_or(i64::MAX);
         for ((group, caller), applied) in groups.into_iter().zip(callers).zip(applied) {
             let mut positions = Vec::with_capacity(group.entries.len());
-            for (entry, applied) in group.entries.iter().zip(applied) {
-                self.count(&entry.draft, applied);
+            for _ in &group.entries {
                 seq += 1;
                 positions.push(Position { stream: head.stream.clone(), seq });
             }
@@ -281,14 +287,6 @@ impl Writer {
                 None => Ok(Receipt { positions, committed_at }),
                 Some(refused) => Err(refused),
             });
-        }
-    }
-
-    /// What the row says, which is not always what was drafted.
-    fn count(&self, draft: &EventDraft, applied: &Applied) {
-        match applied {
-            Applied::Yes => self.config.metrics.event(draft),
-            other => self.config.metrics.event(&truth(draft, other)),
         }
     }
 

@@ -111,9 +111,11 @@ impl Writer {
     async fn finish(&mut self, head: Head) -> Result<(), Refused> {
         let last = [Group { entries: vec![Entry::note(self.context.own_event(EventKind::StreamClosed))] }];
         let prepared = [vec![Prepared::default()]];
-        let Attempt::Committed(_, head) = self.append(head, &last, &prepared, LockMode::Shared).await else {
+        let written = self.append(head, &last, &prepared, LockMode::Shared).await;
+        let Attempt::Committed(applied, head) = written else {
             return Err(Refused::Unavailable);
         };
+        self.context.count(&last, &applied);
         let mac = head_mac(&self.context.audit, &head, StreamState::Closed);
         let closing = self.context.ledger.close_stream(&head, &mac);
         match tokio::time::timeout(self.context.commit_timeout, closing).await {
@@ -161,14 +163,13 @@ impl Writer {
         else {
             return tracing::warn!("the audit streams cannot be read; dead ones are ended later");
         };
-        match context.recoveries(&streams) {
-            Ok(groups) => {
-                for group in groups {
-                    // One that does not apply was ended by another replica; one that fails is tried at the next beat.
-                    self.attempt(&[group], &[vec![Prepared::default()]], LockMode::Shared).await;
-                }
+        for group in context.recoveries(&streams).while_running() {
+            // One that does not apply was ended by another replica; one that fails is tried at the next beat.
+            let (groups, prepared) = ([group], [vec![Prepared::default()]]);
+            let attempt = self.attempt(&groups, &prepared, LockMode::Shared).await;
+            if let Attempt::Committed(applied, _) = attempt {
+                context.count(&groups, &applied);
             }
-            Err(error) => tracing::error!(%error, "a dead audit stream is not ended"),
         }
     }
 

@@ -8,11 +8,9 @@ pub use leftover::Leftover;
 pub use reason::ConsentReason;
 pub use state::{ConsentState, Obtained};
 
-use ring::digest;
-
 use super::{
     Authority, Canonical, ConnectionId, ConsentId, Owner, PkceVerifier, ProviderId, Reason, RecordKey,
-    ScopeSet, Sealed, Subject, Timestamp, WorkloadId,
+    ScopeSet, Sealed, Subject, Timestamp, WorkloadId, sha256,
 };
 
 /// A transition that the state does not allow.
@@ -90,7 +88,7 @@ impl Consent {
             .text(&self.provider_scopes.canonical())
             .text(&self.tool)
             .text(&self.purpose);
-        data_encoding::HEXLOWER.encode(digest::digest(&digest::SHA256, terms.finish()).as_ref())
+        data_encoding::HEXLOWER.encode(&sha256(terms.finish()))
     }
 
     /// Whether its time is over at `now`.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::domain::{ManualClock, Timestamp};
 use crate::identity::{
-    Fetch, FetchError, Identity, IdentityError, IssuerSpec, KeySource, TokenError, TokenError::*,
+    Cost, Fetch, FetchError, Identity, IdentityError, IssuerSpec, KeySource, TokenError, TokenError::*,
     VerifiedWorkload,
 };
 use async_trait::async_trait;
@@ -116,6 +116,34 @@ async fn id7_keys_are_discovered_once_and_kept() {
         assert_eq!(net.check(&key.token(&with(json!({ "sub": sub })))).await, Ok(()));
     }
     assert_eq!(*net.web.asked.lock().unwrap(), [METADATA, JWKS]);
+}
+
+/// Proves: AV1
+#[tokio::test]
+async fn av1_what_a_verification_takes_is_told_beforehand() {
+    let (net, key, other) = (Net::new(|_| {}).await, Signer::es256("k"), Signer::es256("k2"));
+    net.publish(&[&key]);
+    let token = key.token(&long_lived());
+    assert_eq!(net.identity.cost_of_token(&token), Cost::Fetch, "no keys yet");
+    assert_eq!(net.check(&token).await, Ok(()));
+    assert_eq!(net.identity.cost_of_token(&token), Cost::Hash, "remembered");
+    let shown = |token: &str| net.identity.cost_of_credential(Some(&format!("Bearer {token}")));
+    assert_eq!(shown(&key.token(&with(json!({ "sub": "bob" })))), Cost::Signature);
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    assert_eq!(shown(&format!("{signed}.{}A", &signature[..signature.len() - 1])), Cost::Signature);
+    assert_eq!(shown(&other.token(&claims())), Cost::Fetch, "a key that may have been published since");
+    let elsewhere = key.token(&with(json!({ "iss": "https://elsewhere.example" })));
+    for cheap in ["", "x", "a.b.c", "bws_notes", signed, &elsewhere, &"x".repeat(20_000)] {
+        assert_eq!(shown(cheap), Cost::Hash, "{cheap:.40}");
+    }
+    assert_eq!(net.identity.cost_of_credential(None), Cost::Hash);
+    // The issuer has changed its keys, and later its keys are too old.
+    net.publish(&[&key, &other]);
+    net.clock.advance(SECONDS(3600));
+    assert_eq!(net.check(&other.token(&long_lived())).await, Ok(()));
+    assert_eq!(net.identity.cost_of_token(&token), Cost::Signature, "remembered under other keys");
+    net.clock.advance(SECONDS(200_000));
+    assert_eq!(net.identity.cost_of_token(&token), Cost::Fetch);
 }
 
 /// Proves: ID7

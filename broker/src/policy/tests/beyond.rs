@@ -133,6 +133,14 @@ fn gr2_gr10_what_is_held_bounds_the_grant_like_what_is_granted() {
             Err(denial) => assert_eq!((denial.reason, served), (Reason::TokenOutlivesGrant, false)),
         }
     }
+    // What is approved too, and was only not asked for, bounds it no less.
+    let reads = rule("permit", "r", "@max_ttl(\"8h\") @long_lived(\"allow\")", "resource.name == \"read\"");
+    let mut case = narrow(&(reads + &rule("permit", "w", "@max_ttl(\"5m\")", WRITES)));
+    case.approval.scopes = scopes(&["read", "write"]);
+    assert_eq!(after(&case), 300);
+    assert_eq!(case.issue().unwrap().facts().policy.as_ref().unwrap().rules, ["r", "w"]);
+    case.secret.expires_at = None;
+    assert_eq!(refused(&case).reason, Reason::TokenOutlivesGrant);
 }
 
 /// What was said about somebody else's token, or by other rules, counts for nothing.
@@ -153,7 +161,19 @@ fn gr1_gr4_what_was_said_about_another_question_does_not_count() {
     other.workload = WorkloadId::parse("other-server").unwrap();
     let mut bob = Scene::asking(&["read"]);
     bob.subject.id = "bob".to_owned();
-    for scene in [other, bob] {
+    let mut admin = Scene::asking(&["read"]);
+    admin.roles.insert("admin".to_owned());
+    let mut trusted = Scene::asking(&["read"]);
+    trusted.workload_roles.insert("admin".to_owned());
+    let mut sync = Scene::asking(&["read"]);
+    sync.tool = "sync".to_owned();
+    let mut audit = Scene::asking(&["read"]);
+    audit.purpose = "sync".to_owned();
+    let mut short = Scene::asking(&["read"]);
+    short.requested_ttl = Some(seconds(60));
+    let mut strong = Scene::asking(&["read"]);
+    strong.acr = Some("mfa".to_owned());
+    for scene in [other, bob, admin, trusted, sync, audit, short, strong] {
         let beyond = policy.beyond(&verdict, &scene.question(), approved, token);
         assert_eq!(verdict.may_hold(approved, token, &beyond).unwrap_err().reason, Reason::NotFound);
     }

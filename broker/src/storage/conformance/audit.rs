@@ -46,6 +46,24 @@ pub(crate) async fn heads(fixture: &Fixture) {
     assert!(streams.iter().any(|s| s.head == here && !s.open && s.mac == [8; 32]));
 }
 
+/// An id written twice is its group's own fault, and no sign of a store that is down.
+pub(crate) async fn written_once(fixture: &Fixture) {
+    let mut pen = Pen::open(fixture).await;
+    let note = samples::note();
+    pen.entry(note.clone()).await;
+    let here = pen.head.clone();
+    let effect = vec![Write::InsertConnection(pen.tag(samples::connection()))];
+    let again = Entry { effect, ..note };
+    let refused = pen.commit(&[Group { entries: vec![samples::note(), again] }]).await;
+    assert!(matches!(refused, Err(StoreError::Exists)), "{refused:?}");
+    let new = samples::note();
+    let refused = pen.commit(&[Group { entries: vec![new.clone()] }, Group { entries: vec![new] }]).await;
+    assert!(matches!(refused, Err(StoreError::Exists)), "twice at once: {refused:?}");
+    assert!(fixture.connections.page(&samples::tenant(), None, 9).await.unwrap().is_empty());
+    assert_eq!(fixture.ledger.streams().await.unwrap()[0].head, here, "nothing stays of either");
+    pen.commit(&[notes(1)]).await.unwrap();
+}
+
 pub(crate) async fn insert_only(fixture: &Fixture) {
     let mut pen = Pen::open(fixture).await;
     pen.commit(&[notes(2)]).await.unwrap();

@@ -35,7 +35,11 @@ pub(crate) async fn equal_need(fixture: &Fixture) {
     assert_eq!(pen.write(insert(&pen, &other, 4)).await, Applied::Yes);
 
     let consents = &fixture.consents;
-    assert_eq!(consents.count_open(&samples::alice(), pen.now).await.unwrap(), 2);
+    let mut hers = consents.open_of(&samples::alice(), pen.now, 9).await.unwrap();
+    assert_eq!(hers.len(), 2);
+    assert_eq!(consents.open_of(&samples::alice(), pen.now, 1).await.unwrap().len(), 1);
+    let hers: Vec<_> = hers.drain(..).map(|row| row.unwrap().check(&pen.seal.key).unwrap().id).collect();
+    assert!(hers.contains(&first.id) && hers.contains(&wider.id));
     let find = |now| {
         let (workload, provider) = (samples::workload(), samples::provider());
         async move {
@@ -50,6 +54,7 @@ pub(crate) async fn equal_need(fixture: &Fixture) {
     // Its time is over, though nobody wrote that down yet: the need may be met anew.
     pen.now = first.expires_at;
     assert!(find(pen.now).await.unwrap().is_empty());
+    assert!(consents.open_of(&samples::alice(), pen.now, 9).await.unwrap().is_empty());
     assert_eq!(consents.overdue(pen.now, 10).await.unwrap().len(), 3);
     assert_eq!(consents.overdue(pen.now, 1).await.unwrap().len(), 1);
     let anew = Consent { expires_at: samples::later(1200), ..samples::consent() };

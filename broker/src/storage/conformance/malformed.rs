@@ -105,7 +105,7 @@ pub(crate) async fn every_table(fixture: &Fixture) {
         Write::PutSecret(pen.tag(samples::secret(&id, SecretKind::Access, 1))),
         Write::QueueProviderRevocation { holder: TokenHolder::Connection(id.clone()), due_at: pen.now },
         Write::InsertConsent { row: pen.tag(consent.clone()), handle_hash: [1; 32] },
-        Write::InsertSession(pen.tag(samples::session(1))),
+        Write::InsertSession { row: pen.tag(samples::session(1)), begun_at: pen.now },
     ];
     pen.entry(Entry { effect, claim: Some(samples::claim(1)), ..samples::note() }).await;
     for (edit, undo, table, column) in EDITS {
@@ -121,7 +121,7 @@ pub(crate) async fn every_table(fixture: &Fixture) {
                     quarantined(fixture.connections.of_owner(&owner, None).await, table, column);
                 }
             }
-            "connection_secrets" => refused(fixture.connections.secrets(&id).await, table, column),
+            "connection_secrets" => quarantined(fixture.connections.secrets(&id).await, table, column),
             "approvals" => {
                 quarantined(fixture.approvals.of_connection(&tenant, &id).await, table, column);
                 let found = fixture.approvals.find(&tenant, &id, &samples::workload()).await;
@@ -136,7 +136,7 @@ pub(crate) async fn every_table(fixture: &Fixture) {
             }
             "web_sessions" => refused(fixture.sessions.by_id(&[1; 32]).await, table, column),
             "requests" => refused(fixture.requests.by_key(&[1; 32], now).await, table, column),
-            _ => refused(fixture.connections.due_revocations(now, 9).await, table, column),
+            _ => quarantined(fixture.connections.due_revocations(now, 9).await, table, column),
         }
         fixture.sql.run(undo).await.unwrap();
     }

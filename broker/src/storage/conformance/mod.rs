@@ -115,6 +115,12 @@ macro_rules! conformance {
             suite::refresh::provider_queue(&$open().await).await;
         }
 
+        /// Proves: RV1
+        #[tokio::test]
+        async fn rv1_no_provider_keeps_another_from_its_turn_in_the_queue() {
+            suite::refresh::provider_turns(&$open().await).await;
+        }
+
         #[tokio::test]
         async fn web_sessions_are_written_by_version_and_purged_when_over() {
             suite::sessions::writes(&$open().await).await;
@@ -123,6 +129,12 @@ macro_rules! conformance {
         #[tokio::test]
         async fn web_sessions_are_found_by_what_their_issuer_calls_them() {
             suite::sessions::logouts(&$open().await).await;
+        }
+
+        /// Proves: CO16
+        #[tokio::test]
+        async fn co16_a_logout_keeps_the_sign_ins_under_way_out_and_no_others() {
+            suite::sessions::logouts_under_way(&$open().await).await;
         }
 
         #[tokio::test]
@@ -172,6 +184,12 @@ macro_rules! conformance {
         #[tokio::test]
         async fn au8_a_head_moves_by_compare_and_set_alone() {
             suite::audit::heads(&$open().await).await;
+        }
+
+        /// Proves: AU3
+        #[tokio::test]
+        async fn au3_an_event_that_exists_is_told_apart_from_a_store_that_is_down() {
+            suite::audit::written_once(&$open().await).await;
         }
 
         #[tokio::test]

@@ -1,8 +1,13 @@
 use super::{Fixture, pen::Pen, samples};
-use crate::domain::{Applied, ConnectionId, ConsentId, TokenHolder, Write};
+use crate::domain::{Applied, Connection, ConnectionId, ConsentId, ProviderId, TokenHolder, Write};
+use crate::storage::StoreError;
 
 async fn connected(pen: &mut Pen<'_>) -> ConnectionId {
-    let connection = samples::connection();
+    connected_to(pen, samples::provider()).await
+}
+
+async fn connected_to(pen: &mut Pen<'_>, provider: ProviderId) -> ConnectionId {
+    let connection = Connection { provider, ..samples::connection() };
     let id = connection.id.clone();
     let row = pen.tag(connection);
     assert_eq!(pen.write(vec![Write::InsertConnection(row)]).await, Applied::Yes);
@@ -61,7 +66,10 @@ pub(crate) async fn provider_queue(fixture: &Fixture) {
     assert_eq!(pen.write(queue(&first, 9)).await, Applied::Yes, "queued already: the earlier time counts");
     assert_eq!(pen.write(queue(&second, 1)).await, Applied::Yes);
 
-    let due = |at| fixture.connections.due_revocations(samples::later(at), 10);
+    let due = async |at| {
+        let found = fixture.connections.due_revocations(samples::later(at), 10).await?;
+        Ok::<_, StoreError>(found.into_iter().map(Result::unwrap).collect::<Vec<_>>())
+    };
     assert!(due(0).await.unwrap().is_empty());
     let found = due(2).await.unwrap();
     assert_eq!([&found[0].holder, &found[1].holder], [&second, &first], "oldest first");
@@ -76,4 +84,29 @@ pub(crate) async fn provider_queue(fixture: &Fixture) {
     assert_eq!(pen.write(queue(&third, 60)).await, Applied::Yes);
     let found = due(99).await.unwrap();
     assert_eq!((&found[1].holder, &found[1].tenant), (&third, &samples::tenant()));
+}
+
+/// However many wait for one provider, every other has its turn.
+pub(crate) async fn provider_turns(fixture: &Fixture) {
+    let mut pen = Pen::open(fixture).await;
+    let queue = |holder: &TokenHolder, at| {
+        vec![Write::QueueProviderRevocation { holder: holder.clone(), due_at: samples::later(at) }]
+    };
+    for at in 0..5 {
+        let holder = TokenHolder::Connection(connected(&mut pen).await);
+        assert_eq!(pen.write(queue(&holder, at)).await, Applied::Yes);
+    }
+    let other = ProviderId::parse("other").unwrap();
+    let other = TokenHolder::Connection(connected_to(&mut pen, other).await);
+    assert_eq!(pen.write(queue(&other, 9)).await, Applied::Yes);
+    let found = fixture.connections.due_revocations(samples::later(9), 3).await.unwrap();
+    let found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
+    let turns: Vec<_> = found.iter().map(|row| (row.provider.as_slice(), row.due_at)).collect();
+    let notes = samples::provider();
+    let expected = [
+        (notes.as_str().as_bytes(), samples::later(0)),
+        (b"other".as_slice(), samples::later(9)),
+        (notes.as_str().as_bytes(), samples::later(1)),
+    ];
+    assert_eq!(turns, expected);
 }

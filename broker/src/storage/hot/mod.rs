@@ -1,9 +1,12 @@
 //! Rows of connections in use, kept for a moment (design §10): an issuance that finds everything here reads nothing from
 //! the database but what its commit reads.
 //!
-//! What is here is as it was stored: tagged rows, sealed tokens. It may be stale for at most [`HotLimits::max_age`], and
-//! that can only cost speed: whatever takes authority away is a revocation rule, which the commit checks itself; and who
-//! finds here less than an answer must ask the database before saying so. This process's own writes are seen at once.
+//! What is here is as it was stored: tagged rows, sealed tokens. It may be stale for at most [`HotLimits::max_age`]. Whatever is
+//! revoked, blocked or withdrawn is a revocation rule, which the commit checks itself; and who finds here less than an answer
+//! must ask the database before saying so. This process's own writes are seen at once.
+//!
+//! One narrowing is no rule: a person who connects an account again may give it fewer scopes than before. Another replica may go on
+//! handing out the wider access token, within what its workload is still approved for, until that age is reached.
 
 #[cfg(test)]
 mod tests;
@@ -204,20 +207,28 @@ impl Connections for HotRows {
         self.connections.secret(connection, kind, scope_key).await
     }
 
-    async fn secrets(&self, connection: &ConnectionId) -> Result<Vec<Tagged<SecretRow>>, StoreError> {
+    async fn secrets(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Vec<Readable<Tagged<SecretRow>>>, StoreError> {
         let key = Key::Secrets(connection.clone());
         if let Some(Rows::Secrets(rows)) = self.hot.get(&key) {
-            return Ok(Vec::clone(&rows));
+            return Ok(rows.iter().cloned().map(Ok).collect());
         }
         let (before, at) = (self.hot.before(&key), self.hot.clock.monotonic());
         let read = self.connections.secrets(connection).await?;
-        if !read.is_empty() {
-            self.hot.keep(key, Rows::Secrets(Arc::new(read.clone())), at, before);
+        let readable: Vec<_> = read.iter().flatten().cloned().collect();
+        if !read.is_empty() && readable.len() == read.len() {
+            self.hot.keep(key, Rows::Secrets(Arc::new(readable)), at, before);
         }
         Ok(read)
     }
 
-    async fn due_revocations(&self, now: Timestamp, limit: u32) -> Result<Vec<QueuedRevocation>, StoreError> {
+    async fn due_revocations(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<QueuedRevocation>>, StoreError> {
         self.connections.due_revocations(now, limit).await
     }
 }

@@ -33,7 +33,7 @@ async fn seen(hot: &Store, connection: &Connection) -> (Option<String>, bool, Op
     let approval =
         hot.approvals.find(&samples::tenant(), &connection.id, &samples::workload()).await.unwrap();
     let secrets = hot.connections.secrets(&connection.id).await.unwrap();
-    (label, approval.is_some(), secrets.first().map(|row| row.stored_parts().0.generation))
+    (label, approval.is_some(), secrets.first().map(|row| row.as_ref().unwrap().stored_parts().0.generation))
 }
 
 #[tokio::test]

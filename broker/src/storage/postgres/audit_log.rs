@@ -50,7 +50,7 @@ impl AuditLog for PostgresStore {
             .bind(filter.provider.as_deref())
             .bind(filter.outcome.as_deref())
             .bind(i64::from(limit))
-            .fetch_all(&self.pool)
+            .fetch_all(&self.log_readers)
             .await
             .map_err(unavailable)?;
         rows.iter().map(audit_row).collect()
@@ -61,7 +61,7 @@ impl AuditLog for PostgresStore {
             .bind(stream.as_str())
             .bind(after_seq)
             .bind(i64::from(limit))
-            .fetch_all(&self.pool)
+            .fetch_all(&self.log_readers)
             .await
             .map_err(unavailable)?;
         rows.iter().map(audit_row).collect()

@@ -1,6 +1,6 @@
 //! Writing audit rows and heads.
 
-use super::error::unavailable;
+use super::error::{is_duplicate, unavailable};
 use crate::{
     domain::ledger::Head,
     storage::{
@@ -38,7 +38,8 @@ const BEAT: &str = "\
 UPDATE audit_streams SET heartbeat_at = greatest(heartbeat_at, broker_clock())
 WHERE stream = $1 AND seq = $2 AND hash = $3 AND open = 1";
 
-/// Moves the head from where it was to `to` by compare-and-set, and writes the rows in between.
+/// Moves the head from where it was to `to` by compare-and-set, and writes the rows in between; `Exists` when the stream has an
+/// event with one of their ids, so that its group fails alone.
 pub(super) async fn append(
     connection: &mut PgConnection,
     ending: &Ending,
@@ -74,7 +75,7 @@ pub(super) async fn append(
         .bind(all(rows, |r| r.columns.reason.as_str()))
         .execute(connection)
         .await
-        .map_err(unavailable)?;
+        .map_err(|error| if is_duplicate(&error) { StoreError::Exists } else { unavailable(error) })?;
     if done.rows_affected() == rows.len() as u64 { Ok(()) } else { Err(StoreError::HeadMoved) }
 }
 

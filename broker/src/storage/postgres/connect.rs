@@ -15,12 +15,16 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// A connection used within this is not asked whether it still lives.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// Connections that read the audit log.
+const LOG_READERS: u32 = 2;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 /// Limits of a session. Behind a pooler they reach whichever of its connections happens to serve; the ledger's transactions set their
 /// own, and `ALTER ROLE … SET` makes them certain for the rest.
-const LIMITS: &str = "\
-SET statement_timeout = '5s';
+const LIMITS: &[&str] = &["SET statement_timeout = '5s'", COMMON_LIMITS];
+/// The same for reading the log: a filter that few rows match walks many.
+const LOG_LIMITS: &[&str] = &["SET statement_timeout = '30s'", COMMON_LIMITS];
+const COMMON_LIMITS: &str = "\
 SET lock_timeout = '2s';
 SET idle_in_transaction_session_timeout = '5s';
 SET tcp_user_timeout = '10s';
@@ -56,8 +60,19 @@ pub(super) fn options(
 /// The pool of the serving process.
 pub(super) async fn pool(config: &Postgres) -> Result<PgPool, StoreError> {
     let options = options(&config.url, config.tls, config.ca_file.as_deref())?;
+    let pool = pool_options(config.max_connections, LIMITS);
+    pool.connect_with(options).await.map_err(unavailable)
+}
+
+/// The pool of those who read the audit log, made when first used: one who reads all of it keeps nobody else waiting.
+pub(super) fn log_readers(config: &Postgres) -> Result<PgPool, StoreError> {
+    let options = options(&config.url, config.tls, config.ca_file.as_deref())?;
+    Ok(pool_options(LOG_READERS, LOG_LIMITS).connect_lazy_with(options))
+}
+
+fn pool_options(connections: u32, limits: &'static [&'static str]) -> PgPoolOptions {
     PgPoolOptions::new()
-        .max_connections(config.max_connections)
+        .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .max_lifetime(MAX_LIFETIME)
         .idle_timeout(IDLE_TIMEOUT)
@@ -71,15 +86,14 @@ pub(super) async fn pool(config: &Postgres) -> Result<PgPool, StoreError> {
                 Ok(true)
             })
         })
-        .after_connect(|connection, _| {
+        .after_connect(move |connection, _| {
             Box::pin(async move {
-                connection.execute(LIMITS).await?;
+                for limit in limits {
+                    connection.execute(*limit).await?;
+                }
                 Ok(())
             })
         })
-        .connect_with(options)
-        .await
-        .map_err(unavailable)
 }
 
 /// For the one connection that listens.

@@ -9,7 +9,7 @@ use crate::{
         Connections, QueuedRevocation, Readable, StoreError,
         rows::{
             connections::{connection, queued, secret},
-            each,
+            each, each_by,
         },
     },
 };
@@ -41,12 +41,14 @@ macro_rules! secrets {
     };
 }
 
-/// Columns by name: a statement prepared before an upgrade added a column goes on working after it.
-macro_rules! queue {
-    ($rest:literal) => {
-        concat!("SELECT ", "holder, tenant, attempts, due_at ", "FROM provider_revocations ", $rest)
-    };
-}
+/// Each provider's oldest first, then each one's second, and so on: however many wait for one, the others have their turn.
+const DUE: &str = "\
+SELECT holder, tenant, provider, attempts, due_at FROM (
+  SELECT q.holder, q.tenant, q.attempts, q.due_at, coalesce(c.provider, s.provider, '') AS provider,
+    row_number() OVER (PARTITION BY coalesce(c.provider, s.provider, '') ORDER BY q.due_at, q.holder) AS turn
+  FROM provider_revocations q LEFT JOIN connections c ON c.id = q.holder LEFT JOIN consents s ON s.id = q.holder
+  WHERE q.due_at <= (SELECT broker_clock())) due
+ORDER BY turn, due_at, holder LIMIT $1";
 
 const OF_OWNER: &str = connections!(
     "WHERE tenant = $1 AND owner_kind = $2 AND realm = $3 AND subject = $4 AND ($5 = '' OR provider = $5) \
@@ -120,26 +122,25 @@ impl Connections for PostgresStore {
         row.as_ref().map(secret).transpose()
     }
 
-    async fn secrets(&self, connection: &ConnectionId) -> Result<Vec<Tagged<SecretRow>>, StoreError> {
+    async fn secrets(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Vec<Readable<Tagged<SecretRow>>>, StoreError> {
         let rows = sqlx::query(secrets!("WHERE connection = $1 ORDER BY kind, scope_key"))
             .bind(connection.as_str())
             .fetch_all(&self.pool)
             .await
             .map_err(unavailable)?;
-        rows.iter().map(secret).collect()
+        rows.iter().map(|row| each_by(row, "connection", secret)).collect()
     }
 
     async fn due_revocations(
         &self,
         _now: Timestamp,
         limit: u32,
-    ) -> Result<Vec<QueuedRevocation>, StoreError> {
+    ) -> Result<Vec<Readable<QueuedRevocation>>, StoreError> {
         let rows =
-            sqlx::query(queue!("WHERE due_at <= (SELECT broker_clock()) ORDER BY due_at, holder LIMIT $1"))
-                .bind(i64::from(limit))
-                .fetch_all(&self.pool)
-                .await
-                .map_err(unavailable)?;
-        rows.iter().map(queued).collect()
+            sqlx::query(DUE).bind(i64::from(limit)).fetch_all(&self.pool).await.map_err(unavailable)?;
+        rows.iter().map(|row| each_by(row, "holder", queued)).collect()
     }
 }

@@ -9,7 +9,6 @@ use crate::{
     },
 };
 use async_trait::async_trait;
-use sqlx::Row;
 
 /// Columns by name: a statement prepared before an upgrade added a column goes on working after it.
 macro_rules! consents {
@@ -33,10 +32,11 @@ const OPEN_NEED: &str = consents!(
      ORDER BY created_at DESC"
 );
 
-const COUNT_OPEN: &str = "\
-SELECT count(*) AS n FROM consents
-WHERE tenant = $1 AND realm = $2 AND subject = $3
-  AND state IN ('pending', 'approved', 'exchanging', 'awaiting_confirmation') AND expires_at > (SELECT broker_clock())";
+const OPEN_OF: &str = consents!(
+    "WHERE tenant = $1 AND realm = $2 AND subject = $3 \
+       AND state IN ('pending', 'approved', 'exchanging', 'awaiting_confirmation') AND expires_at > (SELECT broker_clock()) \
+     LIMIT $4"
+);
 
 const OVERDUE: &str = consents!(
     "WHERE state IN ('pending', 'approved', 'exchanging', 'awaiting_confirmation') AND expires_at <= (SELECT broker_clock()) \
@@ -84,16 +84,21 @@ impl Consents for PostgresStore {
         rows.iter().map(|row| each(row, consent)).collect()
     }
 
-    async fn count_open(&self, subject: &Subject, _now: Timestamp) -> Result<u32, StoreError> {
-        let row = sqlx::query(COUNT_OPEN)
+    async fn open_of(
+        &self,
+        subject: &Subject,
+        _now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError> {
+        let rows = sqlx::query(OPEN_OF)
             .bind(subject.tenant.as_str())
             .bind(subject.realm.as_str())
             .bind(subject.id.as_str())
-            .fetch_one(&self.pool)
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
             .await
             .map_err(unavailable)?;
-        let open: i64 = row.try_get("n").map_err(unavailable)?;
-        Ok(u32::try_from(open).unwrap_or(u32::MAX))
+        rows.iter().map(|row| each(row, consent)).collect()
     }
 
     async fn overdue(

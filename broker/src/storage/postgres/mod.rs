@@ -45,6 +45,8 @@ const WAKEUP_BACKLOG: usize = 1024;
 /// Every storage trait on one PostgreSQL database.
 pub struct PostgresStore {
     pool: PgPool,
+    /// Reading the log page by page; connections of its own, so that no long read takes those that issue.
+    log_readers: PgPool,
     /// One ledger commit of this process at a time: it has one stream, and whoever reads a head must not overtake a commit that is
     /// still under way.
     turn: Arc<Mutex<()>>,
@@ -61,6 +63,7 @@ impl PostgresStore {
     /// None; the same shape as SQLite's.
     pub async fn close(&self) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
+        self.log_readers.close().await;
         self.pool.close().await;
         Ok(())
     }

@@ -61,6 +61,7 @@ impl PostgresStore {
         server::check_rights(&pool, config.development).await?;
         Ok(Self {
             pool,
+            log_readers: connect::log_readers(config)?,
             turn: Arc::new(Mutex::new(())),
             changed: broadcast::Sender::new(WAKEUP_BACKLOG),
             name: name.into(),

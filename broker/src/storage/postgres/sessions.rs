@@ -73,6 +73,10 @@ impl Sessions for PostgresStore {
             .execute(&self.pool)
             .await
             .map_err(unavailable)?;
-        Ok(sessions.rows_affected() + requests.rows_affected())
+        let logouts = sqlx::query("DELETE FROM logouts WHERE expires_at <= (SELECT broker_clock())")
+            .execute(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        Ok(sessions.rows_affected() + logouts.rows_affected() + requests.rows_affected())
     }
 }

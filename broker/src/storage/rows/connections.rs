@@ -64,6 +64,7 @@ pub(in crate::storage) fn queued<R: Columns>(row: &R) -> Result<QueuedRevocation
     Ok(QueuedRevocation {
         holder: cells.id("holder", TokenHolder::parse)?,
         tenant: cells.id("tenant", TenantId::parse)?,
+        provider: cells.present("provider", row.bytes_of_text("provider"))?,
         attempts: cells.number("attempts")?,
         due_at: cells.time("due_at")?,
     })

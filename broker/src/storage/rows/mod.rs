@@ -220,6 +220,22 @@ pub(in crate::storage) fn each<R: Columns, T>(
     }
 }
 
+/// The same for a table without columns `id` and `version`, whose rows are named by the text in `key`.
+pub(in crate::storage) fn each_by<R: Columns, T>(
+    row: &R,
+    key: &'static str,
+    read: fn(&R) -> Result<T, StoreError>,
+) -> Result<Readable<T>, StoreError> {
+    match read(row) {
+        Ok(value) => Ok(Ok(value)),
+        Err(StoreError::Malformed { table, column }) => {
+            let id = Cells::new(row, table).present(key, row.bytes_of_text(key))?;
+            Ok(Err(QuarantinedRow { table, column, id, version: 0, mac: Vec::new() }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads a scope set as [`ScopeSet::canonical`] wrote it; another spelling is not one.
 pub(in crate::storage) fn canonical_scopes(text: &str) -> Option<ScopeSet> {
     ScopeSet::from_stored(text).ok().filter(|set| set.canonical() == text)

@@ -1,6 +1,6 @@
 //! Writing audit rows and heads.
 
-use super::error::unavailable;
+use super::error::{is_there, unavailable};
 use crate::{
     domain::{Timestamp, ledger::Head},
     storage::{AuditRow, StoreError},
@@ -59,7 +59,7 @@ const BEAT: &str = "\
 UPDATE audit_streams SET heartbeat_at = max(heartbeat_at, ?1)
 WHERE stream = ?2 AND seq = ?3 AND hash = ?4 AND open = 1";
 
-/// Inserts rows, in order.
+/// Inserts rows, in order; `Exists` when an event with one of their ids is there, so that its group fails alone.
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
     mut rows: &[AuditRow],
@@ -100,8 +100,11 @@ async fn insert_chunk(
             .bind(columns.outcome.as_str())
             .bind(columns.reason.as_str());
     }
-    query.execute(connection).await.map_err(unavailable)?;
-    Ok(())
+    match query.execute(connection).await {
+        Ok(_) => Ok(()),
+        Err(error) if is_there(&error) => Err(StoreError::Exists),
+        Err(error) => Err(unavailable(error)),
+    }
 }
 
 /// Refuses when the stream's head is not `head` or its writer may not append (AU8).

@@ -9,7 +9,7 @@ use crate::{
         Connections, QueuedRevocation, Readable, StoreError,
         rows::{
             connections::{connection, queued, secret},
-            each,
+            each, each_by,
         },
     },
 };
@@ -19,6 +19,15 @@ const OF_OWNER: &str = "\
 SELECT * FROM connections
 WHERE tenant = ?1 AND owner_kind = ?2 AND realm = ?3 AND subject = ?4 AND (?5 = '' OR provider = ?5)
 ORDER BY created_at DESC, id DESC";
+
+/// Each provider's oldest first, then each one's second, and so on: however many wait for one, the others have their turn.
+const DUE: &str = "\
+SELECT holder, tenant, provider, attempts, due_at FROM (
+  SELECT q.holder, q.tenant, q.attempts, q.due_at, coalesce(c.provider, s.provider, '') AS provider,
+    row_number() OVER (PARTITION BY coalesce(c.provider, s.provider, '') ORDER BY q.due_at, q.holder) AS turn
+  FROM provider_revocations q LEFT JOIN connections c ON c.id = q.holder LEFT JOIN consents s ON s.id = q.holder
+  WHERE q.due_at <= ?)
+ORDER BY turn, due_at, holder LIMIT ?";
 
 #[async_trait]
 impl Connections for SqliteStore {
@@ -87,25 +96,30 @@ impl Connections for SqliteStore {
         row.as_ref().map(secret).transpose()
     }
 
-    async fn secrets(&self, connection: &ConnectionId) -> Result<Vec<Tagged<SecretRow>>, StoreError> {
+    async fn secrets(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Vec<Readable<Tagged<SecretRow>>>, StoreError> {
         let rows =
             sqlx::query("SELECT * FROM connection_secrets WHERE connection = ? ORDER BY kind, scope_key")
                 .bind(connection.as_str())
                 .fetch_all(&self.readers)
                 .await
                 .map_err(unavailable)?;
-        rows.iter().map(secret).collect()
+        rows.iter().map(|row| each_by(row, "connection", secret)).collect()
     }
 
-    async fn due_revocations(&self, now: Timestamp, limit: u32) -> Result<Vec<QueuedRevocation>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM provider_revocations WHERE due_at <= ? ORDER BY due_at, holder LIMIT ?",
-        )
-        .bind(now.micros())
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(unavailable)?;
-        rows.iter().map(queued).collect()
+    async fn due_revocations(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<QueuedRevocation>>, StoreError> {
+        let rows = sqlx::query(DUE)
+            .bind(now.micros())
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        rows.iter().map(|row| each_by(row, "holder", queued)).collect()
     }
 }

@@ -9,7 +9,6 @@ use crate::{
     },
 };
 use async_trait::async_trait;
-use sqlx::Row;
 
 const OPEN_NEED: &str = "\
 SELECT * FROM consents
@@ -17,10 +16,11 @@ WHERE tenant = ? AND realm = ? AND subject = ? AND workload = ? AND provider = ?
   AND state IN ('pending', 'approved', 'exchanging', 'awaiting_confirmation') AND expires_at > ?
 ORDER BY created_at DESC";
 
-const COUNT_OPEN: &str = "\
-SELECT count(*) AS n FROM consents
+const OPEN_OF: &str = "\
+SELECT * FROM consents
 WHERE tenant = ? AND realm = ? AND subject = ?
-  AND state IN ('pending', 'approved', 'exchanging', 'awaiting_confirmation') AND expires_at > ?";
+  AND state IN ('pending', 'approved', 'exchanging', 'awaiting_confirmation') AND expires_at > ?
+LIMIT ?";
 
 const OVERDUE: &str = "\
 SELECT * FROM consents
@@ -69,17 +69,22 @@ impl Consents for SqliteStore {
         rows.iter().map(|row| each(row, consent)).collect()
     }
 
-    async fn count_open(&self, subject: &Subject, now: Timestamp) -> Result<u32, StoreError> {
-        let row = sqlx::query(COUNT_OPEN)
+    async fn open_of(
+        &self,
+        subject: &Subject,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError> {
+        let rows = sqlx::query(OPEN_OF)
             .bind(subject.tenant.as_str())
             .bind(subject.realm.as_str())
             .bind(subject.id.as_str())
             .bind(now.micros())
-            .fetch_one(&self.readers)
+            .bind(limit)
+            .fetch_all(&self.readers)
             .await
             .map_err(unavailable)?;
-        let open: i64 = row.try_get("n").map_err(unavailable)?;
-        Ok(u32::try_from(open).unwrap_or(u32::MAX))
+        rows.iter().map(|row| each(row, consent)).collect()
     }
 
     async fn overdue(

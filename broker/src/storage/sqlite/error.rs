@@ -38,3 +38,11 @@ fn words(primary: i32) -> &'static str {
 pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
+
+/// Whether the row is there already: a unique key says so, or, before it is asked, the trigger that keeps a log
+/// insert-only (SQLITE_CONSTRAINT_TRIGGER).
+pub(super) fn is_there(error: &sqlx::Error) -> bool {
+    let by_trigger =
+        |database: &dyn sqlx::error::DatabaseError| database.code().is_some_and(|code| code == "1811");
+    is_duplicate(error) || error.as_database_error().is_some_and(by_trigger)
+}

@@ -61,6 +61,11 @@ impl Sessions for SqliteStore {
             .execute(held.connection()?)
             .await
             .map_err(unavailable)?;
-        Ok(sessions.rows_affected() + requests.rows_affected())
+        let logouts = sqlx::query("DELETE FROM logouts WHERE expires_at <= ?")
+            .bind(now.micros())
+            .execute(held.connection()?)
+            .await
+            .map_err(unavailable)?;
+        Ok(sessions.rows_affected() + logouts.rows_affected() + requests.rows_affected())
     }
 }

@@ -1,8 +1,14 @@
 //! What is not gRPC, and messages that cannot be read: answered in the contract's terms.
 
+use super::status::to_status;
 use crate::domain::{Reason, Refusal};
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use std::time::Duration;
 use tonic::{Code, body::Body};
+
+/// How much of a refused call's message is still read, in bytes, and for how long.
+const REST: usize = 64 * 1024;
+const REST_TIME: Duration = Duration::from_millis(100);
 
 /// The answer to a request that is not gRPC at all: plain HTTP statuses, so that no HTTP client takes it for a success
 /// (gRPC over HTTP/2, "Requests").
@@ -25,6 +31,15 @@ fn plain(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
+}
+
+/// Refuses a call, and first takes what it still sends: a message that comes after its answer counts as a fault of its
+/// HTTP/2 connection, and few of those end it for everybody else that a proxy has put on the same one.
+pub(super) async fn refused(refusal: &Refusal, body: Body) -> Response<Body> {
+    let rest = axum::body::to_bytes(axum::body::Body::new(body), REST);
+    // Read or not makes no difference to the answer.
+    let _ = tokio::time::timeout(REST_TIME, rest).await;
+    to_status(refusal).into_http()
 }
 
 /// The status code of a response: without one in its head, its messages follow and so far all is well.

@@ -2,9 +2,10 @@
 
 use super::{
     super::{
-        bucket::{Buckets, FAILURES, bucket_key},
+        bucket::{Buckets, bucket_key},
         listener::Peer,
     },
+    credentials::Credentials,
     denied, framing,
     status::to_status,
     table::{self, GateRow, Limit, Who},
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     audit::Deadline,
     domain::{Reason, Refusal},
-    identity::{SECRET_PREFIX, VerifiedWorkload},
+    identity::VerifiedWorkload,
     usecase::{Call, Caller, Rooms},
 };
 use http::{Request, Response, header::AUTHORIZATION, request::Parts};
@@ -30,6 +31,9 @@ use tower::{Layer, Service};
 
 /// A caller with less time than this is gone already.
 const SHORTEST: Duration = Duration::from_millis(1);
+/// How long before the caller's time is over it is told so: the stack around us would call it CANCELLED, and the answer has
+/// to travel.
+const MARGIN: Duration = Duration::from_millis(5);
 
 /// What the gate established. Handlers take it from the request's extensions.
 #[derive(Clone)]
@@ -61,9 +65,6 @@ impl Principal {
     }
 }
 
-/// Most credentials remembered as good.
-const KNOWN_CREDENTIALS: u64 = 10_000;
-
 /// Puts the gate before every service.
 #[derive(Clone)]
 pub struct GateLayer(Arc<Gate>);
@@ -73,11 +74,7 @@ struct Gate {
     buckets: Buckets,
     /// Calls served at once; more are shed (AV1).
     calls: Arc<Semaphore>,
-    /// Credentials being verified at once; more are shed before any signature work.
-    verifications: Semaphore,
-    /// SHA-256 of credentials that were good once. They are verified like any other, but not kept waiting by somebody
-    /// who shows bad ones from the same address: behind a mesh or a NAT every caller has one address.
-    known: moka::sync::Cache<[u8; 32], ()>,
+    credentials: Credentials,
 }
 
 impl GateLayer {
@@ -86,9 +83,8 @@ impl GateLayer {
         let buckets = Buckets::new(Arc::clone(&rooms.clock), 100_000);
         let limits = rooms.settings.limits;
         let calls = Arc::new(Semaphore::new(limits.max_concurrent_requests as usize));
-        let verifications = Semaphore::new(limits.max_concurrent_verifications as usize);
-        let known = moka::sync::Cache::new(KNOWN_CREDENTIALS);
-        Self(Arc::new(Gate { rooms, buckets, calls, verifications, known }))
+        let credentials = Credentials::new(Arc::clone(&rooms));
+        Self(Arc::new(Gate { rooms, buckets, calls, credentials }))
     }
 }
 
@@ -137,29 +133,29 @@ where
             let _turn = match Arc::clone(&gate.calls).try_acquire_owned() {
                 Ok(turn) => Some(turn),
                 Err(_) if anyone => None,
-                Err(_) => return Ok(to_status(&overloaded()).into_http()),
+                Err(_) => return Ok(framing::refused(&overloaded(), body).await),
             };
             if let Some(answer) = framing::not_grpc(&parts) {
                 return Ok(answer);
             }
-            // Answered before anything is waited for: the stack around us would call it CANCELLED.
-            if timeout(&parts).is_some_and(|left| left < SHORTEST) {
-                return Ok(to_status(&Refusal::new(Reason::DeadlineExceeded)).into_http());
-            }
-            let principal = match gate.admit(&parts).await {
-                Ok(Some(principal)) => principal,
-                Ok(None) => return inner.call(Request::from_parts(parts, body)).await,
-                Err(refusal) => return Ok(to_status(&refusal).into_http()),
-            };
-            parts.extensions.insert(principal.clone());
-            let response = inner.call(Request::from_parts(parts, body)).await?;
-            match framing::unreadable(&response) {
-                None => Ok(response),
-                Some(refusal) => {
-                    let refusal = denied::written_down(&gate.rooms, &principal, refusal).await;
-                    Ok(to_status(&refusal).into_http())
+            let left = timeout(&parts);
+            let served = async {
+                let principal = match gate.admit(&parts).await {
+                    Ok(Some(principal)) => principal,
+                    Ok(None) => return inner.call(Request::from_parts(parts, body)).await,
+                    Err(refusal) => return Ok(framing::refused(&refusal, body).await),
+                };
+                parts.extensions.insert(principal.clone());
+                let response = inner.call(Request::from_parts(parts, body)).await?;
+                match framing::unreadable(&response) {
+                    None => Ok(response),
+                    Some(refusal) => {
+                        let refusal = denied::written_down(&gate.rooms, &principal, refusal).await;
+                        Ok(to_status(&refusal).into_http())
+                    }
                 }
-            }
+            };
+            in_time(left, served).await
         };
         Box::pin(async move {
             let answer: Result<Response<Body>, S::Error> = answer.await;
@@ -203,51 +199,30 @@ impl Gate {
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
             return Ok(Some(Principal { workload: None, call, action: row.action }));
         }
-        let workload = self.authenticate(credential, peer).await?;
+        let workload = self.credentials.verify(credential, peer, call.deadline).await?;
         Ok(Some(Principal { workload: Some(workload), call, action: row.action }))
-    }
-
-    /// A peer that keeps showing bad credentials waits, before any signature is looked at; known ones do not.
-    async fn authenticate(
-        &self,
-        credential: Option<&str>,
-        peer: Option<IpAddr>,
-    ) -> Result<VerifiedWorkload, Refusal> {
-        let failures = bucket_key("failed credentials", None, peer);
-        let shown = bucket_key("credential", credential, peer);
-        if let Some(wait) = self.buckets.wait(failures, FAILURES)
-            && !self.known.contains_key(&shown)
-        {
-            return Err(Refusal::new(Reason::RateLimited).retry_after(wait));
-        }
-        // A static secret costs a hash; only signatures take a turn.
-        let signed = credential.is_some_and(|text| {
-            let token = text.split_once(' ').map_or("", |(_, token)| token);
-            !token.starts_with(SECRET_PREFIX)
-        });
-        let _turn =
-            if signed { Some(self.verifications.try_acquire().map_err(|_| overloaded())?) } else { None };
-        match self.rooms.identity.workload(credential).await {
-            Ok(workload) => {
-                self.known.insert(shown, ());
-                Ok(workload)
-            }
-            Err(error) => {
-                let refusal = Refusal::from(error);
-                if refusal.reason == Reason::WorkloadCredentialInvalid {
-                    self.known.invalidate(&shown);
-                    // Empty or not makes no difference to this call: it is refused anyway.
-                    let _ = self.buckets.take(failures, FAILURES);
-                }
-                Err(refusal)
-            }
-        }
     }
 
     fn limit(&self, row: &GateRow, credential: Option<&str>, peer: Option<IpAddr>) -> Result<(), Refusal> {
         let Limit::PerCaller(rate) = row.limit else { return Ok(()) };
         let key = bucket_key(row.method, credential, peer);
         self.buckets.take(key, rate).map_err(|wait| Refusal::new(Reason::RateLimited).retry_after(wait))
+    }
+}
+
+/// The answer, or that the caller's time is over. Until a stream begins: how long it then lasts is its own matter.
+async fn in_time<E>(
+    left: Option<Duration>,
+    served: impl Future<Output = Result<Response<Body>, E>>,
+) -> Result<Response<Body>, E> {
+    let late = || Ok(to_status(&Refusal::new(Reason::DeadlineExceeded)).into_http());
+    match left {
+        None => served.await,
+        Some(left) if left < SHORTEST => late(),
+        Some(left) => {
+            let left = left.saturating_sub(MARGIN.min(left / 2));
+            tokio::time::timeout(left, served).await.unwrap_or_else(|_| late())
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod audit;
 mod connections;
 mod consents;
 mod convert;
+mod credentials;
 mod denied;
 mod framing;
 mod gate;

@@ -10,8 +10,9 @@ use super::{
 };
 use crate::{
     audit::Deadline,
-    domain::{Clock, Reason, Refusal},
-    transport::bucket::{Buckets, FAILURES, bucket_key},
+    domain::{Reason, Refusal},
+    identity::{Cost, VerifiedLogout},
+    transport::turns::Turns,
     usecase::{Call, Rooms, end_sessions_by_logout_token},
 };
 use axum::{
@@ -21,24 +22,44 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
 
 /// Longest logout token, in bytes; real ones have about 1 KiB.
 const MAX_LENGTH: usize = 8 * 1024;
 /// When to send a token again that could not be served.
 const LATER: Duration = Duration::from_secs(30);
 
-/// What stands before the signature: a peer that keeps sending bad tokens waits, and only so many are verified at once.
+/// What stands before the signature: only so many tokens are verified at once, and the next ones wait for their turn, in
+/// order. Nobody is refused for what others sent: behind an ingress every caller has one address, and many identity
+/// providers never send a logout again. A bad token costs its parsing and at most one signature.
 pub(super) struct LogoutGate {
-    buckets: Buckets,
-    verifications: Semaphore,
+    checking: Turns,
+    /// Those that first wait for the issuer's keys, and must not keep waiting who needs none.
+    fetching: Turns,
 }
 
 impl LogoutGate {
     pub(super) fn new(rooms: &Rooms) -> Self {
-        let clock: Arc<dyn Clock> = Arc::clone(&rooms.clock);
-        let at_once = rooms.settings.limits.max_concurrent_verifications as usize;
-        Self { buckets: Buckets::new(clock, 100_000), verifications: Semaphore::new(at_once) }
+        let limits = rooms.settings.limits;
+        let at_once = limits.max_concurrent_verifications as usize;
+        // As many as there may be connections: a line that long is over within a second.
+        let line = || Turns::new(at_once, limits.max_connections as usize);
+        Self { checking: line(), fetching: line() }
+    }
+
+    /// Verifies a token in its turn, which is over before any session ends.
+    async fn verify(
+        &self,
+        rooms: &Rooms,
+        (issuer_name, client_id): (&str, &str),
+        token: &str,
+        deadline: Deadline,
+    ) -> Result<VerifiedLogout, Refusal> {
+        let line = match rooms.identity.cost_of_token(token) {
+            Cost::Fetch => &self.fetching,
+            Cost::Hash | Cost::Signature => &self.checking,
+        };
+        let _turn = line.take(deadline.remaining(&*rooms.clock)).await?;
+        Ok(rooms.identity.logout(issuer_name, token, client_id).await?)
     }
 }
 
@@ -65,7 +86,7 @@ impl From<Refusal> for Refused {
 /// `POST /logout/backchannel/{issuer}`
 pub(super) async fn logout(State(web): State<Arc<Web>>, request: Request) -> Response {
     let peer = client_address(&request);
-    match serve(&web, request, peer).await {
+    match end(&web, request, peer).await {
         Ok(()) => StatusCode::OK.into_response(),
         Err(refused) => {
             let (reason, response) = answer(refused);
@@ -77,34 +98,19 @@ pub(super) async fn logout(State(web): State<Arc<Web>>, request: Request) -> Res
     }
 }
 
-async fn serve(web: &Web, mut request: Request, peer: Option<IpAddr>) -> Result<(), Refused> {
-    let failures = bucket_key("logout tokens", None, peer);
-    if let Some(wait) = web.logout_gate.buckets.wait(failures, FAILURES) {
-        return Err(Refusal::new(Reason::RateLimited).retry_after(wait).into());
-    }
-    let ended = end(web, &mut request, peer).await;
-    if let Err(refused) = &ended
-        && !answer_status(refused).is_server_error()
-    {
-        // Charged after the fact: an identity provider that ends everybody's session at once is not slowed down.
-        let _ = web.logout_gate.buckets.take(failures, FAILURES);
-    }
-    ended
-}
-
-async fn end(web: &Web, request: &mut Request, peer: Option<IpAddr>) -> Result<(), Refused> {
+async fn end(web: &Web, mut request: Request, peer: Option<IpAddr>) -> Result<(), Refused> {
     let path = request.extract_parts::<RawPathParams>().await.map_err(|_| Failure::not_found())?;
     let issuer = path.iter().find(|(name, _)| *name == "issuer").map_or("", |(_, value)| value);
     let client = &web.logins.of_issuer(issuer).ok_or_else(Failure::not_found)?.spec;
     let trace_id = request.extensions().get::<TraceId>().map(|trace| trace.0.clone());
-    let form = Params::parse(&body(std::mem::take(request)).await?)?;
+    let form = Params::parse(&body(request).await?)?;
     let token = form.need("logout_token", MAX_LENGTH)?;
     let deadline = Deadline::after(&*web.rooms.clock, web.rooms.settings.limits.request_timeout);
     let call = Call { client_address: peer.map(|ip| ip.to_string()), trace_id, deadline };
-    let _turn = web.logout_gate.verifications.try_acquire().map_err(|_| Refusal::new(Reason::Overloaded))?;
-    let (name, client_id) = (&client.issuer_name, &client.client_id);
-    let count = end_sessions_by_logout_token(&web.rooms, &call, name, client_id, token).await?;
-    tracing::debug!(issuer = name.as_str(), count, "an identity provider ended sessions");
+    let (name, client_id) = (client.issuer_name.as_str(), client.client_id.as_str());
+    let logout = web.logout_gate.verify(&web.rooms, (name, client_id), token, deadline).await?;
+    let count = end_sessions_by_logout_token(&web.rooms, &call, &logout).await?;
+    tracing::debug!(issuer = name, count, "an identity provider ended sessions");
     Ok(())
 }
 

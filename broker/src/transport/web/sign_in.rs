@@ -161,7 +161,13 @@ async fn finish(
             ended => ended?,
         }
     }
-    let session = start_session(rooms, &incoming.call, &login).await?;
+    let session = match start_session(rooms, &incoming.call, &login, pending.started_at()).await {
+        // The only thing that can have happened meanwhile to a session that is not there yet.
+        Err(refusal) if refusal.reason == Reason::Conflict => {
+            return Err(Failure::told(StatusCode::CONFLICT, texts::SIGNED_OUT_MEANWHILE));
+        }
+        started => started?,
+    };
     let back = reply::see_other(&pending.back().path());
     Ok(reply::with_cookie(back, cookies::set(SESSION, &session, ABSOLUTE)))
 }

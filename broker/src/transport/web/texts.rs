@@ -202,6 +202,11 @@ pub(super) const SIGN_IN_ELSEWHERE: Explained = told(
     "It began elsewhere, took too long, or was used already. You were not signed in.",
     "Open the link from your assistant again. If a message or another site brought you here, close this page.",
 );
+pub(super) const SIGNED_OUT_MEANWHILE: Explained = told(
+    "You were signed out meanwhile",
+    "Your organisation’s sign-in signed you out while this sign-in was under way. You are not signed in here.",
+    "Go on to sign in again.",
+);
 
 const ASK_ADMIN: &str = "Tell your administrator; only they can mend this.";
 const SHORTLY: &str = "Wait a moment and try again.";

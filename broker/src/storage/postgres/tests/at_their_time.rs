@@ -89,11 +89,18 @@ impl Connections for AtTheirTime {
         self.store.secret(connection, kind, scope_key).await
     }
 
-    async fn secrets(&self, connection: &ConnectionId) -> Result<Vec<Tagged<SecretRow>>, StoreError> {
+    async fn secrets(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Vec<Readable<Tagged<SecretRow>>>, StoreError> {
         self.store.secrets(connection).await
     }
 
-    async fn due_revocations(&self, now: Timestamp, limit: u32) -> Result<Vec<QueuedRevocation>, StoreError> {
+    async fn due_revocations(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<QueuedRevocation>>, StoreError> {
         self.at(now).await.due_revocations(now, limit).await
     }
 }
@@ -123,8 +130,13 @@ impl Consents for AtTheirTime {
         self.at(now).await.open_need(subject, workload, provider, scopes, now).await
     }
 
-    async fn count_open(&self, subject: &Subject, now: Timestamp) -> Result<u32, StoreError> {
-        self.at(now).await.count_open(subject, now).await
+    async fn open_of(
+        &self,
+        subject: &Subject,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError> {
+        self.at(now).await.open_of(subject, now, limit).await
     }
 
     async fn overdue(

@@ -36,7 +36,7 @@ async fn co1_two_replicas_at_once_open_one_consent_for_a_need() {
         let opened = applied.iter().filter(|a| a[0][0] == Applied::Yes).count();
         assert_eq!(opened, usize::from(round == 0), "{applied:?}");
     }
-    assert_eq!(store.count_open(&samples::alice(), samples::NOW).await.unwrap(), 1);
+    assert_eq!(store.open_of(&samples::alice(), samples::NOW, 9).await.unwrap().len(), 1);
 }
 
 /// Proves: GR5

@@ -3,7 +3,8 @@
 use super::{super::error::unavailable, Bound};
 use crate::{
     domain::{
-        ConnectionId, Consent, ConsentState, Group, QuarantinedRow, Reason, Sealed, Tagged, Timestamp, Write,
+        ConnectionId, Consent, ConsentId, ConsentState, Group, QuarantinedRow, Reason, Sealed, Tagged,
+        Timestamp, Write,
         consent::{Leftover, Obtained},
     },
     storage::StoreError,
@@ -105,6 +106,12 @@ pub(super) fn set_aside(row: &QuarantinedRow) -> Bound {
     // PostgreSQL holds no text that is not UTF-8: nothing else was read from it.
     let id = String::from_utf8_lossy(&row.id).into_owned();
     sqlx::query(SET_ASIDE).bind(id).bind(row.version).bind(row.mac.clone())
+}
+
+/// The row's tag, which is wrong already, is left as it is.
+pub(super) fn delete_leftovers(consent: &ConsentId) -> Bound {
+    sqlx::query("UPDATE consents SET obtained_refresh = NULL, obtained_access = NULL WHERE id = $1")
+        .bind(consent.as_str().to_owned())
 }
 
 fn bind(sql: &'static str, row: &Tagged<Consent>) -> Bound {

@@ -1,7 +1,7 @@
 //! Writes of the queue of revocations at the provider.
 
 use super::Bound;
-use crate::domain::{Timestamp, TokenHolder};
+use crate::domain::{QuarantinedRow, Timestamp, TokenHolder};
 
 const QUEUE_CONNECTION: &str = "\
 INSERT INTO provider_revocations (holder, tenant, attempts, due_at)
@@ -36,4 +36,11 @@ pub(super) fn reschedule(holder: &TokenHolder, attempts: i64, due_at: Timestamp)
 /// Applies if it is queued.
 pub(super) fn finish(holder: &TokenHolder) -> Bound {
     sqlx::query("DELETE FROM provider_revocations WHERE holder = $1").bind(holder.as_str().to_owned())
+}
+
+/// Whatever stands in it: it is named by its holder alone.
+pub(super) fn remove(row: &QuarantinedRow) -> Bound {
+    // PostgreSQL holds no text that is not UTF-8: nothing else was read from it.
+    let holder = String::from_utf8_lossy(&row.id).into_owned();
+    sqlx::query("DELETE FROM provider_revocations WHERE holder = $1").bind(holder)
 }

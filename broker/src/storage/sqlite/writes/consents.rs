@@ -2,7 +2,7 @@
 
 use super::Bound;
 use crate::domain::{
-    ConnectionId, Consent, ConsentState, QuarantinedRow, Reason, Sealed, Tagged, Timestamp,
+    ConnectionId, Consent, ConsentId, ConsentState, QuarantinedRow, Reason, Sealed, Tagged, Timestamp,
     consent::{Leftover, Obtained},
 };
 
@@ -50,6 +50,12 @@ pub(super) fn update(row: &Tagged<Consent>, expected_version: i64) -> Bound {
 /// never be opened again, and goes.
 pub(super) fn set_aside(row: &QuarantinedRow) -> Bound {
     sqlx::query(SET_ASIDE).bind(row.id.clone()).bind(row.version).bind(row.mac.clone())
+}
+
+/// The row's tag, which is wrong already, is left as it is.
+pub(super) fn delete_leftovers(consent: &ConsentId) -> Bound {
+    sqlx::query("UPDATE consents SET obtained_refresh = NULL, obtained_access = NULL WHERE id = ?")
+        .bind(consent.as_str().to_owned())
 }
 
 fn bind(sql: &'static str, row: &Tagged<Consent>) -> Bound {

@@ -67,7 +67,19 @@ fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
         Write::RescheduleProviderRevocation { holder, due_at: None, .. } => {
             provider_revocations::finish(holder)
         }
-        Write::InsertSession(row) => sessions::insert(row),
+        Write::InsertSession { row, begun_at } => sessions::insert(row, *begun_at),
+        Write::InsertLogout { names, until, expires_at } => {
+            return Some(Statement {
+                query: sessions::log_out(names, *until, *expires_at),
+                always_applies: true,
+            });
+        }
+        Write::DropQueuedRevocation(row) => {
+            return Some(Statement { query: provider_revocations::remove(row), always_applies: true });
+        }
+        Write::DeleteLeftovers(consent) => {
+            return Some(Statement { query: consents::delete_leftovers(consent), always_applies: true });
+        }
         Write::UpdateSession { row, expected_version } => sessions::update(row, *expected_version),
         Write::EndStream { head, mac } => streams::end(head, mac),
         // Not a plain statement: the commit gives it its epoch and its tag.

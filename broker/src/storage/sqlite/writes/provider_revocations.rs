@@ -1,7 +1,7 @@
 //! Writes of the queue of revocations at the provider.
 
 use super::Bound;
-use crate::domain::{Timestamp, TokenHolder};
+use crate::domain::{QuarantinedRow, Timestamp, TokenHolder};
 
 const QUEUE_CONNECTION: &str = "\
 INSERT INTO provider_revocations (holder, tenant, attempts, due_at)
@@ -36,4 +36,9 @@ pub(super) fn reschedule(holder: &TokenHolder, attempts: i64, due_at: Timestamp)
 /// Applies if it is queued.
 pub(super) fn finish(holder: &TokenHolder) -> Bound {
     sqlx::query("DELETE FROM provider_revocations WHERE holder = ?").bind(holder.as_str().to_owned())
+}
+
+/// Whatever stands in it: it is named by its holder alone, which may be no text.
+pub(super) fn remove(row: &QuarantinedRow) -> Bound {
+    sqlx::query("DELETE FROM provider_revocations WHERE holder = CAST(? AS TEXT)").bind(row.id.clone())
 }

@@ -8,13 +8,11 @@ use crate::{
         incoming::sha256,
         return_path::ReturnPath,
     },
+    usecase::session,
 };
 use axum::http::HeaderValue;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
-/// A sign-in that takes longer is begun anew.
-const LIFETIME: Duration = Duration::from_secs(600);
 /// Most sign-ins under way in one browser.
 const MAX: usize = 5;
 const PURPOSE: &str = "login";
@@ -59,11 +57,16 @@ impl PendingLogin {
         ReturnPath::parse(&self.back).unwrap_or(ReturnPath::Connections)
     }
 
+    /// When it was begun, UTC.
+    pub(in crate::transport::web) fn started_at(&self) -> Timestamp {
+        Timestamp::from_micros(self.started_micros)
+    }
+
     /// The cookie that keeps it.
     pub(in crate::transport::web) fn cookie(&self, keys: &SealedCookies) -> Option<HeaderValue> {
         let name = cookie_name(&self.state)?;
         let sealed = keys.seal(&name, PURPOSE, &serde_json::to_vec(self).ok()?).ok()?;
-        Some(cookies::set(&name, &sealed, LIFETIME))
+        Some(cookies::set(&name, &sealed, session::LOGIN))
     }
 
     /// The one that `state` belongs to, if this browser began it and its time is not over; and its cookie's name.
@@ -81,7 +84,7 @@ impl PendingLogin {
     }
 
     fn is_live(&self, now: Timestamp) -> bool {
-        now < Timestamp::from_micros(self.started_micros).plus(LIFETIME)
+        now < self.started_at().plus(session::LOGIN)
     }
 }
 

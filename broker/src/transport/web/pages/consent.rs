@@ -212,7 +212,7 @@ fn after(view: &ConsentView) -> Markup {
 
 pub(super) fn notice(content: Markup) -> Markup {
     html! {
-        div.notice { p.sign { (texts::NOTICE) } (content) }
+        div.notice role="note" { p.sign { (texts::NOTICE) } (content) }
     }
 }
 
@@ -272,13 +272,13 @@ fn confirm(frame: &Frame, view: &ConsentView, forms: &Forms, obtained: &Obtained
             }
             h2 { (texts::SCOPES) }
             (scopes::list(&granted))
-            (shared(view))
             @if !missing.is_empty() {
                 (notice(html! { p { (sentence(texts::CONFIRM_FEWER, &names)) } (scopes::list(&missing)) }))
             }
             @if !view.wider.is_empty() {
                 (notice(html! { p { (sentence(texts::CONFIRM_MORE, &names)) } (scopes::list(&view.wider)) }))
             }
+            (shared(view))
             @if obtained.refresh.is_none() { (notice(html! { p { (sentence(texts::CONFIRM_SHORT, &names)) } })) }
             p.fine { (sentence(texts::REJECT_NOTE, &names)) " " (timed(texts::ENDS, view.consent.expires_at)) }
             div.actions {

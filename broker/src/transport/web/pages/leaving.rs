@@ -46,7 +46,7 @@ pub(in crate::transport::web) fn choose_realm(realms: &[&RealmId], back: &str) -
         html! {
             h1 { (texts::REALM_TITLE) }
             p.lead { (texts::REALM_LEAD) }
-            ul.realms { @for realm in realms { li { a.button href=(href(realm)) { (realm) } } } }
+            ul.realms role="list" { @for realm in realms { li { a.button href=(href(realm)) { (realm) } } } }
         },
     )
 }

@@ -6,7 +6,8 @@ use maud::{Markup, html};
 
 pub(super) fn list(scopes: &[ScopeSpec]) -> Markup {
     html! {
-        ul.scopes {
+        // A list without markers is none to some screen readers unless it says so.
+        ul.scopes role="list" {
             @for spec in scopes {
                 li {
                     span.badge.write[spec.access == ScopeAccess::Write] { (texts::access(spec.access)) }

@@ -187,7 +187,7 @@ impl House {
             last_seen_at: now,
         };
         change(&mut session);
-        self.write(Write::InsertSession(self.rooms.row_key().tag(session))).await;
+        self.write(Write::InsertSession { row: self.rooms.row_key().tag(session), begun_at: now }).await;
         format!("{}={cookie}", cookies::SESSION)
     }
 
@@ -218,12 +218,12 @@ impl House {
         found.check(&self.rooms.row_key()).unwrap()
     }
 
-    /// Runs SQL behind the broker's back.
-    pub(super) async fn edit(&self, sql: &'static str) {
+    /// Runs SQL behind the broker's back; tells how many rows it met.
+    pub(super) async fn edit(&self, sql: &'static str) -> u64 {
         let options =
             sqlx::sqlite::SqliteConnectOptions::new().filename(self.directory.path().join("broker.db"));
         let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
-        sqlx::query(sql).execute(&mut connection).await.unwrap();
+        sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
     }
 
     /// How many audit rows there are.

@@ -31,11 +31,16 @@ async fn begin(house: &House, path: &str, cookies: &str) -> (Url, String) {
     (to_sso.location().parse().unwrap(), kept(&to_sso))
 }
 
+/// A sign-in of `name` that the identity provider has answered: the way back, and its cookies.
+pub(super) async fn begin_sign_in(house: &House, outside: &Outside, name: &str) -> (String, String) {
+    let (authorize, login) = begin(house, "/connections", "").await;
+    (format!("/login/callback?{}", sso_answer(&authorize, name, &outside.issuer)), login)
+}
+
 /// A whole sign-in; answers with the session's cookie.
 pub(super) async fn sign_in(house: &House, outside: &Outside, name: &str) -> String {
-    let (authorize, login) = begin(house, "/connections", "").await;
-    let answer = sso_answer(&authorize, name, &outside.issuer);
-    let got = house.get(&format!("/login/callback?{answer}"), &login).await;
+    let (back, login) = begin_sign_in(house, outside, name).await;
+    let got = house.get(&back, &login).await;
     assert_eq!(got.status, 303, "{}", got.body);
     kept(&got)
 }

@@ -39,6 +39,16 @@ fn every_page_is_well_formed_for_people_and_screen_readers() {
         let radios = count(&html, "type=\"radio\"");
         assert_eq!(radios, count(&html, "<label"), "{name}: every choice has a label");
         assert_eq!(radios > 0, html.contains("<legend>"), "{name}");
+        assert_eq!(
+            count(&html, "class=\"notice\""),
+            count(&html, "class=\"notice\" role=\"note\"><p class=\"sign\">"),
+            "{name}"
+        );
+        assert_eq!(
+            count(&html, "<ul class="),
+            count(&html, "role=\"list\""),
+            "{name}: no marker, but a list"
+        );
         headings_descend(&name, &html);
     }
 }
@@ -114,8 +124,14 @@ fn gr1_every_other_server_that_will_hold_the_token_is_named() {
     let html = |wanted: &str| pages.iter().find(|(name, _)| name == wanted).unwrap().1.clone().into_string();
     for page in ["ask-shared", "choose-shared", "confirm-shared"] {
         let html = html(page);
-        let (_, others) = html.split_once("These servers will also hold a token").expect(page);
-        assert!(others.contains("<li><bdi>Report writer</bdi></li>"), "{page}");
+        let (_, others) = html.split_once("<p>These servers will also hold a token").expect(page);
+        let (sentence, names) = others.split_once("</p><ul>").expect(page);
+        let (names, _) = names.split_once("</ul>").expect(page);
+        assert!(
+            sentence.contains("Acme Notes") && names.ends_with("<li><bdi>Report writer</bdi></li>"),
+            "{page}"
+        );
+        assert_eq!(count(names, "<li>"), 2, "{page}: one each");
         assert!(
             html.contains("will hold one that can also:") && html.contains("<code>admin</code>"),
             "{page}"

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use broker::app;
 use broker::audit::verify::{self as log, Verified};
 use broker::config::Config;
+use broker::keys::FileKeyring;
 use broker_client::proto::audit_service_client::AuditServiceClient;
 use broker_client::proto::{AuditEvent, AuditOutcome, ListAuditEventsRequest};
 
@@ -45,7 +46,7 @@ pub(in crate::story) async fn verify(stage: &Stage, told: u64) -> Scene<()> {
     let (clock, rng) = (Arc::clone(stage.world.clock()), Arc::clone(stage.world.rng()));
     let config = Config::load(&stage.world.config_path())?;
     let store = app::open_store_read_only(&config).await?;
-    let keys = app::open_keys(&config, &store, &clock, &rng).await?;
+    let keys = app::open_keys(FileKeyring::load(&config.keys.file)?, &store, &clock, &rng).await?;
     let verified = log::verify(&*store.ledger, &*store.audit_log, &keys.audit_keys(), &mut |_| {}).await?;
     ensure(verified.events >= told, || format!("{} events verified, {told} listed", verified.events))?;
     let Verified { events, streams, .. } = verified;
