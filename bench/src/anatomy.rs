@@ -220,7 +220,8 @@ impl Taken<'_> {
         let rows = store.connections.secrets(id).await?;
         let check = async || {
             for row in &rows {
-                black_box(row.clone().check(&key)).map_err(|q| q.to_string())?;
+                let row = row.clone().map_err(|q| format!("{q:?}"))?;
+                black_box(row.check(&key)).map_err(|q| q.to_string())?;
             }
             Ok(())
         };

@@ -25,6 +25,10 @@ use figures::{Figure, Measured};
 use report::Report;
 use std::{path::PathBuf, process::ExitCode};
 
+/// The broker's own, for every side alike.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Why something could not be measured.
 pub type Fault = Box<dyn std::error::Error + Send + Sync>;
 
