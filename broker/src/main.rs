@@ -4,6 +4,10 @@ use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::process::ExitCode;
 
+/// Threads that allocate do not wait for each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // A core dump would hold every key and token in memory. Before anything secret is read (VA4).
     if let Err(error) = no_core_dumps() {

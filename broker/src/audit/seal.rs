@@ -15,6 +15,7 @@ use crate::{
     keys::AuditKeys,
     storage::{AuditColumns, AuditRow, Seal},
 };
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 /// What a batch was about to become; settles a commit whose acknowledgement was lost.
@@ -52,7 +53,7 @@ impl<'a> BatchSeal<'a> {
         if *applied == Applied::Yes
             && let Some(rules) = rules_of(entry)
         {
-            draft.detail.insert(RULES_ADDED, rules.into());
+            draft.to_mut().detail.insert(RULES_ADDED, rules.into());
         }
         let place = Place {
             stream: &head.stream,
@@ -117,33 +118,26 @@ fn rules_of(entry: &Entry) -> Option<usize> {
 }
 
 /// The draft as it really went: what did not happen is never written as if it had.
-pub(super) fn truth(draft: &EventDraft, applied: &Applied) -> EventDraft {
-    let mut draft = draft.clone();
-    let (outcome, reason) = match applied {
-        Applied::Yes => return draft,
-        Applied::Hit(rule) => {
-            draft.detail.insert("rule_epoch", rule.epoch.into());
-            (Outcome::Denied, hit_reason(rule))
-        }
+pub(super) fn truth<'a>(draft: &'a EventDraft, applied: &Applied) -> Cow<'a, EventDraft> {
+    let (outcome, reason, name, value): (_, _, _, serde_json::Value) = match applied {
+        Applied::Yes => return Cow::Borrowed(draft),
+        Applied::Hit(rule) => (Outcome::Denied, hit_reason(rule), "rule_epoch", rule.epoch.into()),
         Applied::Duplicate(claim) => {
-            draft.detail.insert("request_id_taken_by", claim.grant.as_str().into());
-            (Outcome::Denied, Reason::Conflict)
+            (Outcome::Denied, Reason::Conflict, "request_id_taken_by", claim.grant.as_str().into())
         }
         Applied::NotApplied(write) => {
-            draft.detail.insert("write_not_applied", (*write).into());
-            (Outcome::Failed, Reason::Conflict)
+            (Outcome::Failed, Reason::Conflict, "write_not_applied", (*write).into())
         }
-        Applied::GroupFailed => {
-            draft.detail.insert("group_failed", true.into());
-            (Outcome::Failed, Reason::Conflict)
-        }
+        Applied::GroupFailed => (Outcome::Failed, Reason::Conflict, "group_failed", true.into()),
     };
+    let mut draft = draft.clone();
+    draft.detail.insert(name, value);
     draft.outcome = outcome;
     draft.reason = Some(reason);
     draft.scopes_granted = ScopeSet::default();
     draft.ttl_seconds = None;
     draft.expires_at = None;
-    draft
+    Cow::Owned(draft)
 }
 
 fn columns(draft: &EventDraft, place: &Place<'_>) -> AuditColumns {

@@ -4,7 +4,7 @@ use super::sources::{self, Source};
 
 const LONGEST_FILE: usize = 400; // lines
 const NAMES_THAT_SAY_NOTHING: &[&str] = &["util", "utils", "common", "helper", "helpers", "misc"];
-const CRATES: &[&str] = &["proto", "broker", "broker-client", "examples", "tests"];
+const CRATES: &[&str] = &["proto", "broker", "broker-client", "examples", "tests", "bench"];
 
 fn all() -> Vec<Source> {
     CRATES.iter().flat_map(|directory| sources::rust(directory)).collect()

@@ -65,38 +65,52 @@ impl Credentials {
         peer: Option<IpAddr>,
         deadline: Deadline,
     ) -> Result<VerifiedWorkload, Refusal> {
-        let failures = bucket_key("failed credentials", None, peer);
-        let shown = bucket_key("credential", credential, peer);
-        let _turn = match self.line(credential, shown, failures) {
-            Some(line) => Some(line.take(deadline.remaining(&*self.rooms.clock)).await?),
+        let failures = || bucket_key("failed credentials", None, peer);
+        // A secret is its own proof: nothing about it is remembered.
+        let shown = match self.rooms.identity.cost_of_credential(credential) {
+            Cost::Hash => None,
+            cost => Some((cost, bucket_key("credential", credential, peer))),
+        };
+        let known = shown.as_ref().is_some_and(|(_, key)| self.known.contains_key(key));
+        let _turn = match &shown {
+            Some((cost, _)) => {
+                let line = self.line(*cost, known, failures);
+                Some(line.take(deadline.remaining(&*self.rooms.clock)).await?)
+            }
             None => None,
         };
         match self.rooms.identity.workload(credential).await {
             Ok(workload) => {
-                self.known.insert(shown, ());
+                if let Some((_, key)) = shown
+                    && !known
+                {
+                    self.known.insert(key, ());
+                }
                 Ok(workload)
             }
             Err(error) => {
                 let refusal = Refusal::from(error);
                 if refusal.reason == Reason::WorkloadCredentialInvalid {
-                    self.known.invalidate(&shown);
+                    if let Some((_, key)) = shown {
+                        self.known.invalidate(&key);
+                    }
                     // Empty or not makes no difference to this call: it is refused anyway.
-                    let _ = self.failures.take(failures, FAILURES);
+                    let _ = self.failures.take(failures(), FAILURES);
                 }
                 Err(refusal)
             }
         }
     }
 
-    /// Where this one waits, if it does.
-    fn line(&self, credential: Option<&str>, shown: [u8; 32], failures: [u8; 32]) -> Option<&Turns> {
-        let cost = self.rooms.identity.cost_of_credential(credential);
+    /// Where this one waits.
+    fn line(&self, cost: Cost, known: bool, failures: impl Fn() -> [u8; 32]) -> &Turns {
         match cost {
-            Cost::Hash => None,
-            _ if self.known.contains_key(&shown) => Some(&self.lines.known),
-            Cost::Fetch => Some(&self.lines.fetching),
-            Cost::Signature if self.failures.wait(failures, FAILURES).is_some() => Some(&self.lines.suspect),
-            Cost::Signature => Some(&self.lines.unknown),
+            _ if known => &self.lines.known,
+            Cost::Fetch => &self.lines.fetching,
+            Cost::Hash | Cost::Signature if self.failures.wait(failures(), FAILURES).is_some() => {
+                &self.lines.suspect
+            }
+            Cost::Hash | Cost::Signature => &self.lines.unknown,
         }
     }
 }
