@@ -1,13 +1,13 @@
 //! Connections: TLS, limits in time, and what the pool keeps to.
 
-use super::{error::unavailable, patient::lives};
+use super::{error::unavailable, patient::Loss};
 use crate::{config::Postgres, domain::SecretString, storage::StoreError};
 use secrecy::ExposeSecret;
 use sqlx::{
     ConnectOptions, Executor, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 /// How long a statement waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,6 +75,7 @@ pub(super) fn log_readers(config: &Postgres) -> Result<PgPool, StoreError> {
 }
 
 fn pool_options(connections: u32, limits: &'static [&'static str]) -> PgPoolOptions {
+    let loss = Arc::new(Loss::default());
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -82,10 +83,11 @@ fn pool_options(connections: u32, limits: &'static [&'static str]) -> PgPoolOpti
         .idle_timeout(IDLE_TIMEOUT)
         // Instead of a round trip before every use: one where the connection has been idle long enough to have been lost.
         .test_before_acquire(false)
-        .before_acquire(|connection, about| {
+        .before_acquire(move |connection, about| {
+            let loss = Arc::clone(&loss);
             Box::pin(async move {
                 if about.idle_for > TRUSTED_FOR {
-                    lives(connection).await?;
+                    loss.check(connection, about.idle_for).await?;
                 }
                 Ok(true)
             })

@@ -7,7 +7,12 @@ use sqlx::{
     pool::PoolConnection,
     postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
 
 /// What a connection gets to answer that it lives, or to end the statement of a caller that no longer waits, before it is thrown away.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
@@ -93,8 +98,35 @@ impl<'p> Executor<'p> for &PatientPool {
     }
 }
 
-/// Asks an idle connection whether it still lives.
-pub(super) async fn lives(connection: &mut impl Connection) -> Result<(), sqlx::Error> {
-    let late = |_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
-    tokio::time::timeout(LAST_CHANCE, connection.ping()).await.unwrap_or_else(late)
+/// When one of a pool's idle connections was last found dead. Whatever is gone without a word usually takes all of them along; asked one
+/// after the other they would cost seconds each, and nobody would get through to a new one.
+#[derive(Debug, Default)]
+pub(super) struct Loss(Mutex<Option<Instant>>);
+
+impl Loss {
+    /// Whether a connection that was idle for so long may be used.
+    ///
+    /// # Errors
+    /// It does not answer, or was last used before another one was found not to: it is to be replaced.
+    pub(super) async fn check(
+        &self,
+        connection: &mut impl Connection,
+        idle_for: Duration,
+    ) -> Result<(), sqlx::Error> {
+        let gone = || sqlx::Error::Io(io::ErrorKind::TimedOut.into());
+        let used = Instant::now().checked_sub(idle_for);
+        if self.noticed().is_some_and(|noticed| used.is_none_or(|used| used < noticed)) {
+            return Err(gone());
+        }
+        let asked = tokio::time::timeout(LAST_CHANCE, connection.ping()).await;
+        asked.unwrap_or_else(|_| Err(gone())).inspect_err(|_| *self.lock() = Some(Instant::now()))
+    }
+
+    fn noticed(&self) -> Option<Instant> {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
