@@ -4,7 +4,8 @@
 //! five, however many groups; each new consent, effect or duplicate adds its own.
 
 use super::{
-    PostgresStore, audit_rows, claims, error::unavailable, groups, rules, transaction::Transaction, writes,
+    PostgresStore, audit_rows, claims, connect::PATIENCE, error::unavailable, groups, rules,
+    transaction::Transaction, writes,
 };
 use crate::{
     domain::{ConsentId, Group, Timestamp, ledger::Head},
@@ -42,8 +43,11 @@ pub(super) async fn commit(
         }
     };
     let (changed, name, to) = (store.changed.clone(), store.name.clone(), committed.head.clone());
+    // Nobody else bounds it: on a connection that is lost without a word it would keep this process's turn for ever.
     let finish = tokio::spawn(async move {
-        for consent in finish(transaction, ending, &name, &to).await? {
+        let finished = tokio::time::timeout(PATIENCE, finish(transaction, ending, &name, &to)).await;
+        let late = |_| Err(StoreError::Unavailable("the server does not answer".to_owned()));
+        for consent in finished.unwrap_or_else(late)? {
             // Nobody listening is fine.
             let _ = changed.send(consent);
         }
