@@ -43,7 +43,7 @@ impl Wire {
         method: Method,
         path: &str,
         headers: HeaderMap,
-        body: Vec<u8>,
+        body: impl Into<reqwest::Body>,
     ) -> Result<Answer, reqwest::Error> {
         let request = self.client.request(method, format!("{}{path}", self.base)).headers(headers).body(body);
         let response = request.send().await?;

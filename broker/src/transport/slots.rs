@@ -6,11 +6,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// A bounded number of places. One address has at most half of them, so that one caller alone shuts nobody out; whoever
-/// puts every client behind one address has half the number.
+/// A bounded number of places. One address has at most a share of them, so that one caller alone shuts nobody out; whoever
+/// puts every client behind one address has that share.
 #[derive(Clone)]
 pub struct Slots {
     most: usize,
+    each: usize,
     held: Arc<Mutex<Held>>,
 }
 
@@ -27,9 +28,14 @@ pub struct Slot {
 }
 
 impl Slots {
-    /// `most` places.
+    /// `most` places, half of them for one address.
     pub fn new(most: usize) -> Self {
-        Self { most, held: Arc::default() }
+        Self::shared(most, 2)
+    }
+
+    /// `most` places, one in so many of them for one address.
+    pub fn shared(most: usize, one_in: usize) -> Self {
+        Self { most, each: most.div_ceil(one_in), held: Arc::default() }
     }
 
     /// `None` when too many are held from this address, or altogether.
@@ -37,7 +43,7 @@ impl Slots {
         let from = customer(from);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let own = held.by_address.get(&from).copied().unwrap_or_default();
-        if held.all >= self.most || own >= self.most.div_ceil(2) {
+        if held.all >= self.most || own >= self.each {
             return None;
         }
         held.all += 1;

@@ -2,10 +2,12 @@
 
 use crate::{
     audit::{Deadline, Summary},
-    domain::Refusal,
+    domain::{Reason, Refusal},
+    metrics::Metrics,
     usecase,
 };
-use std::{sync::Arc, time::Duration};
+use futures::FutureExt;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use usecase::Rooms;
@@ -34,8 +36,8 @@ impl Duty {
         }
     }
 
-    async fn once(self, rooms: &Arc<Rooms>) {
-        let done = match self {
+    async fn once(self, rooms: &Arc<Rooms>) -> Result<(), Refusal> {
+        match self {
             Self::ConsentExpiry => usecase::expire_overdue(rooms).await.map(drop),
             Self::Revocations => usecase::retry_revocations(rooms).await.map(drop),
             Self::RefusalSummaries => summarise(rooms).await,
@@ -43,26 +45,42 @@ impl Duty {
                 let purged = rooms.store.sessions.purge(rooms.clock.now()).await;
                 purged.map(drop).map_err(Refusal::from)
             }
-        };
-        report(rooms, self.as_str(), done);
+        }
     }
 
-    /// A failed round is logged and tried again at the next.
-    async fn again_and_again(self, rooms: Arc<Rooms>, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
-            if matches!(self, Self::Revocations) {
+    async fn until_stopped(self, rooms: Arc<Rooms>, stop: CancellationToken) {
+        let round = || async {
+            match self {
                 // A provider may take its time; what it was not told of by then is in the queue at the next start.
-                let _ = stop.run_until_cancelled(self.once(&rooms)).await;
-            } else {
-                self.once(&rooms).await;
+                Self::Revocations => stop.run_until_cancelled(self.once(&rooms)).await.unwrap_or(Ok(())),
+                _ => self.once(&rooms).await,
             }
+        };
+        again_and_again(&rooms.metrics, self.as_str(), EVERY, &stop, round).await;
+    }
+}
+
+/// A failed round is logged and tried again at the next. So is one that panics: the next finds the tables as they are.
+async fn again_and_again<R: Future<Output = Result<(), Refusal>>>(
+    metrics: &Metrics,
+    what: &'static str,
+    every: Duration,
+    stop: &CancellationToken,
+    round: impl Fn() -> R,
+) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
         }
+        let done = AssertUnwindSafe(round()).catch_unwind().await;
+        report(
+            metrics,
+            what,
+            done.unwrap_or_else(|_| Err(Refusal::because(Reason::Internal, "It panicked."))),
+        );
     }
 }
 
@@ -71,7 +89,7 @@ impl Duty {
 pub async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
     let mut duties = JoinSet::new();
     for duty in Duty::ALL {
-        duties.spawn(duty.again_and_again(Arc::clone(&rooms), stop.clone()));
+        duties.spawn(duty.until_stopped(Arc::clone(&rooms), stop.clone()));
     }
     while let Some(ended) = duties.join_next().await {
         if let Err(error) = ended {
@@ -80,13 +98,13 @@ pub async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
     }
     // The last refusals are written before the log is closed.
     let last = rooms.refusals.drain_all();
-    report(&rooms, Duty::RefusalSummaries.as_str(), write(&rooms, last).await);
+    report(&rooms.metrics, Duty::RefusalSummaries.as_str(), write(&rooms, last).await);
 }
 
 /// One round of everything.
 pub async fn round(rooms: &Arc<Rooms>) {
     for duty in Duty::ALL {
-        duty.once(rooms).await;
+        report(&rooms.metrics, duty.as_str(), duty.once(rooms).await);
     }
 }
 
@@ -111,13 +129,35 @@ async fn write(rooms: &Rooms, summaries: Vec<Summary>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn report(rooms: &Rooms, what: &'static str, result: Result<(), Refusal>) {
+fn report(metrics: &Metrics, what: &'static str, result: Result<(), Refusal>) {
     if let Err(refusal) = result {
-        rooms.metrics.work_failed(what);
+        metrics.work_failed(what);
         tracing::warn!(
             work = what,
             reason = refusal.reason.as_str(),
             "background work failed; it is tried again"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[tokio::test]
+    async fn a_duty_that_panics_has_failed_and_comes_round_again() {
+        let (metrics, stop, rounds) = (Metrics::default(), CancellationToken::new(), Cell::new(0));
+        again_and_again(&metrics, "purge", Duration::from_millis(1), &stop, || async {
+            rounds.set(rounds.get() + 1);
+            assert_ne!(rounds.get(), 1, "the first one goes wrong");
+            stop.cancel();
+            Ok(())
+        })
+        .await;
+        assert_eq!(rounds.get(), 2);
+        let counted = metrics.render();
+        let counted = counted.lines().find(|line| line.contains("work=\"purge\"")).expect("it is counted");
+        assert!(counted.ends_with(" 1"), "{counted}");
     }
 }

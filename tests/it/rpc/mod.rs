@@ -13,5 +13,6 @@ mod list_connections;
 mod refusals;
 mod revoke_connection;
 mod unblock;
+mod unfinished;
 mod watch_consent;
 mod withdraw_approval;

@@ -5,6 +5,7 @@ use super::{
         bucket::{Buckets, bucket_key},
         listener::Peer,
     },
+    arrival::Arrivals,
     credentials::Credentials,
     denied, framing,
     status::to_status,
@@ -25,7 +26,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
@@ -34,6 +35,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// How long before the caller's time is over it is told so: the stack around us would call it CANCELLED, and the answer has
 /// to travel.
 const MARGIN: Duration = Duration::from_millis(5);
+/// Calls at once of methods that are anyone's. Each takes a moment.
+const OPEN_CALLS: usize = 64;
 
 /// What the gate established. Handlers take it from the request's extensions.
 #[derive(Clone)]
@@ -73,7 +76,11 @@ struct Gate {
     rooms: Arc<Rooms>,
     buckets: Buckets,
     /// Calls served at once; more are shed (AV1).
-    calls: Arc<Semaphore>,
+    calls: Semaphore,
+    /// The same of methods that are anyone's: strangers and everybody else keep no place from each other, and health stays
+    /// answerable however busy the rest is.
+    open_calls: Semaphore,
+    arrivals: Arrivals,
     credentials: Credentials,
 }
 
@@ -82,9 +89,11 @@ impl GateLayer {
     pub fn new(rooms: Arc<Rooms>) -> Self {
         let buckets = Buckets::new(Arc::clone(&rooms.clock), 100_000);
         let limits = rooms.settings.limits;
-        let calls = Arc::new(Semaphore::new(limits.max_concurrent_requests as usize));
+        let at_once = limits.max_concurrent_requests as usize;
+        let (calls, open_calls) = (Semaphore::new(at_once), Semaphore::new(OPEN_CALLS));
+        let arrivals = Arrivals::new(at_once, limits.max_request_bytes as usize);
         let credentials = Credentials::new(Arc::clone(&rooms));
-        Self(Arc::new(Gate { rooms, buckets, calls, credentials }))
+        Self(Arc::new(Gate { rooms, buckets, calls, open_calls, arrivals, credentials }))
     }
 }
 
@@ -128,13 +137,6 @@ where
         let clock = Arc::clone(&gate.rooms.clock);
         let answer = async move {
             let (mut parts, body) = request.into_parts();
-            // Health stays answerable however busy the rest is.
-            let anyone = table::find(parts.uri.path()).is_some_and(|row| row.who == Who::Anyone);
-            let _turn = match Arc::clone(&gate.calls).try_acquire_owned() {
-                Ok(turn) => Some(turn),
-                Err(_) if anyone => None,
-                Err(_) => return Ok(framing::refused(&overloaded(), body).await),
-            };
             if let Some(answer) = framing::not_grpc(&parts) {
                 return Ok(answer);
             }
@@ -142,6 +144,14 @@ where
             let longest = gate.rooms.settings.limits.request_timeout;
             let left = timeout(&parts).unwrap_or(longest).min(longest);
             let served = async {
+                // Whoever has not sent a message yet takes nobody's place.
+                let body = match gate.message(&parts, body, left).await {
+                    Ok(body) => body,
+                    Err(refusal) => return Ok(to_status(&refusal).into_http()),
+                };
+                let Ok(_place) = gate.place(&parts) else {
+                    return Ok(framing::refused(&overloaded(), body).await);
+                };
                 let principal = match gate.admit(&parts).await {
                     Ok(Some(principal)) => principal,
                     Ok(None) => return inner.call(Request::from_parts(parts, body)).await,
@@ -170,8 +180,27 @@ where
 }
 
 impl Gate {
+    /// The whole message; as it comes where it is a stream or nobody will read it.
+    async fn message(&self, request: &Parts, body: Body, left: Duration) -> Result<Body, Refusal> {
+        if table::find(request.uri.path()).is_none_or(GateRow::is_streamed) {
+            return Ok(body);
+        }
+        let message = self.arrivals.whole(body, peer(request), left).await;
+        if let (Err(refusal), Some(peer)) = (&message, peer(request)) {
+            self.rooms.refusals.count("grpc", refusal.reason, peer);
+        }
+        message
+    }
+
+    /// A place until it is dropped; none is needed for what is refused unread.
+    fn place(&self, request: &Parts) -> Result<Option<SemaphorePermit<'_>>, TryAcquireError> {
+        let Some(row) = table::find(request.uri.path()) else { return Ok(None) };
+        let places = if row.who == Who::Anyone { &self.open_calls } else { &self.calls };
+        places.try_acquire().map(Some)
+    }
+
     async fn admit(&self, request: &Parts) -> Result<Option<Principal>, Refusal> {
-        let peer = request.extensions.get::<Option<Peer>>().copied().flatten().map(|peer| peer.address.ip());
+        let peer = peer(request);
         let admitted = self.try_admit(request, peer).await;
         if let (Err(refusal), Some(peer)) = (&admitted, peer) {
             self.rooms.refusals.count("grpc", refusal.reason, peer);
@@ -223,6 +252,11 @@ async fn in_time<E>(
     }
     let left = left.saturating_sub(MARGIN.min(left / 2));
     tokio::time::timeout(left, served).await.unwrap_or_else(|_| late())
+}
+
+/// Where a request comes from.
+fn peer(request: &Parts) -> Option<IpAddr> {
+    request.extensions.get::<Option<Peer>>().copied().flatten().map(|peer| peer.address.ip())
 }
 
 fn overloaded() -> Refusal {

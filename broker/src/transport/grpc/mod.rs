@@ -1,6 +1,7 @@
 //! The gRPC listener: the gate, then one file per service.
 
 mod admin;
+mod arrival;
 mod audit;
 mod connections;
 mod consents;

@@ -66,6 +66,13 @@ pub const GATE: &[GateRow] = &[
     ),
 ];
 
+impl GateRow {
+    /// Whether the caller sends a stream of messages, which begins to be answered before it is whole.
+    pub fn is_streamed(&self) -> bool {
+        self.action == "reflection.info"
+    }
+}
+
 /// The row of a method.
 pub fn find(method: &str) -> Option<&'static GateRow> {
     GATE.iter().find(|row| row.method == method)

@@ -34,6 +34,30 @@ fn po7_the_gate_table_has_exactly_one_row_for_each_rpc_that_is_served() {
     assert_eq!(actions.len(), GATE.len(), "an action has two rows");
 }
 
+#[test]
+fn the_gate_table_knows_whose_requests_are_streams() {
+    let served = [
+        broker_proto::FILE_DESCRIPTOR_SET,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    ];
+    let mut streams = BTreeSet::new();
+    for descriptors in served {
+        for file in &FileDescriptorSet::decode(descriptors).unwrap().file {
+            for service in &file.service {
+                let streamed = service.method.iter().filter(|method| method.client_streaming());
+                streams.extend(
+                    streamed
+                        .map(|method| format!("/{}.{}/{}", file.package(), service.name(), method.name())),
+                );
+            }
+        }
+    }
+    let rows: BTreeSet<String> =
+        GATE.iter().filter(|row| row.is_streamed()).map(|row| row.method.to_owned()).collect();
+    assert_eq!(rows, streams);
+}
+
 /// Proves: ID1
 #[test]
 fn id1_only_health_and_reflection_are_open_to_anyone() {
