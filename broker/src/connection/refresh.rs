@@ -1,7 +1,7 @@
 //! One refresh: lease and intent in one commit, the call, and the settlement before anything else (design §7).
 
 use super::{
-    settlement::{Lease, latch, rescue, settle_failure, settle_success},
+    settlement::{Lease, latch, release, rescue, settle_failure, settle_success},
     tokens::{Tokens, Wanting},
 };
 use crate::{
@@ -52,7 +52,6 @@ pub(super) struct Refreshing {
     workload: WorkloadId,
     names: Names,
     epoch: i64,
-    deadline: Deadline,
 }
 
 impl Refreshing {
@@ -109,7 +108,6 @@ impl Refreshing {
             workload: wanting.approval.workload.clone(),
             names,
             epoch: wanting.epoch,
-            deadline: wanting.deadline,
             connection,
         })))
     }
@@ -119,42 +117,41 @@ impl Refreshing {
     /// # Errors
     /// What the log, the vault or the provider refused.
     pub(super) async fn run(self, tokens: &Tokens) -> Result<RefreshOutcome, Refusal> {
-        let Self {
-            connection,
-            state,
-            secret,
-            generation,
-            spec,
-            narrow_to,
-            permit,
-            workload,
-            names,
-            epoch,
-            deadline,
-        } = self;
+        let Self { connection, state, secret, generation, spec, narrow_to, permit, workload, names, epoch } =
+            self;
         let until = tokens.clock.now().plus(LEASE);
         let draft = |kind, outcome| draft(tokens, &connection, &workload, kind, outcome);
         let mut intent = draft(EventKind::RefreshIntent, Outcome::Allowed);
         intent.scopes_asked = narrow_to.clone().unwrap_or_else(|| connection.scopes.clone());
-        let lease = Write::TakeLease {
+        let owner = format!("{}/{}", tokens.replica, intent.id);
+        let lease = Lease { owner, epoch: state.lease_epoch + 1, until };
+        let take = Write::TakeLease {
             connection: connection.id.clone(),
-            owner: tokens.replica.clone(),
+            owner: lease.owner.clone(),
             expected_epoch: state.lease_epoch,
             until,
         };
-        let entry = Entry { names, epoch, effect: vec![lease], ..Entry::note(intent) };
-        let proof = match tokens.audit.record(permit, entry, deadline).await {
+        let entry = Entry { names, epoch, effect: vec![take], ..Entry::note(intent) };
+        // Not until the caller's end: a lease that is committed after it would be nobody's, and keep everybody waiting.
+        let proof = match tokens.audit.record(permit, entry, Deadline::none()).await {
             Err(Refused::NotApplied) => return Ok(RefreshOutcome::Elsewhere),
+            Err(Refused::Unavailable) => {
+                // It may be there all the same. If it is not, this changes nothing.
+                let mut failed = draft(EventKind::RefreshFailed, Outcome::Failed);
+                failed.reason = Some(Reason::AuditUnavailable);
+                let effect = vec![release(&connection, &lease, None, Reason::AuditUnavailable.as_str())];
+                tokens.note_detached(Entry { effect, settlement: true, ..Entry::note(failed) });
+                return Err(Refused::Unavailable.into());
+            }
             recorded => recorded?,
         };
-        let lease_epoch = state.lease_epoch + 1;
         let sealed = Sealed::<RefreshToken>::from_envelope(secret.envelope.clone());
         let opened = match tokens.vault.open(proof, &sealed).await {
             Ok(opened) => opened,
             Err(error) => {
                 let refusal = Refusal::from(error);
                 let failed = draft(EventKind::RefreshFailed, Outcome::Failed);
-                settle_failure(tokens, &connection, lease_epoch, failed, refusal.reason, None).await?;
+                settle_failure(tokens, &connection, &lease, failed, refusal.reason, None).await?;
                 return Err(refusal);
             }
         };
@@ -163,12 +160,11 @@ impl Refreshing {
         match tokens.engine.refresh(&spec, opened, narrow_to.as_ref(), held).await {
             Ok(set) => {
                 let stored = draft(EventKind::RefreshStored, Outcome::Allowed);
-                let lease = Lease { epoch: lease_epoch, until };
                 settle_success(
                     tokens,
                     &connection,
                     held,
-                    lease,
+                    &lease,
                     stored,
                     without_technical(set, &spec),
                     generation,
@@ -177,7 +173,7 @@ impl Refreshing {
             }
             Err(error) if error.is_terminal() => {
                 let latched = draft(EventKind::ConnectionLatched, Outcome::Failed);
-                latch(tokens, connection, lease_epoch, latched).await?;
+                latch(tokens, connection, &lease, latched).await?;
                 Ok(RefreshOutcome::ReauthRequired)
             }
             Err(error) => {
@@ -190,14 +186,13 @@ impl Refreshing {
                 let failed = draft(EventKind::RefreshFailed, Outcome::Failed);
                 // Scopes that one server may not have are no reason to keep the others waiting.
                 if refusal.reason == Reason::ScopeUnknown {
-                    settle_failure(tokens, &connection, lease_epoch, failed, refusal.reason, None).await?;
+                    settle_failure(tokens, &connection, &lease, failed, refusal.reason, None).await?;
                     return Err(refusal);
                 }
                 // A provider that says "at once" is asked again, but not in a loop (RF9).
                 let rest = refusal.retry_after.unwrap_or(COOLDOWN).max(Duration::from_secs(1));
                 let cooldown = tokens.clock.now().plus(rest);
-                settle_failure(tokens, &connection, lease_epoch, failed, refusal.reason, Some(cooldown))
-                    .await?;
+                settle_failure(tokens, &connection, &lease, failed, refusal.reason, Some(cooldown)).await?;
                 Err(refusal.retry_after(rest))
             }
         }

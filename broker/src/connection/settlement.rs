@@ -26,7 +26,8 @@ pub(super) async fn rescue(
     draft.provider = Some(connection.provider.clone());
     draft.connection = Some(connection.id.clone());
     draft.reason = Some(Reason::ProviderUnavailable);
-    let entry = Entry { effect: vec![row], settlement: true, ..Entry::note(draft) };
+    let effect = vec![row, also_ended(tokens, connection)];
+    let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
     persist(tokens, connection, entry, until).await
 }
 
@@ -53,7 +54,16 @@ async fn refresh_row(
     })))
 }
 
+/// What came to a connection that another replica has revoked meanwhile, and told the provider of what was there before: it is told
+/// of this too.
+fn also_ended(tokens: &Tokens, connection: &Connection) -> Write {
+    Write::QueueIfRevoked { connection: connection.id.clone(), due_at: tokens.clock.now() }
+}
+
+/// A lease that was taken, or may have been.
 pub(super) struct Lease {
+    /// Names one refresh of one replica, so that nobody gives back what another has.
+    pub(super) owner: String,
     pub(super) epoch: i64,
     pub(super) until: Timestamp,
 }
@@ -63,7 +73,7 @@ pub(super) async fn settle_success(
     tokens: &Tokens,
     connection: &Connection,
     held: &ScopeSet,
-    lease: Lease,
+    lease: &Lease,
     mut draft: EventDraft,
     set: TokenSet,
     generation: i64,
@@ -87,7 +97,8 @@ pub(super) async fn settle_success(
     if let Some(refresh) = set.refresh {
         effect.push(refresh_row(tokens, connection, held, refresh, generation, lease.until).await?);
     }
-    effect.push(release(connection, lease.epoch, None, ""));
+    effect.push(also_ended(tokens, connection));
+    effect.push(release(connection, lease, None, ""));
     draft.scopes_granted = set.scopes;
     draft.expires_at = access.expires_at;
     draft.detail.insert("rotated", rotated.into());
@@ -99,7 +110,7 @@ pub(super) async fn settle_success(
         failed.tenant = Some(connection.owner.tenant().clone());
         failed.provider = Some(connection.provider.clone());
         failed.connection = Some(connection.id.clone());
-        settle_failure(tokens, connection, lease.epoch, failed, refusal.reason, None).await?;
+        settle_failure(tokens, connection, lease, failed, refusal.reason, None).await?;
         return Err(refusal);
     }
     Ok(RefreshOutcome::Stored(Box::new(access)))
@@ -152,7 +163,7 @@ async fn is_stored(tokens: &Tokens, connection: &Connection, entry: &Entry) -> b
 pub(super) async fn settle_failure(
     tokens: &Tokens,
     connection: &Connection,
-    lease_epoch: i64,
+    lease: &Lease,
     mut draft: EventDraft,
     reason: Reason,
     cooldown: Option<Timestamp>,
@@ -163,7 +174,7 @@ pub(super) async fn settle_failure(
     }
     // "The user must act there" is no end of the grant: whoever comes within the rest is told to come back (RF6).
     let kept = if reason == Reason::ProviderGrantRejected { Reason::ProviderUnavailable } else { reason };
-    let effect = vec![release(connection, lease_epoch, cooldown, kept.as_str())];
+    let effect = vec![release(connection, lease, cooldown, kept.as_str())];
     tokens.audit.note(Entry { effect, settlement: true, ..Entry::note(draft) }, Deadline::none()).await?;
     Ok(())
 }
@@ -172,14 +183,14 @@ pub(super) async fn settle_failure(
 pub(super) async fn latch(
     tokens: &Tokens,
     connection: Connection,
-    lease_epoch: i64,
+    lease: &Lease,
     mut draft: EventDraft,
 ) -> Result<(), Refusal> {
     draft.reason = Some(Reason::ProviderGrantRejected);
     let row_names = (connection.provider.clone(), connection.id.clone());
-    let freed = release(&connection, lease_epoch, None, "");
+    let freed = release(&connection, lease, None, "");
     let expected_version = connection.version;
-    let release = release(&connection, lease_epoch, None, Reason::ProviderGrantRejected.as_str());
+    let release = release(&connection, lease, None, Reason::ProviderGrantRejected.as_str());
     let row =
         Connection { state: ConnectionState::ReauthRequired, version: expected_version + 1, ..connection };
     let row = tokens.keys.row_key().tag(row);
@@ -203,15 +214,16 @@ pub(super) async fn latch(
     }
 }
 
-fn release(
+pub(super) fn release(
     connection: &Connection,
-    epoch: i64,
+    lease: &Lease,
     cooldown_until: Option<Timestamp>,
     last_error: &str,
 ) -> Write {
     Write::SettleLease {
         connection: connection.id.clone(),
-        epoch,
+        owner: lease.owner.clone(),
+        epoch: lease.epoch,
         cooldown_until,
         last_error: last_error.to_owned(),
     }

@@ -9,12 +9,12 @@ use super::{
 use crate::{
     audit::{Audit, Deadline},
     domain::{
-        Approval, Clock, Connection, ConnectionId, ConsentReason, Names, ProviderSpec, Quarantined, Reason,
-        Refusal, Rng, ScopeSet, SecretRow,
+        Approval, Clock, Connection, ConnectionId, ConsentReason, Entry, Names, ProviderSpec, Quarantined,
+        Reason, Refusal, Rng, ScopeSet, SecretRow,
     },
     keys::KeyRing,
     policy::{Policy, Verdict},
-    provider::Engine,
+    provider::{Engine, WORST_CASE},
     storage::Store,
     vault::Vault,
 };
@@ -26,9 +26,13 @@ const CROWDED: &str = "Too many calls wait for this provider, which answers slow
 /// When to come back then.
 const CROWD_CLEARS: Duration = Duration::from_secs(1);
 
-/// How often, and how long in between, a call looks for what another replica is about to store: 2 seconds in all.
-const LOOKS: u32 = 40;
+/// How long in between, and how often at most, a call looks for what another replica is about to store: as long as that one's call to
+/// the provider may take.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const LOOKS: u128 = WORST_CASE.as_millis() / LOOK_AGAIN.as_millis();
+/// What is left to a caller that has waited for another replica in vain, for its answer to reach it; and when to come back then.
+const TO_ANSWER: Duration = Duration::from_millis(500);
+const COME_BACK: Duration = Duration::from_secs(1);
 
 /// What a call wants a token for.
 pub struct Wanting<'a> {
@@ -167,6 +171,19 @@ impl Tokens {
         Err(Refusal::new(Reason::ProviderUnavailable).retry_after(LOOK_AGAIN))
     }
 
+    /// Writes down, at its own pace, what nobody waits for.
+    pub(super) fn note_detached(&self, entry: Entry) {
+        let audit = Arc::clone(&self.audit);
+        self.detached.spawn(async move {
+            if let Err(refused) = audit.note(entry, Deadline::none()).await {
+                tracing::warn!(
+                    reason = refused.reason().as_str(),
+                    "a lease that may be held is not given back"
+                );
+            }
+        });
+    }
+
     fn seat(&self, wanting: &Wanting<'_>) -> Option<OwnedSemaphorePermit> {
         self.seats.take(wanting.connection.owner.tenant(), &wanting.spec.id)
     }
@@ -222,12 +239,11 @@ impl Tokens {
                     });
                 }
                 (Ok(Prepared::Elsewhere(_)), Some(row)) => return Ok(Begun::Done(Access::Ready(row))),
-                // Just taken: whoever took it is most likely about to store what this call wants (RF1). Long held: they died.
-                (Ok(Prepared::Elsewhere(rest)), None)
-                    if looks > 0
-                        && rest + LOOKS * LOOK_AGAIN > LEASE
-                        && wanting.deadline.remaining(&*self.clock) > LOOK_AGAIN =>
-                {
+                // Whoever took it may still be at it, and is about to store what this call wants (RF1). Held for longer: they died.
+                (Ok(Prepared::Elsewhere(rest)), None) if rest + WORST_CASE > LEASE => {
+                    if looks == 0 || wanting.deadline.remaining(&*self.clock) <= TO_ANSWER {
+                        return Err(Refusal::new(Reason::ProviderUnavailable).retry_after(COME_BACK));
+                    }
                     looks -= 1;
                     tokio::time::sleep(LOOK_AGAIN).await;
                 }

@@ -63,10 +63,12 @@ pub enum Write {
         /// When the lease ends.
         until: Timestamp,
     },
-    /// Gives the lease back; applies only under the same fencing epoch.
+    /// Gives the lease back; applies only to the one its taker named, under its fencing epoch.
     SettleLease {
         /// The connection.
         connection: ConnectionId,
+        /// Who took it.
+        owner: String,
         /// The fencing epoch of the lease.
         epoch: i64,
         /// Not to be refreshed before this; `None` clears it.
@@ -81,7 +83,15 @@ pub enum Write {
         /// First attempt not before this.
         due_at: Timestamp,
     },
-    /// Moves a queued revocation on.
+    /// Queues a connection whose tokens came after it was revoked, so that they end at the provider too (RF4). Queued already, it is
+    /// counted as tried twice more: whoever is at it now has not seen these tokens, and must not finish it. Always applies.
+    QueueIfRevoked {
+        /// The connection.
+        connection: ConnectionId,
+        /// Next attempt not before this.
+        due_at: Timestamp,
+    },
+    /// Moves a queued revocation on, if it has no more attempts than these.
     RescheduleProviderRevocation {
         /// Whose tokens.
         holder: TokenHolder,

@@ -2,5 +2,6 @@
 
 mod consent;
 mod issuing;
+mod refresh;
 mod revocation;
 mod watching;

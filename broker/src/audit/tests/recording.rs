@@ -187,6 +187,7 @@ async fn au1_a_taken_request_id_and_a_stale_write_are_recorded_as_such() {
     assert_eq!(row.detail["request_id_taken_by"], claim.grant.as_str());
     let stale = Write::SettleLease {
         connection: claim.connection.clone(),
+        owner: String::new(),
         epoch: -1,
         cooldown_until: None,
         last_error: String::new(),

@@ -242,6 +242,7 @@ async fn au1_a_group_is_written_in_order_and_shares_its_fate() {
     let mut stale = house.session();
     stale.effect = vec![Write::SettleLease {
         connection: crate::domain::ConnectionId::random(&*house.rng),
+        owner: String::new(),
         epoch: -1,
         cooldown_until: None,
         last_error: String::new(),

@@ -5,8 +5,13 @@ pub(crate) async fn atomic(fixture: &Fixture) {
     let mut pen = Pen::open(fixture).await;
     let (kept, lost) = (samples::connection(), samples::connection());
     let missing = ConnectionId::random(&samples::rng());
-    let fails =
-        Write::SettleLease { connection: missing, epoch: 1, cooldown_until: None, last_error: String::new() };
+    let fails = Write::SettleLease {
+        connection: missing,
+        owner: String::new(),
+        epoch: 1,
+        cooldown_until: None,
+        last_error: String::new(),
+    };
     let block = Write::AddRule { kind: RuleKind::Block, target: Target::Connection(lost.id.clone()) };
     let insert = |pen: &Pen<'_>, connection: &_| Write::InsertConnection(pen.tag(Clone::clone(connection)));
     let failing = Group {

@@ -115,6 +115,12 @@ macro_rules! conformance {
             suite::refresh::provider_queue(&$open().await).await;
         }
 
+        /// Proves: RF4
+        #[tokio::test]
+        async fn rf4_tokens_that_come_after_a_revoke_are_queued_for_the_provider() {
+            suite::refresh::late_tokens(&$open().await).await;
+        }
+
         /// Proves: RV1
         #[tokio::test]
         async fn rv1_no_provider_keeps_another_from_its_turn_in_the_queue() {

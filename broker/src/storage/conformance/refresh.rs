@@ -1,5 +1,7 @@
 use super::{Fixture, pen::Pen, samples};
-use crate::domain::{Applied, Connection, ConnectionId, ConsentId, ProviderId, TokenHolder, Write};
+use crate::domain::{
+    Applied, Connection, ConnectionId, ConnectionState, ConsentId, ProviderId, SecretKind, TokenHolder, Write,
+};
 use crate::storage::StoreError;
 
 async fn connected(pen: &mut Pen<'_>) -> ConnectionId {
@@ -21,9 +23,10 @@ pub(crate) async fn lease(fixture: &Fixture) {
         let (connection, owner, until) = (id.clone(), owner.to_owned(), samples::later(until));
         vec![Write::TakeLease { connection, owner, expected_epoch, until }]
     };
-    let settle = |epoch, last_error: &str| {
-        let (connection, last_error) = (id.clone(), last_error.to_owned());
-        vec![Write::SettleLease { connection, epoch, cooldown_until: Some(samples::later(5)), last_error }]
+    let settle = |owner: &str, epoch, last_error: &str| {
+        let (connection, owner, last_error) = (id.clone(), owner.to_owned(), last_error.to_owned());
+        let cooldown_until = Some(samples::later(5));
+        vec![Write::SettleLease { connection, owner, epoch, cooldown_until, last_error }]
     };
     let state =
         || async { fixture.connections.by_id(&samples::tenant(), &id).await.unwrap().unwrap().refresh };
@@ -33,8 +36,9 @@ pub(crate) async fn lease(fixture: &Fixture) {
     assert_eq!(pen.write(take("b", 1, 60)).await, Applied::NotApplied(0), "it is held");
     pen.now = samples::later(30);
     assert_eq!(pen.write(take("b", 1, 60)).await, Applied::Yes, "it ran out");
-    assert_eq!(pen.write(settle(1, "")).await, Applied::NotApplied(0), "the fenced one comes too late");
-    assert_eq!(pen.write(settle(2, "PROVIDER_UNAVAILABLE")).await, Applied::Yes);
+    assert_eq!(pen.write(settle("a", 1, "")).await, Applied::NotApplied(0), "the fenced one comes too late");
+    assert_eq!(pen.write(settle("a", 2, "")).await, Applied::NotApplied(0), "it is another's");
+    assert_eq!(pen.write(settle("b", 2, "PROVIDER_UNAVAILABLE")).await, Applied::Yes);
     let settled = state().await;
     assert_eq!((settled.lease_owner.as_str(), settled.lease_epoch, settled.lease_until), ("", 2, None));
     assert_eq!(settled.cooldown_until, Some(samples::later(5)));
@@ -84,6 +88,47 @@ pub(crate) async fn provider_queue(fixture: &Fixture) {
     assert_eq!(pen.write(queue(&third, 60)).await, Applied::Yes);
     let found = due(99).await.unwrap();
     assert_eq!((&found[1].holder, &found[1].tenant), (&third, &samples::tenant()));
+}
+
+/// Tokens that come after the revoke end at the provider too, whoever is telling it of the ones before at that moment.
+pub(crate) async fn late_tokens(fixture: &Fixture) {
+    let mut pen = Pen::open(fixture).await;
+    let connection = samples::connection();
+    let id = connection.id.clone();
+    let row = pen.tag(connection.clone());
+    assert_eq!(pen.write(vec![Write::InsertConnection(row)]).await, Applied::Yes);
+    let arrives = |pen: &Pen<'_>, generation| {
+        let secret = samples::secret(&id, SecretKind::Refresh, generation);
+        let queue = Write::QueueIfRevoked { connection: id.clone(), due_at: samples::later(1) };
+        vec![Write::PutSecret(pen.tag(secret)), queue]
+    };
+    let told = |attempts| {
+        let holder = TokenHolder::Connection(id.clone());
+        let done = Write::RescheduleProviderRevocation { holder, attempts, due_at: None };
+        vec![Write::DeleteSecrets(id.clone()), done]
+    };
+    let queued = async || {
+        let found = fixture.connections.due_revocations(samples::later(1), 10).await.unwrap();
+        let attempts = found.into_iter().map(|row| row.unwrap().attempts).collect::<Vec<_>>();
+        (attempts, fixture.connections.secrets(&id).await.unwrap().len())
+    };
+    assert_eq!(pen.write(arrives(&pen, 1)).await, Applied::Yes);
+    assert_eq!(queued().await, (vec![], 1), "it has not ended");
+
+    let revoked = Connection { state: ConnectionState::Revoked, version: 2, ..connection };
+    let ended = Write::UpdateConnection { row: pen.tag(revoked), expected_version: 1 };
+    let holder = TokenHolder::Connection(id.clone());
+    let queue = Write::QueueProviderRevocation { holder, due_at: samples::later(60) };
+    assert_eq!(pen.write(vec![ended, queue]).await, Applied::Yes);
+    assert_eq!(pen.write(arrives(&pen, 2)).await, Applied::Yes);
+    assert_eq!(queued().await, (vec![2], 1), "due now");
+    assert_eq!(pen.write(told(1)).await, Applied::NotApplied(1), "told of the token before");
+    assert_eq!(queued().await, (vec![2], 1), "the late one is kept until it is told too");
+    assert_eq!(pen.write(told(3)).await, Applied::Yes);
+    assert_eq!(queued().await, (vec![], 0));
+
+    assert_eq!(pen.write(arrives(&pen, 3)).await, Applied::Yes, "after everything was done");
+    assert_eq!(queued().await, (vec![0], 1));
 }
 
 /// However many wait for one provider, every other has its turn.

@@ -42,6 +42,10 @@ pub enum Fault {
     /// The call waits for a permit of `release` (each `notify_one` lets one call on) and is then processed, even
     /// when the caller has given up.
     Slow(Arc<Notify>),
+    /// The call is processed at once; its answer waits for a permit.
+    SlowAnswer(Arc<Notify>),
+    /// A 200 as for a token that nobody knows any more (RFC 7009 §2.2); nothing is processed.
+    Forgotten,
     /// The call is processed, then the connection closes without a reply.
     DropConnection,
     /// Only the first of the scopes is granted, and the answer says so.
@@ -84,6 +88,8 @@ impl Fault {
             Fault::Refuse(..) => "refuse",
             Fault::MalformedJson => "malformed-json",
             Fault::Slow(_) => "slow",
+            Fault::SlowAnswer(_) => "slow-answer",
+            Fault::Forgotten => "forgotten",
             Fault::DropConnection => "drop-connection",
             Fault::FewerScopes => "fewer-scopes",
             Fault::MoreScopes => "more-scopes",
@@ -108,6 +114,7 @@ impl Fault {
                 let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST);
                 (status, oauth(code)).into_response()
             }
+            Fault::Forgotten => StatusCode::OK.into_response(),
             Fault::MalformedJson => {
                 ([(CONTENT_TYPE, "application/json")], r#"{"access_token": "half, "expires"#).into_response()
             }

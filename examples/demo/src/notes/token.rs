@@ -52,6 +52,9 @@ async fn token(State(notes): State<Arc<Shared>>, headers: HeaderMap, RawForm(bod
             return response;
         }
         let answer = notes.grant(&headers, &body, fault.as_ref());
+        if let Some(Fault::SlowAnswer(release)) = &fault {
+            release.notified().await;
+        }
         match (answer, fault) {
             (_, Some(Fault::DropConnection)) => server::lost_reply(),
             (Err(error), _) => error.into_response(),

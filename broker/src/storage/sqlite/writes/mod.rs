@@ -57,15 +57,21 @@ fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
         Write::TakeLease { connection, owner, expected_epoch, until } => {
             refresh::take_lease(connection, owner, *expected_epoch, *until, now)
         }
-        Write::SettleLease { connection, epoch, cooldown_until, last_error } => {
-            refresh::settle_lease(connection, *epoch, *cooldown_until, last_error)
+        Write::SettleLease { connection, owner, epoch, cooldown_until, last_error } => {
+            refresh::settle_lease(connection, owner, *epoch, *cooldown_until, last_error)
         }
         Write::QueueProviderRevocation { holder, due_at } => provider_revocations::queue(holder, *due_at),
         Write::RescheduleProviderRevocation { holder, attempts, due_at: Some(due_at) } => {
             provider_revocations::reschedule(holder, *attempts, *due_at)
         }
-        Write::RescheduleProviderRevocation { holder, due_at: None, .. } => {
-            provider_revocations::finish(holder)
+        Write::RescheduleProviderRevocation { holder, attempts, due_at: None } => {
+            provider_revocations::finish(holder, *attempts)
+        }
+        Write::QueueIfRevoked { connection, due_at } => {
+            return Some(Statement {
+                query: provider_revocations::queue_if_revoked(connection, *due_at),
+                always_applies: true,
+            });
         }
         Write::InsertSession { row, begun_at } => sessions::insert(row, *begun_at),
         Write::InsertLogout { names, until, expires_at } => {

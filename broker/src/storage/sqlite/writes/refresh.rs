@@ -9,7 +9,7 @@ WHERE id = ?3 AND lease_epoch = ?4 AND (lease_until IS NULL OR lease_until <= ?5
 
 const SETTLE_LEASE: &str = "\
 UPDATE connections SET lease_owner = '', lease_until = NULL, cooldown_until = ?1, last_error = ?2
-WHERE id = ?3 AND lease_epoch = ?4";
+WHERE id = ?3 AND lease_epoch = ?4 AND lease_owner = ?5";
 
 /// Applies if nobody holds the lease at `now` and nobody took it since `expected_epoch` was read.
 pub(super) fn take_lease(
@@ -27,9 +27,11 @@ pub(super) fn take_lease(
         .bind(now.micros())
 }
 
-/// Applies if the lease with `epoch` is still the last one taken.
+/// Applies if the lease with `epoch` is still the last one taken, and by `owner`: who does not know whether it got one gives back
+/// nobody else's.
 pub(super) fn settle_lease(
     connection: &ConnectionId,
+    owner: &str,
     epoch: i64,
     cooldown_until: Option<Timestamp>,
     last_error: &str,
@@ -39,4 +41,5 @@ pub(super) fn settle_lease(
         .bind(last_error)
         .bind(connection.as_str())
         .bind(epoch)
+        .bind(owner)
 }
