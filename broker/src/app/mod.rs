@@ -251,7 +251,8 @@ async fn rooms(
     let policies = PolicySet::load_files(&config.policy.files).map_err(StartError::Policy)?;
     let store = open_store(config, &*clock).await?;
     let keys = open_keys(keyring, &store, &clock, &rng).await?;
-    let (store, hot) = with_hot_rows(with_known_keys(store, keys.clone()), clock.clone(), limits);
+    let (store, hot) =
+        with_hot_rows(with_known_keys(store, keys.clone(), clock.clone()), clock.clone(), limits);
     let metrics = Metrics::default();
     let identity = identity(config, outbound, &clock)?.metered(metrics.clone());
     let policy = Policy::new(

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(super) struct RawConsent {
     /// How long a link works. Default 10m, at most 1d.
     lifetime: Option<String>,
-    /// How many links one person may have open. Default 10.
+    /// How many links one person may have open. Default 10. At most half of them, but one at least, for one workload.
     #[schemars(range(min = 1, max = 1000))]
     max_open_per_subject: Option<u32>,
 }
@@ -21,7 +21,7 @@ pub(super) struct RawConsent {
 pub struct ConsentSettings {
     /// How long a link works.
     pub lifetime: Duration,
-    /// How many one person may have open.
+    /// How many one person may have open, half of them (one at least) for one workload.
     pub max_open_per_subject: u32,
 }
 

@@ -1,30 +1,40 @@
-//! A row whose MAC names a key that is not known here is not tampered with for all this process can tell: another replica may
-//! have rotated the key. It is neither served nor set aside; it is there again once the key is known.
+//! A row whose MAC names a key that is not known here may be another replica's, which has made that key. A key is stored before
+//! its first use: once the system keys were read after the row and do not have it, nobody made it, and the row fails its check like
+//! any edited one. Until they could be read, the row is neither served nor set aside.
 
 use super::KeyRing;
 use crate::{
     domain::{
-        Approval, Authority, ConnectionId, Consent, ConsentId, Owner, ProviderId, ScopeSet, SecretKind,
-        SecretRow, StoredConnection, Subject, Tagged, TenantId, Timestamp, WorkloadId,
+        Approval, Authority, Clock, ConnectionId, Consent, ConsentId, Owner, ProviderId, ScopeSet,
+        SecretKind, SecretRow, StoredConnection, Subject, Tagged, TenantId, Timestamp, WorkloadId,
     },
     storage::{Approvals, Connections, Consents, QueuedRevocation, Readable, Store, StoreError},
 };
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Most overdue consents looked at for some whose key is known.
 const MOST_OVERDUE: u32 = 10_000;
 
-/// The same store, which answers [`StoreError::KeyUnknown`] in place of connections, tokens, approvals and consents that were
-/// tagged with a key the ring does not know, after it has looked for that key once more.
-pub fn with_known_keys(store: Store, keys: Arc<KeyRing>) -> Store {
+/// So long a key that was looked for and is not there is not looked for again: an edited row costs no read per call.
+const ABSENT_FOR: Duration = Duration::from_secs(10);
+/// Most key ids remembered as absent.
+const MOST_ABSENT: u64 = 10_000;
+
+/// The same store, which looks at the system keys once more where connections, tokens, approvals and consents were tagged with a
+/// key the ring does not know, and answers [`StoreError::KeyUnknown`] in their place while these cannot be read.
+pub fn with_known_keys(store: Store, keys: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Store {
     let Store { connections, approvals, consents, .. } = store.clone();
-    let known = Arc::new(KnownRows { keys, connections, approvals, consents });
+    let absent = moka::sync::Cache::new(MOST_ABSENT);
+    let known = Arc::new(KnownRows { keys, clock, absent, connections, approvals, consents });
     Store { connections: known.clone(), approvals: known.clone(), consents: known, ..store }
 }
 
 struct KnownRows {
     keys: Arc<KeyRing>,
+    clock: Arc<dyn Clock>,
+    /// Key ids that nobody has made, and the monotonic reading when the system keys were last read for each.
+    absent: moka::sync::Cache<String, Duration>,
     connections: Arc<dyn Connections>,
     approvals: Arc<dyn Approvals>,
     consents: Arc<dyn Consents>,
@@ -36,14 +46,26 @@ impl KnownRows {
         row.key_id().filter(|id| is_key_id(id)).is_none_or(|id| self.keys.row_key().knows(id))
     }
 
-    /// Looks at the system keys again if one of `rows` needs that.
-    async fn learn<'a, T: Authority + 'a>(&self, rows: impl IntoIterator<Item = &'a Tagged<T>>) {
-        let unknown = rows.into_iter().find(|row| !self.knows(row)).and_then(Tagged::key_id);
-        if let Some(key) = unknown
-            && let Err(error) = self.keys.reread_row_keys().await
-        {
-            tracing::warn!(key, %error, "the system keys could not be read again");
+    fn is_absent(&self, key: &str) -> bool {
+        let seen = self.absent.get(key);
+        seen.is_some_and(|at| self.clock.monotonic().saturating_sub(at) < ABSENT_FOR)
+    }
+
+    /// Looks at the system keys again if one of `rows` needs that; whether each may go on to its check.
+    async fn settled<'a, T: Authority + 'a>(&self, rows: impl IntoIterator<Item = &'a Tagged<T>>) -> bool {
+        let unknown = rows.into_iter().filter(|row| !self.knows(row)).filter_map(Tagged::key_id);
+        let unknown: Vec<&str> = unknown.filter(|key| !self.is_absent(key)).collect();
+        let Some(key) = unknown.first() else { return true };
+        if let Err(error) = self.keys.reread_row_keys().await {
+            tracing::error!(table = T::TABLE, key, %error, "a row's key is not known, and the system keys could not be read");
+            return false;
         }
+        let (known, now) = (self.keys.row_key(), self.clock.monotonic());
+        for key in unknown.into_iter().filter(|key| !known.knows(key)) {
+            tracing::error!(table = T::TABLE, key, "a row names a key that nobody has made");
+            self.absent.insert(key.to_owned(), now);
+        }
+        true
     }
 
     async fn all<T: Authority, R>(
@@ -51,11 +73,8 @@ impl KnownRows {
         rows: Vec<R>,
         row: fn(&R) -> Option<&Tagged<T>>,
     ) -> Result<Vec<R>, StoreError> {
-        self.learn(rows.iter().filter_map(row)).await;
-        match rows.iter().filter_map(row).find(|row| !self.knows(row)) {
-            Some(row) => Err(unknown(row)),
-            None => Ok(rows),
-        }
+        let settled = self.settled(rows.iter().filter_map(row)).await;
+        if settled { Ok(rows) } else { Err(StoreError::KeyUnknown { table: T::TABLE }) }
     }
 
     async fn one<T: Authority>(&self, row: Option<Tagged<T>>) -> Result<Option<Tagged<T>>, StoreError> {
@@ -67,11 +86,6 @@ impl KnownRows {
 fn is_key_id(id: &str) -> bool {
     let digits = id.strip_prefix("key_");
     digits.is_some_and(|d| d.len() == 26 && d.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'v')))
-}
-
-fn unknown<T: Authority>(row: &Tagged<T>) -> StoreError {
-    tracing::error!(table = T::TABLE, key = row.key_id(), "a row was tagged with a key that is not known");
-    StoreError::KeyUnknown { table: T::TABLE }
 }
 
 fn readable<T>(row: &Readable<Tagged<T>>) -> Option<&Tagged<T>> {
@@ -109,7 +123,7 @@ impl Connections for KnownRows {
         limit: u32,
     ) -> Result<Vec<Readable<StoredConnection>>, StoreError> {
         let rows = self.connections.page(tenant, after, limit).await?;
-        self.learn(rows.iter().filter_map(connection)).await;
+        self.settled(rows.iter().filter_map(connection)).await;
         Ok(rows)
     }
 
@@ -193,7 +207,7 @@ impl Consents for KnownRows {
         self.all(self.consents.open_of(subject, now, limit).await?, readable).await
     }
 
-    /// Those whose key is not known wait, and keep the sweep from no other.
+    /// While the system keys cannot be read, those whose key is not known wait, and keep the sweep from no other.
     async fn overdue(
         &self,
         now: Timestamp,
@@ -203,8 +217,9 @@ impl Consents for KnownRows {
         loop {
             let mut rows = self.consents.overdue(now, most).await?;
             let last = rows.len() < most as usize || most >= MOST_OVERDUE;
-            self.learn(rows.iter().filter_map(readable)).await;
-            rows.retain(|row| readable(row).is_none_or(|row| self.knows(row)));
+            if !self.settled(rows.iter().filter_map(readable)).await {
+                rows.retain(|row| readable(row).is_none_or(|row| self.knows(row)));
+            }
             if last || rows.len() >= limit as usize {
                 rows.truncate(limit as usize);
                 return Ok(rows);

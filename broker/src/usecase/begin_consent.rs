@@ -109,7 +109,10 @@ async fn create(
     effect: &mut Vec<Write>,
 ) -> Result<Consent, Refusal> {
     let rooms = ask.rooms;
-    if count_open(ask, quarantined).await? >= rooms.settings.max_open_consents {
+    let most = rooms.settings.max_open_consents;
+    let open = count_open(ask, quarantined).await?;
+    // Half for one workload: one that was stolen, with a person's assertion, uses up nobody else's links.
+    if open.all >= most || open.of_workload >= (most / 2).max(1) {
         return Err(Refusal::new(Reason::TooManyConsents));
     }
     let consent = consent::draft(ConsentId::random(&*rooms.rng), &asking(ask), need);
@@ -119,16 +122,27 @@ async fn create(
     Ok(consent)
 }
 
+/// How many consents of one person are open.
+#[derive(Default)]
+struct Count {
+    all: u32,
+    /// Of them, those of the workload that asks.
+    of_workload: u32,
+}
+
 /// How many consents of this person are open, of those that say so themselves. Rows that somebody edited do not count and give
 /// way with the next link: else an edited one would stand in every other need's way for as long as it likes (VA9).
-async fn count_open(ask: &Ask<'_>, quarantined: &mut Vec<QuarantinedRow>) -> Result<u32, Refusal> {
+async fn count_open(ask: &Ask<'_>, quarantined: &mut Vec<QuarantinedRow>) -> Result<Count, Refusal> {
     let rooms = ask.rooms;
     let limit = rooms.settings.max_open_consents.saturating_add(SET_ASIDE_AT_ONCE);
     let found = rooms.store.consents.open_of(ask.assertion.subject(), rooms.clock.now(), limit).await?;
-    let mut count = 0;
+    let mut count = Count::default();
     for found in found {
         match found.and_then(|tagged| checked(tagged, &rooms.row_key())) {
-            Ok(_) => count += 1,
+            Ok(consent) => {
+                count.all += 1;
+                count.of_workload += u32::from(consent.workload == *ask.caller.id());
+            }
             Err(row) if quarantined.iter().any(|known| known.id == row.id) => {}
             Err(row) => {
                 tracing::error!(column = row.column, "an open consent is quarantined and does not count");

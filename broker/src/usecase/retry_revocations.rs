@@ -28,11 +28,15 @@ const AT_ONCE: u32 = 64;
 const AT_ONE_PROVIDER: usize = 4;
 /// After so many in one round that failed, a provider is left alone until the next.
 const FAILURES: usize = 4;
+/// So long after its first no further one of a provider is taken on in a round. Those that are under way are finished, so that a
+/// round lasts as much longer as one provider takes for one of them.
+const TURN: Duration = Duration::from_secs(15);
 
 /// What a provider said that was not asked.
 const NOT_ASKED: Option<AtProvider> = None;
 
-/// Retries revocations that are due, of all providers side by side; returns how many were due.
+/// Retries revocations that are due, of all providers side by side; returns how many were due. What a provider does not get to in
+/// its [`TURN`] stays due for the next round, so that one that takes its time does not put off what falls due elsewhere for long.
 ///
 /// # Errors
 /// The store's.
@@ -58,11 +62,12 @@ pub async fn retry_revocations(rooms: &Rooms) -> Result<usize, Refusal> {
 
 /// A few at a time: one that takes its time keeps the others of its provider no longer waiting than must be.
 async fn of_provider(rooms: &Rooms, queued: Vec<&QueuedRevocation>) {
-    let failures = AtomicUsize::new(0);
+    let (failures, began) = (AtomicUsize::new(0), rooms.clock.monotonic());
     let tell = |queued| {
         let failures = &failures;
         async move {
-            if failures.load(Ordering::Relaxed) < FAILURES && !report(retry(rooms, queued).await) {
+            let over = rooms.clock.monotonic().saturating_sub(began) >= TURN;
+            if !over && failures.load(Ordering::Relaxed) < FAILURES && !report(retry(rooms, queued).await) {
                 failures.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -94,8 +99,8 @@ async fn retry(rooms: &Rooms, queued: &QueuedRevocation) -> Result<Option<AtProv
         Err(refusal) if matches!(refusal.reason, Reason::StoreUnavailable | Reason::AuditUnavailable) => {
             Err(refusal)
         }
-        // What is wrong with this one must not keep it at the head of the queue.
-        Err(refusal) => postpone(rooms, queued, None, refusal.reason).await,
+        // What is wrong with this one must not keep it at the head of the queue, nor its tokens here once it is given up.
+        Err(refusal) => postpone(rooms, queued, unreliable(&queued.holder), refusal.reason).await,
         told => told,
     }
 }

@@ -84,8 +84,8 @@ async fn again_and_again<R: Future<Output = Result<(), Refusal>>>(
     }
 }
 
-/// Works until told to stop. Each duty has a task of its own, so that a provider which takes its time holds up nothing but
-/// its own revocations.
+/// Works until told to stop. Each duty has a task of its own, so that a provider which takes its time holds up other providers'
+/// revocations for a bounded time (see [`usecase::retry_revocations`]) and nothing else.
 pub async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
     let mut duties = JoinSet::new();
     for duty in Duty::ALL {

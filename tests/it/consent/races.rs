@@ -6,12 +6,14 @@ use std::time::Duration;
 use broker_client::proto::ConsentState;
 use broker_tests::certified::{ARCHIVE, Certified, READ, SAAS, TOOL, User, WRITE};
 use broker_tests::oidc::{Call, Fault};
+use broker_tests::stage::{self, Stage};
 use broker_tests::walk;
+use demo::world::{ALICE, BOB, Options, Workload::ReportWriter, Workload::TicketHelper};
 
 /// Proves: CO1
 #[tokio::test]
 async fn co1_the_same_need_asked_for_at_once_gets_one_link_and_one_person_a_bounded_number() {
-    let world = Certified::with(|text| format!("{text}\nconsent: {{ max_open_per_subject: 3 }}\n")).await;
+    let world = Certified::with(|text| format!("{text}\nconsent: {{ max_open_per_subject: 6 }}\n")).await;
     let alice = world.user("alice", TOOL).await;
     let asked = futures::future::join_all((0..20).map(|_| alice.needs(SAAS, &[READ]))).await;
     assert!(asked.iter().all(|needed| needed.url.expose() == asked[0].url.expose()));
@@ -25,6 +27,25 @@ async fn co1_the_same_need_asked_for_at_once_gets_one_link_and_one_person_a_boun
     let bobs = bob.needs(SAAS, &[READ]).await;
     assert_ne!(bobs.url.expose(), asked[0].url.expose(), "another person's need is another");
     world.stop().await;
+}
+
+/// One that was stolen, with a person's assertion, keeps no other from its links.
+/// Proves: CO1
+#[tokio::test]
+async fn co1_one_server_uses_up_at_most_half_of_what_a_person_may_have_open() {
+    let extra_config = "consent: { max_open_per_subject: 5 }".to_owned();
+    let stage = Stage::with(Options { extra_config, ..Options::default() }).await;
+    for workload in [TicketHelper, ReportWriter] {
+        let mut links = Vec::new();
+        for scopes in [stage::READ, stage::READ_WRITE] {
+            links.push(stage.consent(&ALICE, workload, scopes).await.consent_id);
+        }
+        let third = stage.ask(&ALICE, workload, &["notes.write"]).await;
+        assert_eq!(stage::refused(third), "TOO_MANY_CONSENTS", "{}", workload.id());
+        assert_eq!(stage.consent(&ALICE, workload, stage::READ).await.consent_id, links[0], "as before");
+    }
+    stage.consent(&BOB, TicketHelper, &["notes.write"]).await;
+    stage.stop().await;
 }
 
 /// Proves: CO1, CO12

@@ -7,7 +7,7 @@ use broker_proto::v1::ProviderRevocation;
 use broker_tests::database::Database;
 use broker_tests::operator::Operator;
 use broker_tests::stage::{READ, Stage};
-use demo::notes::{Endpoint, Fault};
+use demo::notes::{Endpoint, Event, Fault};
 use demo::world::{ALICE, BOB, Workload::TicketHelper};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -139,6 +139,67 @@ async fn rv1_what_is_given_up_is_deleted() {
     worker::round(stage.world.rooms()).await;
     assert_eq!((database.text(SEALED).await, database.text(QUEUED).await), ("0".into(), "0".into()));
     assert_eq!(last_result(&mut database).await, "given_up");
+    stage.stop().await;
+}
+
+/// Nor does a row that names a key nobody made outlast the queue, whether or not the system keys can be read.
+///
+/// Proves: RV1, VA9
+#[tokio::test]
+async fn rv1_va9_what_names_an_unknown_key_is_given_up_and_deleted() {
+    for readable in [true, false] {
+        let stage = Stage::start().await;
+        two_waiting(&stage).await;
+        let mut database = stage.database().await;
+        database.edit("UPDATE provider_revocations SET attempts = 35").await;
+        database
+            .edit(
+                "UPDATE connections SET mac = CAST(substr(mac, 1, 32) || CAST('key_00000000000000000000000000' AS BLOB) AS BLOB)",
+            )
+            .await;
+        if !readable {
+            database.edit("UPDATE tenant_keys SET tenant = 'hidden' WHERE tenant = ''").await;
+        }
+        worker::round(stage.world.rooms()).await;
+        let left = (database.text(SEALED).await, database.text(QUEUED).await);
+        assert_eq!(left, ("0".into(), "0".into()), "keys readable: {readable}");
+        assert_eq!(last_result(&mut database).await, "given_up");
+        stage.stop().await;
+    }
+}
+
+/// A provider that answers, but takes its time, does not keep what falls due elsewhere waiting for all of its own.
+///
+/// Proves: RV1
+#[tokio::test]
+async fn rv1_a_round_ends_although_a_slow_provider_has_more_to_be_told() {
+    let stage = Stage::start().await;
+    for _ in 0..6 {
+        let grant = stage.connect(&ALICE, TicketHelper, READ).await;
+        stage.world.notes().script_at(Endpoint::Revoke, Fault::Status500, 1);
+        Operator::of(&stage.world).revoke(&grant.connection_id).await.expect("revoked here");
+        // Later connections are not ended by the same act.
+        stage.clock.advance(Duration::from_secs(1));
+    }
+    stage.clock.advance(Duration::from_secs(120));
+    let release = Arc::new(Notify::new());
+    stage.world.notes().script_at(Endpoint::Revoke, Fault::Slow(Arc::clone(&release)), 4);
+    let mut database = stage.database().await;
+    let slowly = async {
+        let slow = |event: &&Event| matches!(event, Event::Faulted { fault: "slow", .. });
+        stage.world.notes().wait_until(|events| events.iter().filter(slow).count() == 4).await;
+        stage.clock.advance(Duration::from_secs(15));
+        for _ in 0..4 {
+            release.notify_one();
+            tokio::task::yield_now().await;
+        }
+        // One that was not yet waiting has had its permit stored.
+        release.notify_waiters();
+    };
+    tokio::join!(worker::round(stage.world.rooms()), slowly);
+    assert_eq!(database.text(QUEUED).await, "2", "they stay due");
+    worker::round(stage.world.rooms()).await;
+    assert_eq!(database.text(QUEUED).await, "0");
     stage.stop().await;
 }
 

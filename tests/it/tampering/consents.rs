@@ -229,10 +229,10 @@ async fn with_at_most(open: u32) -> Stage {
 #[tokio::test]
 async fn va9_edited_consents_use_up_nothing_of_what_a_person_may_have_open() {
     let stage = with_at_most(2).await;
-    for scopes in [READ, READ_WRITE] {
-        stage.consent(&ALICE, TicketHelper, scopes).await;
+    for workload in [TicketHelper, ReportWriter] {
+        stage.consent(&ALICE, workload, READ).await;
     }
-    assert_eq!(refused(stage.ask(&ALICE, ReportWriter, READ).await), "TOO_MANY_CONSENTS");
+    assert_eq!(refused(stage.ask(&ALICE, TicketHelper, READ_WRITE).await), "TOO_MANY_CONSENTS");
     let mut database = stage.database().await;
     database.edit("UPDATE consents SET expires_at = 9000000000000000000").await;
     stage.clock.advance(Duration::from_secs(3600));
@@ -264,7 +264,7 @@ async fn va9_edited_consents_use_up_nothing_of_what_a_person_may_have_open() {
     );
     assert_eq!(refused(stage.ask(&ALICE, TicketHelper, READ_WRITE).await), "TOO_MANY_CONSENTS");
     assert_eq!(stage.walk(&ALICE, &consent).await.status, 200);
-    stage.consent(&ALICE, TicketHelper, READ_WRITE).await;
+    stage.consent(&ALICE, ReportWriter, READ_WRITE).await;
     stage.stop().await;
 }
 
