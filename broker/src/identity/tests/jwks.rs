@@ -130,7 +130,9 @@ async fn av1_what_a_verification_takes_is_told_beforehand() {
     let shown = |token: &str| net.identity.cost_of_credential(Some(&format!("Bearer {token}")));
     assert_eq!(shown(&key.token(&with(json!({ "sub": "bob" })))), Cost::Signature);
     let (signed, signature) = token.rsplit_once('.').unwrap();
-    assert_eq!(shown(&format!("{signed}.{}A", &signature[..signature.len() - 1])), Cost::Signature);
+    let (start, end) = signature.split_at(1);
+    let other_start = if start == "A" { "B" } else { "A" };
+    assert_eq!(shown(&format!("{signed}.{other_start}{end}")), Cost::Signature);
     assert_eq!(shown(&other.token(&claims())), Cost::Fetch, "a key that may have been published since");
     let elsewhere = key.token(&with(json!({ "iss": "https://elsewhere.example" })));
     for cheap in ["", "x", "a.b.c", "bws_notes", signed, &elsewhere, &"x".repeat(20_000)] {
