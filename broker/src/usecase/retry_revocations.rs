@@ -36,7 +36,7 @@ const TURN: Duration = Duration::from_secs(15);
 const NOT_ASKED: Option<AtProvider> = None;
 
 /// Retries revocations that are due, of all providers side by side; returns how many were due. What a provider does not get to in
-/// its [`TURN`] stays due for the next round, so that one that takes its time does not put off what falls due elsewhere for long.
+/// 15 seconds stays due for the next round, so that one that takes its time does not put off what falls due elsewhere for long.
 ///
 /// # Errors
 /// The store's.
