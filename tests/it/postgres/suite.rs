@@ -6,7 +6,7 @@ use broker_tests::dialect::VARIABLE;
 
 /// Each must have tests.
 const MODULES: &[&str] = &["grants::", "revocation::", "consent::"];
-/// Several brokers are on PostgreSQL anyway; what locks a SQLite file has its counterpart in `postgres::faults`; the last three edit the
+/// Several brokers are on PostgreSQL anyway; what locks a SQLite file has its counterpart in `postgres::faults`; the last five edit the
 /// database in SQLite's own words.
 const WITHOUT: &[&str] = &[
     "replicas::",
@@ -15,6 +15,8 @@ const WITHOUT: &[&str] = &[
     "revocation::unavailable::",
     "rv1_what_comes_for_a_consent_that",
     "rv1_va9_added_rows_of_the_queue",
+    "rv1_va9_what_names_an_unknown_key",
+    "rf3_a_caller_who_leaves_while_the_intent",
     "au2_refusals_of_an_outage",
 ];
 
