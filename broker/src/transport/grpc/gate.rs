@@ -143,6 +143,8 @@ where
             // A caller that names no time has the longest there is.
             let longest = gate.rooms.settings.limits.request_timeout;
             let left = timeout(&parts).unwrap_or(longest).min(longest);
+            // It runs while the message arrives.
+            let deadline = Deadline::after(&*gate.rooms.clock, left);
             let served = async {
                 // Whoever has not sent a message yet takes nobody's place.
                 let body = match gate.message(&parts, body, left).await {
@@ -152,7 +154,7 @@ where
                 let Ok(_place) = gate.place(&parts) else {
                     return Ok(framing::refused(&overloaded(), body).await);
                 };
-                let principal = match gate.admit(&parts).await {
+                let principal = match gate.admit(&parts, deadline).await {
                     Ok(Some(principal)) => principal,
                     Ok(None) => return inner.call(Request::from_parts(parts, body)).await,
                     Err(refusal) => return Ok(framing::refused(&refusal, body).await),
@@ -199,16 +201,21 @@ impl Gate {
         places.try_acquire().map(Some)
     }
 
-    async fn admit(&self, request: &Parts) -> Result<Option<Principal>, Refusal> {
+    async fn admit(&self, request: &Parts, deadline: Deadline) -> Result<Option<Principal>, Refusal> {
         let peer = peer(request);
-        let admitted = self.try_admit(request, peer).await;
+        let admitted = self.try_admit(request, peer, deadline).await;
         if let (Err(refusal), Some(peer)) = (&admitted, peer) {
             self.rooms.refusals.count("grpc", refusal.reason, peer);
         }
         admitted
     }
 
-    async fn try_admit(&self, request: &Parts, peer: Option<IpAddr>) -> Result<Option<Principal>, Refusal> {
+    async fn try_admit(
+        &self,
+        request: &Parts,
+        peer: Option<IpAddr>,
+        deadline: Deadline,
+    ) -> Result<Option<Principal>, Refusal> {
         let row = table::find(request.uri.path()).ok_or_else(|| Refusal::new(Reason::MethodNotAllowed))?;
         if row.who == Who::Anyone {
             return Ok(None);
@@ -221,12 +228,8 @@ impl Gate {
             _ => return Err(Refusal::new(Reason::WorkloadCredentialInvalid)),
         };
         self.limit(row, credential, peer)?;
-        let longest = self.rooms.settings.limits.request_timeout;
-        let call = Call {
-            client_address: peer.map(|ip| ip.to_string()),
-            trace_id: trace_id(request),
-            deadline: Deadline::after(&*self.rooms.clock, timeout(request).unwrap_or(longest).min(longest)),
-        };
+        let call =
+            Call { client_address: peer.map(|ip| ip.to_string()), trace_id: trace_id(request), deadline };
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
             return Ok(Some(Principal { workload: None, call, action: row.action }));
         }
