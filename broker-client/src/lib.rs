@@ -106,6 +106,8 @@
 
 #![deny(missing_docs)]
 
+#[cfg(feature = "tower")]
+pub mod bearer;
 mod builder;
 mod call;
 mod client;
@@ -113,11 +115,16 @@ mod clock;
 mod credential;
 mod error;
 mod link;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 mod outcome;
+mod random;
 mod request;
 mod request_id;
 mod secret;
 mod source;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tls;
 mod watch;
 mod watched;

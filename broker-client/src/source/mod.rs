@@ -97,6 +97,11 @@ impl TokenSource {
         }
     }
 
+    /// The client it asks.
+    pub fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
     /// Forgets everything.
     pub fn clear(&self) {
         let mut state = self.inner.lock();

@@ -1,0 +1,65 @@
+//! Reads the `authorization` header of a request.
+
+use crate::Assertion;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, StatusCode};
+
+/// Longest token, in bytes: the broker takes no longer one.
+const LONGEST: usize = 16 * 1024;
+
+/// Why there is no token to work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Nobody showed one.
+    Missing,
+    /// More than one header, or one that is not text.
+    Ambiguous,
+    /// It cannot be a token: too long, or made of other characters.
+    Unusable,
+}
+
+impl Refusal {
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::Missing | Self::Unusable => StatusCode::UNAUTHORIZED,
+            Self::Ambiguous => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The error code; none for a request that showed nothing (RFC 6750 section 3.1).
+    pub(super) fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Missing => None,
+            Self::Ambiguous => Some("invalid_request"),
+            Self::Unusable => Some("invalid_token"),
+        }
+    }
+}
+
+/// Takes the token out of the headers.
+pub(super) fn take(headers: &mut HeaderMap) -> Result<Assertion, Refusal> {
+    let mut shown = headers.get_all(AUTHORIZATION).iter();
+    let first = shown.next().ok_or(Refusal::Missing)?;
+    if shown.next().is_some() {
+        return Err(Refusal::Ambiguous);
+    }
+    let text = first.to_str().map_err(|_| Refusal::Ambiguous)?;
+    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+    // Another scheme speaks for somebody else, or for nobody.
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Refusal::Missing);
+    }
+    let token = rest.trim_matches(' ');
+    if token.len() > LONGEST || !is_token(token) {
+        return Err(Refusal::Unusable);
+    }
+    let token = Assertion::from(token);
+    headers.remove(AUTHORIZATION);
+    Ok(token)
+}
+
+/// `b64token` of RFC 6750 section 2.1.
+fn is_token(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    !body.is_empty() && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+}
