@@ -123,7 +123,7 @@ mod request;
 mod request_id;
 mod secret;
 mod source;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(feature = "testing")]
 pub mod testing;
 mod tls;
 mod watch;

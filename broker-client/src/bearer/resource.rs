@@ -27,8 +27,8 @@ impl ProtectedResource {
             return Err(refuse("is not an absolute http or https address"));
         };
         // `Uri` drops fragments instead of refusing them.
-        if resource.contains(['?', '#', '@', '"', '\\']) {
-            return Err(refuse("must have no query, fragment or user"));
+        if !resource.is_ascii() || resource.contains(['?', '#', '@', '"', '\\']) {
+            return Err(refuse("must be ASCII without query, fragment and user"));
         }
         let origin = format!("{}://{authority}", uri.scheme_str().unwrap_or_default());
         let path = if uri.path() == "/" { String::new() } else { uri.path().to_owned() };

@@ -58,7 +58,7 @@ impl ToolCall {
     }
 
     /// What a request state is sealed for: this call, of the user that the assertion speaks of.
-    pub(super) fn binding(&self, assertion: &Assertion) -> Vec<u8> {
+    pub(crate) fn binding(&self, assertion: &Assertion) -> Vec<u8> {
         let mut hash = Context::new(&SHA256);
         part(&mut hash, b"broker-client/mcp/request-state/1");
         part(&mut hash, &self.fingerprint);

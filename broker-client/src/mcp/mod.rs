@@ -57,3 +57,5 @@ pub use flow::ConsentFlow;
 pub use peer::Peer;
 pub use prompt::Prompt;
 pub use state::StateKey;
+#[cfg(test)]
+pub(crate) use state::{StateError, Waiting};

@@ -27,14 +27,14 @@ pub struct StateKey {
 
 /// Which consents a retry waits for, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Waiting {
-    pub(super) consent_ids: Vec<String>,
-    pub(super) expire_time: SystemTime,
+pub(crate) struct Waiting {
+    pub(crate) consent_ids: Vec<String>,
+    pub(crate) expire_time: SystemTime,
 }
 
 /// Why a state was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StateError {
+pub(crate) enum StateError {
     /// Nobody with this key made it for this user and this call.
     Invalid,
     /// The links it waits for are over.
@@ -67,7 +67,7 @@ impl StateKey {
         Ok(self)
     }
 
-    pub(super) fn seal(&self, waiting: &Waiting, binding: &[u8]) -> Result<String, Error> {
+    pub(crate) fn seal(&self, waiting: &Waiting, binding: &[u8]) -> Result<String, Error> {
         let nonce: [u8; NONCE_LEN] = self.random.bytes()?;
         let mut sealed = waiting.to_bytes();
         let key = self.keys.first().ok_or_else(|| Error::configuration("no key for request states"))?;
@@ -77,7 +77,7 @@ impl StateKey {
         Ok(format!("{VERSION}{}", URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    pub(super) fn open(&self, state: &str, binding: &[u8], now: SystemTime) -> Result<Waiting, StateError> {
+    pub(crate) fn open(&self, state: &str, binding: &[u8], now: SystemTime) -> Result<Waiting, StateError> {
         let encoded = state.strip_prefix(VERSION).filter(|_| state.len() <= LONGEST_STATE);
         let bytes = encoded.and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).ok()).ok_or(StateError::Invalid)?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(StateError::Invalid)?;

@@ -68,15 +68,17 @@ use state::State;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 
-/// A broker in this process. It ends when it is dropped.
+/// A broker in this process. It ends when it is dropped, once it has answered what it was asked.
 #[derive(Debug)]
 pub struct FakeBroker {
     shared: Arc<Shared>,
     address: String,
-    serving: tokio::task::JoinHandle<()>,
+    /// Closes listener and connections when it is dropped.
+    _running: oneshot::Sender<()>,
 }
 
 /// Holds answers to `IssueGrant` back for as long as it lives.
@@ -100,11 +102,13 @@ impl FakeBroker {
             .add_service(GrantServiceServer::from_arc(Arc::clone(&shared)))
             .add_service(ConsentServiceServer::new(Consents(Arc::clone(&shared))))
             .add_service(ConnectionServiceServer::from_arc(Arc::clone(&shared)));
-        let serving = tokio::spawn(async move {
+        let (running, dropped) = oneshot::channel();
+        tokio::spawn(async move {
+            let dropped = async { drop(dropped.await) };
             // It ends with the test; there is nobody to tell.
-            let _ = router.serve_with_incoming(TcpListenerStream::new(listener)).await;
+            let _ = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), dropped).await;
         });
-        Self { shared, address, serving }
+        Self { shared, address, _running: running }
     }
 
     /// Where it listens, for servers that make their own client: show [`FakeBroker::CREDENTIAL`].
@@ -206,12 +210,6 @@ impl FakeBroker {
 
     fn change<T>(&self, change: impl FnOnce(&mut State, std::time::SystemTime) -> T) -> T {
         self.shared.change(change)
-    }
-}
-
-impl Drop for FakeBroker {
-    fn drop(&mut self) {
-        self.serving.abort();
     }
 }
 

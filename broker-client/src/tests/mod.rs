@@ -1,13 +1,16 @@
 //! The client against a broker in this process that does as it is told.
 
+mod bearer;
 mod call;
 mod clock;
 mod consent;
 mod credential;
 mod error;
 mod fake;
+mod mcp;
 mod redaction;
 mod source;
+mod testing;
 mod tls;
 
 use crate::{Client, Credential, Error, Grant, GrantRequest, Outcome};

@@ -1,0 +1,82 @@
+//! The layer that takes the user's token.
+
+use crate::Assertion;
+use crate::bearer::{BearerLayer, ProtectedResource};
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderValue, Request, Response, StatusCode};
+use serde_json::json;
+use std::convert::Infallible;
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+fn resource() -> ProtectedResource {
+    let resource = ProtectedResource::new("https://notes.example:8443/mcp").expect("a resource");
+    resource.authorization_server("https://sso.example").scope("notes").scope("profile")
+}
+
+/// Sends these `authorization` headers; answers the status, the challenge, and what the service behind the layer saw.
+async fn send(headers: &[&[u8]]) -> (StatusCode, Option<String>, String) {
+    let behind = service_fn(async |request: Request<()>| {
+        let seen = request.extensions().get::<Assertion>().map(|assertion| assertion.expose().to_owned());
+        let header = if request.headers().contains_key(AUTHORIZATION) { " and the header" } else { "" };
+        Ok::<_, Infallible>(Response::new(format!("{}{header}", seen.unwrap_or_default())))
+    });
+    let mut request = Request::new(());
+    for header in headers {
+        request.headers_mut().append(AUTHORIZATION, HeaderValue::from_bytes(header).expect("a header"));
+    }
+    let response = BearerLayer::new(&resource()).layer(behind).oneshot(request).await.expect("an answer");
+    let challenge = response.headers().get(WWW_AUTHENTICATE).map(|value| value.to_str().expect("text").to_owned());
+    (response.status(), challenge, response.into_body())
+}
+
+#[tokio::test]
+async fn a_bearer_token_goes_on_as_the_assertion_and_the_header_does_not() {
+    for header in ["Bearer abc.def-_~+/==", "bearer abc.def-_~+/==", "BEARER  abc.def-_~+/== "] {
+        assert_eq!(send(&[header.as_bytes()]).await, (StatusCode::OK, None, "abc.def-_~+/==".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn who_shows_no_token_is_told_where_to_sign_in() {
+    let challenge = "Bearer resource_metadata=\"https://notes.example:8443/.well-known/oauth-protected-resource/mcp\", \
+                     scope=\"notes profile\"";
+    for headers in [&[][..], &[&b"Basic YTpi"[..]], &[&b""[..]], &[&b"abc"[..]]] {
+        assert_eq!(send(headers).await, (StatusCode::UNAUTHORIZED, Some(challenge.to_owned()), String::new()));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_token_is_refused_and_not_taken_for_none() {
+    let long = [b"Bearer ".to_vec(), vec![b'a'; 16 * 1024 + 1]].concat();
+    for header in [&b"Bearer"[..], b"Bearer ", b"Bearer a b", b"Bearer a,b", b"Bearer =", b"Bearer a=b", &long] {
+        let (status, challenge, seen) = send(&[header]).await;
+        assert_eq!((status, seen.as_str()), (StatusCode::UNAUTHORIZED, ""));
+        let challenge = challenge.expect("a challenge");
+        assert!(challenge.ends_with(", error=\"invalid_token\""), "{challenge}");
+        assert!(!challenge.contains('a') || !challenge.contains("aaaa"), "it does not come back: {challenge}");
+    }
+    let longest = [b"Bearer ".to_vec(), vec![b'a'; 16 * 1024]].concat();
+    assert_eq!(send(&[&longest]).await.0, StatusCode::OK);
+    for headers in [&[&b"Bearer a"[..], b"Bearer b"][..], &[&b"Bearer a"[..], b"Basic b"], &[&b"Bearer \xff"[..]]] {
+        let (status, challenge, seen) = send(headers).await;
+        assert_eq!((status, seen.as_str()), (StatusCode::BAD_REQUEST, ""));
+        assert!(challenge.expect("a challenge").ends_with(", error=\"invalid_request\""));
+    }
+}
+
+#[test]
+fn a_resource_describes_itself() {
+    let expected = json!({
+        "resource": "https://notes.example:8443/mcp",
+        "authorization_servers": ["https://sso.example"],
+        "bearer_methods_supported": ["header"],
+        "scopes_supported": ["notes", "profile"],
+    });
+    assert_eq!(resource().metadata(), expected);
+    let plain = ProtectedResource::new("http://127.0.0.1:8080").expect("a resource");
+    assert_eq!(plain.metadata_url(), "http://127.0.0.1:8080/.well-known/oauth-protected-resource");
+    assert_eq!(plain.metadata().get("scopes_supported"), None);
+    for odd in ["", "notes", "/mcp", "ftp://notes.example", "https://n.example/?a", "https://n.example/#a", "https://a@b.example", "https://é.example"] {
+        ProtectedResource::new(odd).expect_err(odd);
+    }
+}
