@@ -11,6 +11,7 @@ pub mod dice;
 pub mod forms;
 pub mod front;
 pub mod http1;
+pub mod mcp;
 pub mod npm;
 pub mod oidc;
 pub mod operator;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// A tool from `tests/peers` is not there.
+/// A tool from `tests/peers` or `tests/mcp-clients` is not there.
 #[derive(Debug)]
 pub struct NotInstalled(PathBuf);
 
@@ -21,6 +21,17 @@ impl std::error::Error for NotInstalled {}
 /// The directory of the peers' scripts and of their `node_modules`.
 pub fn peers_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
+}
+
+/// The directory of the MCP clients and of what they need.
+pub fn mcp_clients_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp-clients")
+}
+
+/// An installed file below `tests/mcp-clients`.
+pub fn mcp_client(path: &str) -> Result<PathBuf, NotInstalled> {
+    let path = mcp_clients_dir().join(path);
+    if path.exists() { Ok(path) } else { Err(NotInstalled(path)) }
 }
 
 /// The Node.js that the lock file pins; the one on the machine may be too old for the peers.

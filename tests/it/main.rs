@@ -7,6 +7,7 @@ mod consent;
 mod crash;
 mod grants;
 mod house;
+mod mcp;
 mod operations;
 mod pages;
 mod peers;

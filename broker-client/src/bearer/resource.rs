@@ -48,6 +48,16 @@ impl ProtectedResource {
         self
     }
 
+    /// The path of the endpoint itself.
+    pub fn path(&self) -> &str {
+        if self.path.is_empty() { "/" } else { &self.path }
+    }
+
+    /// Host and port, as in the `host` header of requests to it.
+    pub fn authority(&self) -> &str {
+        self.origin.split_once("://").map_or("", |(_, authority)| authority)
+    }
+
     /// Where the metadata is served: the well-known name before the resource's own path (RFC 9728 section 3.1).
     pub fn metadata_path(&self) -> String {
         format!("{WELL_KNOWN}{}", self.path)

@@ -1,0 +1,37 @@
+//! A small MCP server in front of a notes API: it acts for the user who calls, with grants of the token broker.
+//!
+//! - [`NotesServer`] has the tools. What they need of the broker is in one function, `NotesServer::work`.
+//! - [`router`] serves it at the path of its [`ProtectedResource`](broker_client::bearer::ProtectedResource), behind the layer
+//!   that takes the user's token, with the metadata that tells clients where to sign in.
+//!
+//! It stores no token and knows no password. A user who has not connected the notes API yet is asked to, in the way their
+//! client understands.
+
+mod http_client;
+mod notes;
+mod server;
+mod tools;
+
+pub use http_client::http_client;
+pub use notes::Notes;
+pub use server::NotesServer;
+
+use axum::routing::get;
+use axum::{Json, Router};
+use broker_client::bearer::{BearerLayer, ProtectedResource};
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use std::sync::Arc;
+use tower_layer::Layer as _;
+
+/// Serves `server` at the path of `resource`. `hosts` are the names by which clients reach it; others are refused, so that no
+/// web page can reach a server on the user's own machine by a name of its own.
+pub fn router(server: NotesServer, resource: &ProtectedResource, hosts: &[String]) -> Router {
+    let config = StreamableHttpServerConfig::default().with_allowed_hosts(hosts).enforce_origin_validation();
+    let sessions = Arc::new(LocalSessionManager::default());
+    let mcp = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
+    let metadata = resource.metadata();
+    Router::new()
+        .route_service(resource.path(), BearerLayer::new(resource).layer(mcp))
+        .route(&resource.metadata_path(), get(async move || Json(metadata)))
+}

@@ -1,0 +1,159 @@
+//! The MCP server: from a tool's call to its result, or to what the client is answered instead.
+
+use crate::notes::{Failed, Notes};
+use crate::tools::{self, Work};
+use broker_client::mcp::{Answer, ConsentFlow, Peer, ToolCall, elicitation_complete};
+use broker_client::{Assertion, Grant, GrantRequest};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomNotification, ErrorCode, Implementation,
+    InputRequiredResult, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, ServerNotification,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How many links are watched at a time for clients that want to be told; further ones just call again.
+const WATCHES: usize = 64;
+/// How long a link is watched at most.
+const WATCH: Duration = Duration::from_secs(600);
+
+/// The tools. Clones are one server.
+#[derive(Clone)]
+pub struct NotesServer {
+    flow: Arc<ConsentFlow>,
+    provider: Arc<str>,
+    notes: Notes,
+    watches: Arc<Semaphore>,
+}
+
+impl NotesServer {
+    /// Grants come through `flow`, for `provider` as the broker names it.
+    pub fn new(flow: ConsentFlow, provider: &str, notes: Notes) -> Self {
+        Self { flow: Arc::new(flow), provider: provider.into(), notes, watches: Arc::new(Semaphore::new(WATCHES)) }
+    }
+
+    /// Gets a grant for the user and does the work with it. A token that Notes no longer takes is forgotten, and the broker is
+    /// asked once more: it may have been revoked since.
+    async fn work(&self, assertion: Assertion, call: &ToolCall, peer: Peer, work: &Work, tool: &str) -> Result<Value, Answer> {
+        let request = GrantRequest::new(assertion, &*self.provider, work.scopes().iter().copied());
+        let request = request.tool(tool).purpose(work.purpose());
+        let grant = self.flow.grant(&request, call, peer).await?;
+        match self.with(&grant, work).await {
+            Err(Failed::Token) => self.flow.source().rejected(&grant),
+            done => return Ok(told(done)),
+        }
+        let grant = self.flow.grant(&request, call, peer).await?;
+        Ok(told(self.with(&grant, work).await))
+    }
+
+    async fn with(&self, grant: &Grant, work: &Work) -> Result<Value, Failed> {
+        if let Work::Add(text) = work {
+            self.notes.add(grant, text).await?;
+        }
+        let (account, notes) = self.notes.list(grant).await?;
+        Ok(json!({ "account": account, "notes": notes }))
+    }
+
+    /// Tells this client, and no other, when the links of its error are done with (MCP 2025-11-25).
+    fn watch(&self, ids: Vec<String>, assertion: &Assertion, context: &RequestContext<RoleServer>) {
+        for id in ids {
+            let Ok(permit) = Arc::clone(&self.watches).try_acquire_owned() else { return };
+            let (client, peer) = (self.flow.source().client().clone(), context.peer.clone());
+            let assertion = assertion.clone();
+            tokio::spawn(async move {
+                let _permit = permit;
+                let Ok(watch) = client.watch_consent(&id, Some(&assertion), WATCH).await else { return };
+                if watch.finished().await.is_err() {
+                    return;
+                }
+                let told = elicitation_complete(&id);
+                let method = told["method"].as_str().unwrap_or_default();
+                let told = CustomNotification::new(method, Some(told["params"].clone()));
+                // A client that has gone is not told.
+                let _ = peer.send_notification(ServerNotification::CustomNotification(told)).await;
+            });
+        }
+    }
+}
+
+impl ServerHandler for NotesServer {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(Implementation::new("notes", env!("CARGO_PKG_VERSION")))
+            .with_instructions("Reads and writes the notes of whoever is signed in.")
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(tools::list()))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let work = Work::of(&request.name, request.arguments.as_ref());
+        let work = work.map_err(|what| ErrorData::invalid_params(what, None))?;
+        let assertion = assertion(&context)?;
+        let params = serde_json::to_value(&request).map_err(internal)?;
+        let done = match ToolCall::from_params(&params) {
+            Ok(call) => self.work(assertion.clone(), &call, peer(&context)?, &work, &request.name).await,
+            Err(answer) => Err(answer),
+        };
+        match done {
+            Ok(found) => Ok(result(found).into()),
+            Err(Answer::Result(result)) if result["resultType"] == "input_required" => {
+                let asked: InputRequiredResult = serde_json::from_value(result).map_err(internal)?;
+                Ok(asked.into())
+            }
+            Err(Answer::Result(result)) => {
+                let failed: CallToolResult = serde_json::from_value(result).map_err(internal)?;
+                Ok(failed.into())
+            }
+            Err(Answer::Error(error)) => {
+                self.watch(error.elicitation_ids(), &assertion, &context);
+                let data = Some(error.data).filter(|data| !data.is_null());
+                Err(ErrorData::new(ErrorCode(error.code), error.message, data))
+            }
+        }
+    }
+}
+
+/// The user's token, as the layer left it with the HTTP request of this very call.
+fn assertion(context: &RequestContext<RoleServer>) -> Result<Assertion, ErrorData> {
+    let request = context.extensions.get::<http::request::Parts>();
+    let found = request.and_then(|request| request.extensions.get::<Assertion>());
+    found.cloned().ok_or_else(|| ErrorData::internal_error("the call came without its user", None))
+}
+
+fn peer(context: &RequestContext<RoleServer>) -> Result<Peer, ErrorData> {
+    let capabilities = context.client_capabilities().map(serde_json::to_value).transpose().map_err(internal)?;
+    let version = context.protocol_version();
+    Ok(Peer::new(version.as_ref().map(|version| version.as_str()), capabilities.as_ref()))
+}
+
+fn told(done: Result<Value, Failed>) -> Value {
+    match done {
+        Ok(found) => found,
+        Err(Failed::Token) => json!({ "failed": "Notes does not take the token." }),
+        Err(Failed::Other(why)) => json!({ "failed": why }),
+    }
+}
+
+fn result(found: Value) -> CallToolResult {
+    match found["failed"].as_str() {
+        Some(why) => CallToolResult::error(vec![ContentBlock::text(why)]),
+        None => CallToolResult::structured(found),
+    }
+}
+
+fn internal(error: serde_json::Error) -> ErrorData {
+    ErrorData::internal_error(error.to_string(), None)
+}

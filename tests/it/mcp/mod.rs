@@ -1,0 +1,5 @@
+//! Real MCP clients call the tools of `examples/mcp-server`, are asked for their user's consent in the way they understand, and
+//! get their own user's result.
+
+mod clients;
+mod requests;
