@@ -55,17 +55,19 @@ async fn both_people_are_served_by(client: McpClient) {
         let link = reading.link().await;
         scene.walk(person, &link).await;
         reading.reply("accept").await;
-        assert_eq!(found(reading.next().await), json!({ "account": person.notes.name, "notes": [] }));
+        let first = format!("{}'s first note", person.sso.name);
+        assert_eq!(found(reading.next().await), json!({ "account": person.notes.name, "notes": [first] }));
 
         let text = format!("a note of {}", person.sso.name);
         let mut writing = scene.call(client, person, "add_note", json!({ "text": text })).await;
         let link = writing.link().await;
         scene.walk(person, &link).await;
         writing.reply("accept").await;
-        assert_eq!(found(writing.next().await), json!({ "account": person.notes.name, "notes": [text] }));
+        let both = json!({ "account": person.notes.name, "notes": [first, text] });
+        assert_eq!(found(writing.next().await), both);
 
         let mut again = scene.call(client, person, "list_notes", json!({})).await;
-        assert_eq!(found(again.next().await), json!({ "account": person.notes.name, "notes": [text] }));
+        assert_eq!(found(again.next().await), both);
     }
 }
 
