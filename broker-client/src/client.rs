@@ -117,6 +117,21 @@ impl Client {
         Err(Error::protocol("the list of connections does not end"))
     }
 
+    /// Has the broker verify a user's token by the contract that it applies to this workload's grants: issuer, signature,
+    /// audience, times, required claims, and that nobody involved is blocked. Nothing is issued.
+    ///
+    /// # Errors
+    /// [`Error::Assertion`] when it is not accepted; others as [`Error`] says.
+    pub async fn verify_user_token(&self, assertion: &Assertion) -> Result<(), Error> {
+        // The lightest call whose answer depends on a valid assertion.
+        let message =
+            ListConnectionsRequest { assertion: exposed(Some(assertion)), page_size: 1, ..Default::default() };
+        let send = |channel, request| async move {
+            ConnectionServiceClient::new(channel).list_connections(request).await
+        };
+        self.caller.unary(message, Repeat::Safe, send).await.map(drop)
+    }
+
     /// Gives up this workload's approval on a connection of the user (`ConnectionService.WithdrawApproval`); the next grant
     /// asks the user again. Never repeated by itself. Returns the revocation's epoch.
     ///

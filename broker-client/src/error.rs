@@ -47,7 +47,7 @@ pub struct Failure {
 
 impl Error {
     /// The stable UPPER_SNAKE reason: the broker's own, or one of the client's (`TRANSPORT`, `DEADLINE_EXCEEDED`, `PROTOCOL`,
-    /// `CONFIGURATION`, `STREAM_ENDED`, `INTERRUPTED`), or `UNKNOWN` when the peer gave none.
+    /// `CONFIGURATION`, `STREAM_ENDED`, `INTERRUPTED`, `BUSY`), or `UNKNOWN` when the peer gave none.
     pub fn reason(&self) -> &str {
         &self.failure().reason
     }
@@ -105,6 +105,11 @@ impl Error {
 
     pub(crate) fn stream_ended() -> Self {
         Self::Unavailable(Failure::own("STREAM_ENDED", "the stream ended before the consent did"))
+    }
+
+    #[cfg(feature = "tower")]
+    pub(crate) fn busy() -> Self {
+        Self::Unavailable(Failure::own("BUSY", "too many tokens are being verified"))
     }
 
     pub(crate) fn lost() -> Self {

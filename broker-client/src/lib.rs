@@ -94,6 +94,59 @@
 //! # let _ = answer;
 //! ```
 //!
+//! ## 6. Take the user's token from the MCP request
+//!
+//! Over HTTP, the layer of `bearer` (feature `tower`) hands you the user's token as an [`Assertion`], and tells clients that
+//! bring none where to sign in. For a service behind it:
+//!
+//! ```
+//! # #[cfg(feature = "tower")]
+//! # fn user() -> Result<(), broker_client::Error> {
+//! use broker_client::Assertion;
+//! use broker_client::bearer::{BearerLayer, ProtectedResource};
+//!
+//! let resource = ProtectedResource::new("https://notes.example/mcp")?.authorization_server("https://sso.example");
+//! let layer = BearerLayer::new(&resource);
+//! let user = |request: &http::Request<()>| request.extensions().get::<Assertion>().cloned();
+//! # let _ = (layer, user);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ## 7. Ask the user in their client's own way
+//!
+//! MCP has had several ways to ask a user to open a link. A [`ConsentFlow`](mcp::ConsentFlow) takes the place of
+//! [`TokenSource::grant`] in a tool: it gives the grant, or what to answer this client. See [`mcp`].
+//!
+//! ## 8. Test your tools
+//!
+//! With the feature `testing` the crate brings a broker for your own tests, which need no server:
+//!
+//! ```
+//! # #[cfg(feature = "testing")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), broker_client::Error> {
+//! use broker_client::testing::FakeBroker;
+//! use broker_client::{GrantRequest, Outcome};
+//!
+//! let broker = FakeBroker::start().await;
+//! broker.connect("assertion of alice", "notes", &["notes.read"]);
+//! let request = GrantRequest::new("assertion of alice", "notes", ["notes.read"]);
+//! assert!(matches!(broker.client().await.issue_grant(&request).await?, Outcome::Grant(_)));
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "testing"))]
+//! # fn main() {}
+//! ```
+//!
+//! A whole server made of these parts is in `examples/mcp-server`.
+//!
+//! # Features
+//!
+//! - `mcp` (on unless switched off): [`mcp`], plain JSON, no MCP library.
+//! - `tower`: the layer of step 6.
+//! - `testing`: the fake broker of step 8. Meant for `dev-dependencies`.
+//!
 //! # What to rely on
 //!
 //! - **Deadlines.** Each call ends within [`ClientBuilder::deadline`], all attempts together, and tells the broker so.

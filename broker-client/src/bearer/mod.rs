@@ -24,9 +24,11 @@
 //! # }
 //! ```
 //!
-//! The layer does not verify the token: the broker does, at the first grant, by the contract that its operator configured for
-//! your server. A tool that does something for a user without asking for a grant has to verify the token itself.
+//! By itself the layer does not verify the token: the broker does, at the first grant, by the contract that its operator
+//! configured for your server. With [`BearerLayer::verified_by`] it does so for every request, and a server that does something
+//! for a user without asking for a grant needs that.
 
+mod check;
 mod resource;
 mod service;
 mod token;

@@ -1,8 +1,10 @@
 //! The layer and its service.
 
+use super::check::TokenCheck;
 use super::resource::ProtectedResource;
 use super::token::{self, Refusal};
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use crate::Client;
 use http::{Request, Response};
 use std::future::Future;
 use std::pin::Pin;
@@ -15,19 +17,27 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub struct BearerLayer {
     challenge: Arc<str>,
+    check: Option<Arc<TokenCheck>>,
 }
 
 /// What [`BearerLayer`] makes of a service.
 #[derive(Clone, Debug)]
 pub struct BearerService<S> {
     inner: S,
-    challenge: Arc<str>,
+    layer: BearerLayer,
 }
 
 impl BearerLayer {
     /// For this resource: its metadata is what the challenge points to.
     pub fn new(resource: &ProtectedResource) -> Self {
-        Self { challenge: resource.challenge().into() }
+        Self { challenge: resource.challenge().into(), check: None }
+    }
+
+    /// Lets nobody through whose token the broker does not take: a token that ran out is answered 401, upon which MCP clients
+    /// fetch a fresh one. Each token is shown to the broker once a minute ([`Client::verify_user_token`]); while the broker
+    /// cannot be reached, others are answered 503.
+    pub fn verified_by(self, client: Client) -> Self {
+        Self { check: Some(Arc::new(TokenCheck::new(client))), ..self }
     }
 }
 
@@ -35,15 +45,15 @@ impl<S> Layer<S> for BearerLayer {
     type Service = BearerService<S>;
 
     fn layer(&self, inner: S) -> BearerService<S> {
-        BearerService { inner, challenge: Arc::clone(&self.challenge) }
+        BearerService { inner, layer: self.clone() }
     }
 }
 
 impl<S, B, R> Service<Request<B>> for BearerService<S>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    B: Send + 'static,
     R: Default + Send + 'static,
 {
     type Response = Response<R>;
@@ -55,29 +65,36 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match token::take(request.headers_mut()) {
-            Ok(assertion) => {
-                request.extensions_mut().insert(assertion);
-                Box::pin(self.inner.call(request))
+        // The one that said it is ready is the one to call.
+        let waiting = self.inner.clone();
+        let mut ready = std::mem::replace(&mut self.inner, waiting);
+        let BearerLayer { challenge, check } = self.layer.clone();
+        Box::pin(async move {
+            match admit(&mut request, check.as_deref()).await {
+                Ok(()) => ready.call(request).await,
+                Err(refusal) => {
+                    tracing::debug!(?refusal, "a request without a usable token");
+                    Ok(refuse(&challenge, refusal))
+                }
             }
-            Err(refusal) => {
-                tracing::debug!(?refusal, "a request without a usable token");
-                let response = refuse(&self.challenge, refusal);
-                Box::pin(std::future::ready(Ok(response)))
-            }
-        }
+        })
     }
 }
 
+async fn admit<B>(request: &mut Request<B>, check: Option<&TokenCheck>) -> Result<(), Refusal> {
+    let assertion = token::take(request.headers_mut())?;
+    if let Some(check) = check {
+        check.verify(&assertion).await?;
+    }
+    request.extensions_mut().insert(assertion);
+    Ok(())
+}
+
 fn refuse<R: Default>(challenge: &str, refusal: Refusal) -> Response<R> {
-    let challenge = match refusal.code() {
-        Some(code) => format!("{challenge}, error=\"{code}\""),
-        None => challenge.to_owned(),
-    };
     let mut response = Response::new(R::default());
     *response.status_mut() = refusal.status();
-    // It is made of an address and scopes that were checked.
-    if let Ok(challenge) = HeaderValue::try_from(challenge) {
+    // It is made of an address and scopes that were checked, so it is one.
+    if let Some(Ok(challenge)) = refusal.challenge(challenge).map(HeaderValue::try_from) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     response

@@ -1,6 +1,6 @@
 //! Reads the `authorization` header of a request.
 
-use crate::Assertion;
+use crate::{Assertion, Error};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
 
@@ -14,8 +14,12 @@ pub(super) enum Refusal {
     Missing,
     /// More than one header, or one that is not text.
     Ambiguous,
-    /// It cannot be a token: too long, or made of other characters.
+    /// It cannot be a token: too long, or made of other characters; or the broker does not take it.
     Unusable,
+    /// The broker takes the token, and serves its user nothing.
+    Forbidden,
+    /// Nobody can say right now.
+    Unknown,
 }
 
 impl Refusal {
@@ -23,15 +27,29 @@ impl Refusal {
         match self {
             Self::Missing | Self::Unusable => StatusCode::UNAUTHORIZED,
             Self::Ambiguous => StatusCode::BAD_REQUEST,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Unknown => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    /// The error code; none for a request that showed nothing (RFC 6750 section 3.1).
-    pub(super) fn code(self) -> Option<&'static str> {
+    /// What the client can do about it (RFC 6750 section 3); none where another token would not help.
+    pub(super) fn challenge(self, resource: &str) -> Option<String> {
         match self {
-            Self::Missing => None,
-            Self::Ambiguous => Some("invalid_request"),
-            Self::Unusable => Some("invalid_token"),
+            // A request that showed nothing gets no error code.
+            Self::Missing => Some(resource.to_owned()),
+            Self::Ambiguous => Some(format!("{resource}, error=\"invalid_request\"")),
+            Self::Unusable => Some(format!("{resource}, error=\"invalid_token\"")),
+            Self::Forbidden | Self::Unknown => None,
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Assertion(_) => Self::Unusable,
+            Error::Denied(_) => Self::Forbidden,
+            _ => Self::Unknown,
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use crate::Assertion;
 use crate::bearer::{BearerLayer, ProtectedResource};
+use crate::testing::FakeBroker;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use serde_json::json;
 use std::convert::Infallible;
+use std::time::Duration;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 fn resource() -> ProtectedResource {
@@ -15,6 +17,10 @@ fn resource() -> ProtectedResource {
 
 /// Sends these `authorization` headers; answers the status, the challenge, and what the service behind the layer saw.
 async fn send(headers: &[&[u8]]) -> (StatusCode, Option<String>, String) {
+    through(&BearerLayer::new(&resource()), headers).await
+}
+
+async fn through(layer: &BearerLayer, headers: &[&[u8]]) -> (StatusCode, Option<String>, String) {
     let behind = service_fn(async |request: Request<()>| {
         let seen = request.extensions().get::<Assertion>().map(|assertion| assertion.expose().to_owned());
         let header = if request.headers().contains_key(AUTHORIZATION) { " and the header" } else { "" };
@@ -24,7 +30,7 @@ async fn send(headers: &[&[u8]]) -> (StatusCode, Option<String>, String) {
     for header in headers {
         request.headers_mut().append(AUTHORIZATION, HeaderValue::from_bytes(header).expect("a header"));
     }
-    let response = BearerLayer::new(&resource()).layer(behind).oneshot(request).await.expect("an answer");
+    let response = layer.layer(behind).oneshot(request).await.expect("an answer");
     let challenge = response.headers().get(WWW_AUTHENTICATE).map(|value| value.to_str().expect("text").to_owned());
     (response.status(), challenge, response.into_body())
 }
@@ -62,6 +68,32 @@ async fn what_cannot_be_a_token_is_refused_and_not_taken_for_none() {
         assert_eq!((status, seen.as_str()), (StatusCode::BAD_REQUEST, ""));
         assert!(challenge.expect("a challenge").ends_with(", error=\"invalid_request\""));
     }
+}
+
+/// Proves: CL6
+#[tokio::test]
+async fn cl6_tokens_that_the_broker_does_not_take_go_nowhere() {
+    let broker = FakeBroker::start().await;
+    broker.refuse("expired", "ASSERTION_EXPIRED");
+    broker.refuse("blocked", "BLOCKED");
+    broker.refuse("early", "ISSUER_UNAVAILABLE");
+    let layer = BearerLayer::new(&resource()).verified_by(broker.client().await);
+    for _ in 0..3 {
+        assert_eq!(through(&layer, &[b"Bearer alice"]).await, (StatusCode::OK, None, "alice".to_owned()));
+    }
+    assert_eq!(broker.calls().len(), 1, "once a minute is enough");
+    broker.refuse("alice", "ASSERTION_EXPIRED");
+    broker.clock().advance(Duration::from_secs(60));
+    for header in [&b"Bearer alice"[..], b"Bearer expired"] {
+        let (status, challenge, seen) = through(&layer, &[header]).await;
+        assert_eq!((status, seen.as_str()), (StatusCode::UNAUTHORIZED, ""));
+        assert!(challenge.expect("a challenge").ends_with(", error=\"invalid_token\""));
+    }
+    let (status, challenge, seen) = through(&layer, &[b"Bearer blocked"]).await;
+    assert_eq!((status, challenge, seen.as_str()), (StatusCode::FORBIDDEN, None, ""));
+    let (status, challenge, seen) = through(&layer, &[b"Bearer early"]).await;
+    assert_eq!((status, challenge, seen.as_str()), (StatusCode::SERVICE_UNAVAILABLE, None, ""));
+    assert!(broker.calls().iter().all(|call| call.method == "ListConnections"), "nothing is issued");
 }
 
 #[test]

@@ -25,13 +25,18 @@ use std::sync::Arc;
 use tower_layer::Layer as _;
 
 /// Serves `server` at the path of `resource`. `hosts` are the names by which clients reach it; others are refused, so that no
-/// web page can reach a server on the user's own machine by a name of its own.
+/// web page can reach a server on the user's own machine by a name of its own. Nobody comes in without a token that the broker
+/// takes.
 pub fn router(server: NotesServer, resource: &ProtectedResource, hosts: &[String]) -> Router {
+    let bearer = BearerLayer::new(resource).verified_by(server.broker().clone());
     let config = StreamableHttpServerConfig::default().with_allowed_hosts(hosts).enforce_origin_validation();
     let sessions = Arc::new(LocalSessionManager::default());
     let mcp = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
     let metadata = resource.metadata();
     Router::new()
-        .route_service(resource.path(), BearerLayer::new(resource).layer(mcp))
+        .route_service(resource.path(), bearer.layer(mcp))
         .route(&resource.metadata_path(), get(async move || Json(metadata)))
 }
+
+#[cfg(test)]
+mod tests;

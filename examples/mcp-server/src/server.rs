@@ -35,6 +35,11 @@ impl NotesServer {
         Self { flow: Arc::new(flow), provider: provider.into(), notes, watches: Arc::new(Semaphore::new(WATCHES)) }
     }
 
+    /// The broker that its grants come from.
+    pub(crate) fn broker(&self) -> &broker_client::Client {
+        self.flow.source().client()
+    }
+
     /// Gets a grant for the user and does the work with it. A token that Notes no longer takes is forgotten, and the broker is
     /// asked once more: it may have been revoked since.
     async fn work(&self, assertion: Assertion, call: &ToolCall, peer: Peer, work: &Work, tool: &str) -> Result<Value, Answer> {

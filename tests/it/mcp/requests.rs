@@ -103,15 +103,35 @@ async fn who_shows_no_token_is_told_where_to_sign_in() {
     assert_eq!(metadata["authorization_servers"], json!([scene.stage.world.sso().issuer()]));
 }
 
+/// Proves: CL6
 #[tokio::test]
-async fn tokens_for_others_and_requests_of_web_pages_are_refused() {
+async fn cl6_the_brokers_own_check_keeps_the_door_of_the_mcp_server() {
     let scene = Scene::start().await;
-    let elsewhere = scene.stage.world.assertion(&ALICE, Workload::ReportWriter);
-    for (token, reason) in [(elsewhere.as_str(), "ASSERTION_AUDIENCE"), ("made-up", "ASSERTION_INVALID")] {
-        let response = scene.post(&call(json!({}))).bearer_auth(token).send().await.expect("an answer");
-        let text = response.text().await.expect("a body");
-        assert!(text.contains(reason), "{text}");
+    let sso = scene.stage.world.sso();
+    let good = scene.stage.world.assertion(&ALICE, Workload::TicketHelper);
+    let bad = [
+        ("made up", "made-up".to_owned()),
+        ("for another server", scene.stage.world.assertion(&ALICE, Workload::ReportWriter)),
+        ("without subject", sso.mint_with("alice", Workload::TicketHelper.audience(), json!({ "sub": null }))),
+        ("expired", sso.mint_with("alice", Workload::TicketHelper.audience(), json!({ "exp": 1, "iat": 0 }))),
+    ];
+    let client = scene.stage.client(Workload::TicketHelper);
+    for (what, token) in bad {
+        let response = scene.post(&call(json!({}))).bearer_auth(&token).send().await.expect("an answer");
+        assert_eq!(response.status().as_u16(), 401, "{what}");
+        let challenge = response.headers()["www-authenticate"].to_str().expect("text");
+        assert!(challenge.ends_with(", error=\"invalid_token\""), "{what}: {challenge}");
+        let refused = client.verify_user_token(&token.into()).await.expect_err(what);
+        assert!(matches!(refused, broker_client::Error::Assertion(_)), "{what}: {refused}");
     }
+    client.verify_user_token(&good.as_str().into()).await.expect("a good one");
+    let response = scene.post(&call(json!({}))).bearer_auth(&good).send().await.expect("an answer");
+    assert_eq!(response.status().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn requests_of_web_pages_are_refused() {
+    let scene = Scene::start().await;
     let token = scene.stage.world.assertion(&ALICE, Workload::TicketHelper);
     let page = scene.post(&call(json!({}))).bearer_auth(&token).header("origin", "https://evil.example");
     assert_eq!(page.send().await.expect("an answer").status().as_u16(), 403);
