@@ -124,8 +124,11 @@ impl Client {
     /// [`Error::Assertion`] when it is not accepted; others as [`Error`] says.
     pub async fn verify_user_token(&self, assertion: &Assertion) -> Result<(), Error> {
         // The lightest call whose answer depends on a valid assertion.
-        let message =
-            ListConnectionsRequest { assertion: exposed(Some(assertion)), page_size: 1, ..Default::default() };
+        let message = ListConnectionsRequest {
+            assertion: exposed(Some(assertion)),
+            page_size: 1,
+            ..Default::default()
+        };
         let send = |channel, request| async move {
             ConnectionServiceClient::new(channel).list_connections(request).await
         };

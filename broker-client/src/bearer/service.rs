@@ -3,8 +3,8 @@
 use super::check::TokenCheck;
 use super::resource::ProtectedResource;
 use super::token::{self, Refusal};
-use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use crate::Client;
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use http::{Request, Response};
 use std::future::Future;
 use std::pin::Pin;

@@ -52,7 +52,11 @@ impl Answer {
 
     /// The user said no, at the client or on the broker's page.
     pub(super) fn declined(peer: Peer) -> Self {
-        Self::text("You declined the access that this needs. (CONSENT_DECLINED)", Some("CONSENT_DECLINED"), peer)
+        Self::text(
+            "You declined the access that this needs. (CONSENT_DECLINED)",
+            Some("CONSENT_DECLINED"),
+            peer,
+        )
     }
 
     /// A result of a tool that failed.
@@ -110,6 +114,9 @@ impl fmt::Debug for Answer {
 
 impl fmt::Debug for RpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RpcError").field("code", &self.code).field("message", &self.message).finish_non_exhaustive()
+        f.debug_struct("RpcError")
+            .field("code", &self.code)
+            .field("message", &self.message)
+            .finish_non_exhaustive()
     }
 }

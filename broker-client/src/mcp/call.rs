@@ -88,9 +88,11 @@ fn reply(responses: &Value) -> Result<Option<Reply>, Answer> {
 /// state opens only beside the same two claims, and the broker verifies the assertion before anything is answered from it.
 /// A token that is none of JSON is its own.
 fn principal(assertion: &Assertion) -> Vec<u8> {
-    let claims = assertion.expose().split('.').nth(1).and_then(|payload| {
-        serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
-    });
+    let claims = assertion
+        .expose()
+        .split('.')
+        .nth(1)
+        .and_then(|payload| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok());
     let text = |name: &str| claims.as_ref()?.get(name)?.as_str().map(str::to_owned);
     let mut hash = Context::new(&SHA256);
     match (text("iss"), text("sub")) {

@@ -77,7 +77,13 @@ impl ConsentFlow {
     }
 
     /// Waits until the consent is over, or for as long as `patience` lasts. The broker shows it to its own user alone.
-    async fn wait(&self, request: &GrantRequest, consent_id: &str, patience: Duration, peer: Peer) -> Result<(), Answer> {
+    async fn wait(
+        &self,
+        request: &GrantRequest,
+        consent_id: &str,
+        patience: Duration,
+        peer: Peer,
+    ) -> Result<(), Answer> {
         let assertion = Some(&request.assertion);
         let state = if patience.is_zero() {
             self.client().get_consent(consent_id, assertion).await.map(|consent| consent.state())

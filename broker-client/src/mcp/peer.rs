@@ -47,6 +47,7 @@ impl Peer {
 }
 
 fn is_date(version: &str) -> bool {
-    let fits = |(at, byte): (usize, u8)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() };
+    let fits =
+        |(at, byte): (usize, u8)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() };
     version.len() == 10 && version.bytes().enumerate().all(fits)
 }

@@ -99,7 +99,8 @@ impl Prompt {
 
     /// For clients that open no links by themselves: a result whose text the user can read.
     fn text(&self, peer: Peer) -> Answer {
-        let line = |need: &Need| format!("{} Open this link, then ask again: {}", need.message, need.url.expose());
+        let line =
+            |need: &Need| format!("{} Open this link, then ask again: {}", need.message, need.url.expose());
         let lines: Vec<String> = self.needs.iter().map(line).collect();
         Answer::text(&lines.join("\n"), self.needs.first().map(|need| need.reason), peer)
     }

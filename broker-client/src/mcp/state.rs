@@ -79,7 +79,8 @@ impl StateKey {
 
     pub(crate) fn open(&self, state: &str, binding: &[u8], now: SystemTime) -> Result<Waiting, StateError> {
         let encoded = state.strip_prefix(VERSION).filter(|_| state.len() <= LONGEST_STATE);
-        let bytes = encoded.and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).ok()).ok_or(StateError::Invalid)?;
+        let bytes =
+            encoded.and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).ok()).ok_or(StateError::Invalid)?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(StateError::Invalid)?;
         let opened = self.keys.iter().find_map(|key| {
             let mut sealed = sealed.to_vec();
@@ -101,7 +102,8 @@ fn derive(secret: &[u8]) -> Result<LessSafeKey, Error> {
     }
     let extracted = Salt::new(HKDF_SHA256, &[]).extract(secret);
     let key = extracted.expand(&[PURPOSE], &AES_256_GCM).map(UnboundKey::from);
-    key.map(LessSafeKey::new).map_err(|_| Error::configuration("the secret for request states cannot be used"))
+    key.map(LessSafeKey::new)
+        .map_err(|_| Error::configuration("the secret for request states cannot be used"))
 }
 
 impl Waiting {
@@ -115,7 +117,8 @@ impl Waiting {
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (seconds, ids) = bytes.split_first_chunk::<8>()?;
-        let expire_time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::from_be_bytes(*seconds)))?;
+        let expire_time =
+            SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::from_be_bytes(*seconds)))?;
         let consent_ids = std::str::from_utf8(ids).ok()?.lines().map(str::to_owned).collect();
         Some(Self { consent_ids, expire_time })
     }

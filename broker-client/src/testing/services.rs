@@ -33,7 +33,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State, SystemTime) -> T) -> T {
-        let changed = change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner), self.clock.now());
+        let changed =
+            change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner), self.clock.now());
         self.changes.send_modify(|count| *count += 1);
         changed
     }
@@ -137,7 +138,8 @@ impl ConsentService for Consents {
         let GetConsentRequest { consent_id, assertion } = request.get_ref();
         let call = Call::new("GetConsent", assertion.as_deref()).about(consent_id);
         self.0.answer(&request, call, |state, now, _| {
-            let found = state.find(consent_id, assertion.as_deref(), now).ok_or_else(|| refuse("NOT_FOUND"))?;
+            let found =
+                state.find(consent_id, assertion.as_deref(), now).ok_or_else(|| refuse("NOT_FOUND"))?;
             Ok(GetConsentResponse { consent: Some(found) })
         })
     }

@@ -2,8 +2,8 @@
 
 use super::calls::Call;
 use super::reasons::Refusal;
-use crate::proto::{self, ConsentReason, ConsentState, IssueGrantRequest};
 use crate::Assertion;
+use crate::proto::{self, ConsentReason, ConsentState, IssueGrantRequest};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
@@ -102,7 +102,8 @@ impl State {
     }
 
     pub(super) fn finish(&mut self, consent: &str, how: Finish, now: SystemTime) {
-        let found = self.consents.iter_mut().find(|one| one.message.id == consent || one.message.url == consent);
+        let found =
+            self.consents.iter_mut().find(|one| one.message.id == consent || one.message.url == consent);
         let found = found.unwrap_or_else(|| panic!("there is no such consent"));
         found.age(now);
         assert_eq!(found.message.state(), ConsentState::Pending, "the consent is over already");
@@ -215,7 +216,12 @@ impl State {
     }
 
     /// The consent, if it is this person's or nobody in particular asks.
-    pub(super) fn find(&mut self, id: &str, assertion: Option<&str>, now: SystemTime) -> Option<proto::Consent> {
+    pub(super) fn find(
+        &mut self,
+        id: &str,
+        assertion: Option<&str>,
+        now: SystemTime,
+    ) -> Option<proto::Consent> {
         let theirs = |consent: &&mut Consent| assertion.is_none_or(|person| consent.party.0 == person);
         let found = self.consents.iter_mut().find(|consent| consent.message.id == id).filter(theirs)?;
         found.age(now);
@@ -266,7 +272,10 @@ impl State {
 
 impl Consent {
     fn age(&mut self, now: SystemTime) {
-        let over = self.message.expire_time.is_some_and(|time| SystemTime::try_from(time).is_ok_and(|time| time <= now));
+        let over = self
+            .message
+            .expire_time
+            .is_some_and(|time| SystemTime::try_from(time).is_ok_and(|time| time <= now));
         if over && self.message.state() == ConsentState::Pending {
             self.end(ConsentState::Expired, "");
         }

@@ -22,6 +22,8 @@ async fn send(headers: &[&[u8]]) -> (StatusCode, Option<String>, String) {
 
 async fn through(layer: &BearerLayer, headers: &[&[u8]]) -> (StatusCode, Option<String>, String) {
     let behind = service_fn(async |request: Request<()>| {
+        // Whatever logs a request behind the layer does not log the token.
+        assert!(!format!("{request:?}").contains("abc.def"));
         let seen = request.extensions().get::<Assertion>().map(|assertion| assertion.expose().to_owned());
         let header = if request.headers().contains_key(AUTHORIZATION) { " and the header" } else { "" };
         Ok::<_, Infallible>(Response::new(format!("{}{header}", seen.unwrap_or_default())))
@@ -31,7 +33,8 @@ async fn through(layer: &BearerLayer, headers: &[&[u8]]) -> (StatusCode, Option<
         request.headers_mut().append(AUTHORIZATION, HeaderValue::from_bytes(header).expect("a header"));
     }
     let response = layer.layer(behind).oneshot(request).await.expect("an answer");
-    let challenge = response.headers().get(WWW_AUTHENTICATE).map(|value| value.to_str().expect("text").to_owned());
+    let challenge =
+        response.headers().get(WWW_AUTHENTICATE).map(|value| value.to_str().expect("text").to_owned());
     (response.status(), challenge, response.into_body())
 }
 
@@ -47,23 +50,33 @@ async fn who_shows_no_token_is_told_where_to_sign_in() {
     let challenge = "Bearer resource_metadata=\"https://notes.example:8443/.well-known/oauth-protected-resource/mcp\", \
                      scope=\"notes profile\"";
     for headers in [&[][..], &[&b"Basic YTpi"[..]], &[&b""[..]], &[&b"abc"[..]]] {
-        assert_eq!(send(headers).await, (StatusCode::UNAUTHORIZED, Some(challenge.to_owned()), String::new()));
+        assert_eq!(
+            send(headers).await,
+            (StatusCode::UNAUTHORIZED, Some(challenge.to_owned()), String::new())
+        );
     }
 }
 
 #[tokio::test]
 async fn what_cannot_be_a_token_is_refused_and_not_taken_for_none() {
     let long = [b"Bearer ".to_vec(), vec![b'a'; 16 * 1024 + 1]].concat();
-    for header in [&b"Bearer"[..], b"Bearer ", b"Bearer a b", b"Bearer a,b", b"Bearer =", b"Bearer a=b", &long] {
+    for header in
+        [&b"Bearer"[..], b"Bearer ", b"Bearer a b", b"Bearer a,b", b"Bearer =", b"Bearer a=b", &long]
+    {
         let (status, challenge, seen) = send(&[header]).await;
         assert_eq!((status, seen.as_str()), (StatusCode::UNAUTHORIZED, ""));
         let challenge = challenge.expect("a challenge");
         assert!(challenge.ends_with(", error=\"invalid_token\""), "{challenge}");
-        assert!(!challenge.contains('a') || !challenge.contains("aaaa"), "it does not come back: {challenge}");
+        assert!(
+            !challenge.contains('a') || !challenge.contains("aaaa"),
+            "it does not come back: {challenge}"
+        );
     }
     let longest = [b"Bearer ".to_vec(), vec![b'a'; 16 * 1024]].concat();
     assert_eq!(send(&[&longest]).await.0, StatusCode::OK);
-    for headers in [&[&b"Bearer a"[..], b"Bearer b"][..], &[&b"Bearer a"[..], b"Basic b"], &[&b"Bearer \xff"[..]]] {
+    for headers in
+        [&[&b"Bearer a"[..], b"Bearer b"][..], &[&b"Bearer a"[..], b"Basic b"], &[&b"Bearer \xff"[..]]]
+    {
         let (status, challenge, seen) = send(headers).await;
         assert_eq!((status, seen.as_str()), (StatusCode::BAD_REQUEST, ""));
         assert!(challenge.expect("a challenge").ends_with(", error=\"invalid_request\""));
@@ -108,7 +121,16 @@ fn a_resource_describes_itself() {
     let plain = ProtectedResource::new("http://127.0.0.1:8080").expect("a resource");
     assert_eq!(plain.metadata_url(), "http://127.0.0.1:8080/.well-known/oauth-protected-resource");
     assert_eq!(plain.metadata().get("scopes_supported"), None);
-    for odd in ["", "notes", "/mcp", "ftp://notes.example", "https://n.example/?a", "https://n.example/#a", "https://a@b.example", "https://é.example"] {
+    for odd in [
+        "",
+        "notes",
+        "/mcp",
+        "ftp://notes.example",
+        "https://n.example/?a",
+        "https://n.example/#a",
+        "https://a@b.example",
+        "https://é.example",
+    ] {
         ProtectedResource::new(odd).expect_err(odd);
     }
 }

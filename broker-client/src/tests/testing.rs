@@ -29,7 +29,10 @@ async fn cl4_grants_consents_and_what_was_asked() {
     assert_ne!(consent(&client, &request("bob")).await.consent_id, needed.consent_id);
     broker.finish(needed.url.expose(), Finish::Completed);
     let grant = granted(client.issue_grant(&request("alice")).await);
-    assert_eq!((grant.scopes.as_slice(), grant.account_label.as_str()), (&["notes.read".to_owned()][..], "alice at notes"));
+    assert_eq!(
+        (grant.scopes.as_slice(), grant.account_label.as_str()),
+        (&["notes.read".to_owned()][..], "alice at notes")
+    );
 
     // Wider scopes: the person is asked for what is missing.
     let wider = GrantRequest::new("alice", "notes", ["notes.read", "notes.write"]);
@@ -77,10 +80,12 @@ async fn cl4_a_watch_sees_the_person_finish() {
 /// Proves: CL4
 #[tokio::test]
 async fn cl4_every_reason_of_the_broker_can_be_played() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md")).expect("the page");
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | ")).map(|(reason, rest)| {
-        (reason.to_owned(), rest.split(" |").next().unwrap_or_default().to_owned())
-    });
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md")).expect("the page");
+    let rows = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .map(|(reason, rest)| (reason.to_owned(), rest.split(" |").next().unwrap_or_default().to_owned()));
     let known = REASONS.iter().map(|(reason, code)| ((*reason).to_owned(), format!("{code:?}")));
     assert_eq!(rows.collect::<BTreeSet<_>>(), known.collect::<BTreeSet<_>>());
 

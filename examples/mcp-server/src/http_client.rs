@@ -9,7 +9,9 @@ use std::sync::Arc;
 /// # Errors
 /// When the TLS or HTTP stack refuses its settings.
 #[expect(clippy::disallowed_methods, reason = "an example outside the broker and its net room")]
-pub fn http_client(roots: RootCertStore) -> Result<reqwest::Client, Box<dyn std::error::Error + Send + Sync>> {
+pub fn http_client(
+    roots: RootCertStore,
+) -> Result<reqwest::Client, Box<dyn std::error::Error + Send + Sync>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

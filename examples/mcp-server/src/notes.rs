@@ -41,7 +41,8 @@ impl Notes {
 }
 
 async fn send(request: RequestBuilder, grant: &Grant, expected: StatusCode) -> Result<Value, Failed> {
-    let unreachable = |error: reqwest::Error| Failed::Other(format!("Notes cannot be reached: {}", error.without_url()));
+    let unreachable =
+        |error: reqwest::Error| Failed::Other(format!("Notes cannot be reached: {}", error.without_url()));
     let request = request.header(&grant.header_name, grant.header_value().as_str());
     let response = request.send().await.map_err(unreachable)?;
     match response.status() {

@@ -5,8 +5,9 @@ use crate::tools::{self, Work};
 use broker_client::mcp::{Answer, ConsentFlow, Peer, ToolCall, elicitation_complete};
 use broker_client::{Assertion, Grant, GrantRequest};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomNotification, ErrorCode, Implementation,
-    InputRequiredResult, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, ServerNotification,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomNotification, ErrorCode,
+    Implementation, InputRequiredResult, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
+    ServerConfig, ServerNotification,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -32,7 +33,12 @@ pub struct NotesServer {
 impl NotesServer {
     /// Grants come through `flow`, for `provider` as the broker names it.
     pub fn new(flow: ConsentFlow, provider: &str, notes: Notes) -> Self {
-        Self { flow: Arc::new(flow), provider: provider.into(), notes, watches: Arc::new(Semaphore::new(WATCHES)) }
+        Self {
+            flow: Arc::new(flow),
+            provider: provider.into(),
+            notes,
+            watches: Arc::new(Semaphore::new(WATCHES)),
+        }
     }
 
     /// The broker that its grants come from.
@@ -42,7 +48,14 @@ impl NotesServer {
 
     /// Gets a grant for the user and does the work with it. A token that Notes no longer takes is forgotten, and the broker is
     /// asked once more: it may have been revoked since.
-    async fn work(&self, assertion: Assertion, call: &ToolCall, peer: Peer, work: &Work, tool: &str) -> Result<Value, Answer> {
+    async fn work(
+        &self,
+        assertion: Assertion,
+        call: &ToolCall,
+        peer: Peer,
+        work: &Work,
+        tool: &str,
+    ) -> Result<Value, Answer> {
         let request = GrantRequest::new(assertion, &*self.provider, work.scopes().iter().copied());
         let request = request.tool(tool).purpose(work.purpose());
         let grant = self.flow.grant(&request, call, peer).await?;
@@ -139,7 +152,8 @@ fn assertion(context: &RequestContext<RoleServer>) -> Result<Assertion, ErrorDat
 }
 
 fn peer(context: &RequestContext<RoleServer>) -> Result<Peer, ErrorData> {
-    let capabilities = context.client_capabilities().map(serde_json::to_value).transpose().map_err(internal)?;
+    let capabilities =
+        context.client_capabilities().map(serde_json::to_value).transpose().map_err(internal)?;
     let version = context.protocol_version();
     Ok(Peer::new(version.as_ref().map(|version| version.as_str()), capabilities.as_ref()))
 }

@@ -35,7 +35,8 @@ impl Scene {
     async fn walk(&self, person: &Person, link: &str) {
         assert!(link.starts_with(&self.stage.world.web_url()), "a link of the broker: {link}");
         let browser = self.stage.world.browser().expect("a browser");
-        let page = walk::connect(&browser, link, &person.sso, &person.notes).await.expect("the pages lead through");
+        let page =
+            walk::connect(&browser, link, &person.sso, &person.notes).await.expect("the pages lead through");
         assert_eq!(page.status, 200, "{}", page.text());
     }
 }

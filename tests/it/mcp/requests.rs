@@ -27,7 +27,10 @@ impl Scene {
         let request = self.http.post(self.server.url()).json(body);
         let request = request.header("accept", "application/json, text/event-stream");
         let name = body["params"]["name"].as_str().unwrap_or_default();
-        request.header("mcp-protocol-version", VERSION).header("mcp-method", "tools/call").header("mcp-name", name)
+        request
+            .header("mcp-protocol-version", VERSION)
+            .header("mcp-method", "tools/call")
+            .header("mcp-name", name)
     }
 
     /// The JSON-RPC response to a call of `person` with these parameters beside the usual ones.
@@ -37,7 +40,10 @@ impl Scene {
         assert_eq!(response.status().as_u16(), 200);
         let text = response.text().await.expect("a body");
         // Events or plain JSON, as the server likes.
-        let json = text.lines().rev().find_map(|line| line.strip_prefix("data:").or(Some(line)).filter(|l| l.contains("jsonrpc")));
+        let json = text
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("data:").or(Some(line)).filter(|l| l.contains("jsonrpc")));
         serde_json::from_str(json.unwrap_or_else(|| panic!("no JSON-RPC: {text}")).trim()).expect("JSON")
     }
 }
@@ -64,9 +70,7 @@ async fn cl3_a_state_serves_its_own_user_and_its_own_call() {
     let scene = Scene::start().await;
     let asked = scene.call(&ALICE, json!({})).await;
     assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
-    let accept = |state: &Value| {
-        json!({ "requestState": state, "inputResponses": { "notes": { "action": "accept" } } })
-    };
+    let accept = |state: &Value| json!({ "requestState": state, "inputResponses": { "notes": { "action": "accept" } } });
     let state = &asked["result"]["requestState"];
     scene.stage.connect(&BOB, Workload::TicketHelper, READ).await;
     let stolen = scene.call(&BOB, accept(state)).await;
@@ -96,8 +100,12 @@ async fn who_shows_no_token_is_told_where_to_sign_in() {
     assert_eq!(response.status().as_u16(), 401);
     let challenge = response.headers()["www-authenticate"].to_str().expect("text").to_owned();
     let path = "/.well-known/oauth-protected-resource/mcp";
-    assert_eq!(challenge, format!("Bearer resource_metadata=\"https://ticket-helper.company.example{path}\""));
-    let metadata = scene.http.get(format!("{}{path}", scene.server.origin())).send().await.expect("an answer");
+    assert_eq!(
+        challenge,
+        format!("Bearer resource_metadata=\"https://ticket-helper.company.example{path}\"")
+    );
+    let metadata =
+        scene.http.get(format!("{}{path}", scene.server.origin())).send().await.expect("an answer");
     let metadata: Value = metadata.json().await.expect("JSON");
     assert_eq!(metadata["resource"], Workload::TicketHelper.audience());
     assert_eq!(metadata["authorization_servers"], json!([scene.stage.world.sso().issuer()]));
@@ -112,7 +120,10 @@ async fn cl6_the_brokers_own_check_keeps_the_door_of_the_mcp_server() {
     let bad = [
         ("made up", "made-up".to_owned()),
         ("for another server", scene.stage.world.assertion(&ALICE, Workload::ReportWriter)),
-        ("without subject", sso.mint_with("alice", Workload::TicketHelper.audience(), json!({ "sub": null }))),
+        (
+            "without subject",
+            sso.mint_with("alice", Workload::TicketHelper.audience(), json!({ "sub": null })),
+        ),
         ("expired", sso.mint_with("alice", Workload::TicketHelper.audience(), json!({ "exp": 1, "iat": 0 }))),
     ];
     let client = scene.stage.client(Workload::TicketHelper);

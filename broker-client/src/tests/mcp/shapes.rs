@@ -81,7 +81,8 @@ fn cl3_2025_11_25_asks_by_error_32042_and_tells_the_end() {
 #[test]
 fn cl3_clients_that_open_no_links_read_a_text() {
     let prompt = Prompt::new("notes", &consent("cns_1"));
-    let text = "Please connect Notes. Open this link, then ask again: https://broker.example/consent/cns_1-canary";
+    let text =
+        "Please connect Notes. Open this link, then ask again: https://broker.example/consent/cns_1-canary";
     let mut expected = json!({
         "content": [{ "type": "text", "text": text }],
         "isError": true,
@@ -100,19 +101,21 @@ fn cl3_clients_that_open_no_links_read_a_text() {
 #[test]
 fn cl3_what_a_client_understands_is_read_from_its_version_and_capabilities() {
     let prompt = Prompt::new("notes", &consent("cns_1"));
-    let shape = |version: Option<&str>, capabilities: Value| {
-        match prompt.answer(Peer::new(version, Some(&capabilities)), "s") {
-            Answer::Error(_) => "error",
-            Answer::Result(result) if result["resultType"] == "input_required" => "round trip",
-            Answer::Result(_) => "text",
-        }
+    let shape = |version: Option<&str>, capabilities: Value| match prompt
+        .answer(Peer::new(version, Some(&capabilities)), "s")
+    {
+        Answer::Error(_) => "error",
+        Answer::Result(result) if result["resultType"] == "input_required" => "round trip",
+        Answer::Result(_) => "text",
     };
     let url = || json!({ "elicitation": { "url": {} } });
     assert_eq!(shape(Some("2026-07-28"), url()), "round trip");
     assert_eq!(shape(Some("2027-01-15"), url()), "round trip");
     assert_eq!(shape(Some("2025-11-25"), url()), "error");
     assert_eq!(shape(Some("2026-03-01"), url()), "error");
-    for version in [None, Some(""), Some("2025-06-18"), Some("DRAFT-2026"), Some("9999-99-9x"), Some("zzzz-zz-zz")] {
+    for version in
+        [None, Some(""), Some("2025-06-18"), Some("DRAFT-2026"), Some("9999-99-9x"), Some("zzzz-zz-zz")]
+    {
         assert_eq!(shape(version, url()), "text", "{version:?}");
     }
     for capabilities in [

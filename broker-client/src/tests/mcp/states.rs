@@ -1,9 +1,9 @@
 //! Request states: what opens them, and what does not.
 
 use super::params;
-use crate::mcp::{StateKey, ToolCall};
-use crate::mcp::{StateError, Waiting};
 use crate::Assertion;
+use crate::mcp::{StateError, Waiting};
+use crate::mcp::{StateKey, ToolCall};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -55,13 +55,25 @@ fn cl3_a_state_opens_for_its_own_user_and_call_alone() {
     let sealed_for = binding("alice", params("add_note", arguments.clone()));
     let state = key().seal(&waiting(), &sealed_for).expect("sealed");
     let same = json!({ "deep": { "a": null, "b": 1 }, "tags": ["x", 1], "text": "a" });
-    assert!(key().open(&state, &binding("alice", params("add_note", same)), at(1)).is_ok(), "order says nothing");
+    assert!(
+        key().open(&state, &binding("alice", params("add_note", same)), at(1)).is_ok(),
+        "order says nothing"
+    );
     let others = [
         binding("bob", params("add_note", arguments.clone())),
         binding("alice", params("list_notes", arguments)),
-        binding("alice", params("add_note", json!({ "text": "b", "tags": ["x", 1], "deep": { "b": 1, "a": null } }))),
-        binding("alice", params("add_note", json!({ "text": "a", "tags": [1, "x"], "deep": { "b": 1, "a": null } }))),
-        binding("alice", params("add_note", json!({ "text": "a", "tags": ["x", "1"], "deep": { "b": 1, "a": null } }))),
+        binding(
+            "alice",
+            params("add_note", json!({ "text": "b", "tags": ["x", 1], "deep": { "b": 1, "a": null } })),
+        ),
+        binding(
+            "alice",
+            params("add_note", json!({ "text": "a", "tags": [1, "x"], "deep": { "b": 1, "a": null } })),
+        ),
+        binding(
+            "alice",
+            params("add_note", json!({ "text": "a", "tags": ["x", "1"], "deep": { "b": 1, "a": null } })),
+        ),
         binding("alice", params("add_note", json!({ "text": "a", "tags": ["x", 1], "deep": { "b": 1 } }))),
         binding("alice", params("add_note", json!({}))),
         binding("alice", json!({ "name": "add_note" })),
@@ -77,7 +89,8 @@ fn cl3_a_renewed_token_is_still_the_same_users_and_anothers_is_not() {
     let claims = |iss: &str, sub: &str, exp: u64| json!({ "iss": iss, "sub": sub, "exp": exp });
     let old = token(&claims("https://sso.example", "alice", 1), "old");
     let state = key().seal(&waiting(), &binding(&old, params("list", json!({})))).expect("sealed");
-    let opens = |token: String| key().open(&state, &binding(&token, params("list", json!({}))), at(1)).is_ok();
+    let opens =
+        |token: String| key().open(&state, &binding(&token, params("list", json!({}))), at(1)).is_ok();
     assert!(opens(token(&claims("https://sso.example", "alice", 2), "new")));
     assert!(!opens(token(&claims("https://sso.example", "bob", 1), "old")));
     assert!(!opens(token(&claims("https://other.example", "alice", 1), "old")));
@@ -99,7 +112,9 @@ fn cl3_a_state_that_was_changed_or_sealed_elsewhere_is_refused() {
     }
     let encoded = &state["bs1.".len()..];
     let long = format!("bs1.{}", "A".repeat(5000));
-    for odd in ["", "bs1.", "bs1.!", "bs1.AAAA", encoded, &format!("bs2.{encoded}"), &format!("{state}="), &long] {
+    for odd in
+        ["", "bs1.", "bs1.!", "bs1.AAAA", encoded, &format!("bs2.{encoded}"), &format!("{state}="), &long]
+    {
         assert_eq!(key().open(odd, &binding, at(1)), Err(StateError::Invalid), "{odd}");
     }
     let other = StateKey::new(OTHER).expect("a key");
