@@ -16,8 +16,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// # Panics
 /// When it is missing or older than its sources, with the remedy.
 pub fn broker_binary() -> PathBuf {
+    binary("broker")
+}
+
+/// Another binary of this workspace, under the same conditions.
+///
+/// # Panics
+/// As [`broker_binary`].
+pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test binary has a path");
-    let binary = test.parent().and_then(Path::parent).expect("target/debug/deps").join("broker");
+    let binary = test.parent().and_then(Path::parent).expect("target/debug/deps").join(name);
     let remedy = "run `cargo build --workspace --bins` first (`tests/run integration` does)";
     let built = modified(&binary).unwrap_or_else(|| panic!("{} is missing: {remedy}", binary.display()));
     // Cargo's own list of what the binary was made from.

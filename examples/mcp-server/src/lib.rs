@@ -1,7 +1,7 @@
 //! A small MCP server in front of a notes API: it acts for the user who calls, with grants of the token broker.
 //!
 //! - [`NotesServer`] has the tools. What they need of the broker is in one function, `NotesServer::work`.
-//! - [`router`] serves it at the path of its [`ProtectedResource`](broker_client::bearer::ProtectedResource), behind the layer
+//! - [`router`] serves it at the path of its [`ProtectedResource`], behind the layer
 //!   that takes the user's token, with the metadata that tells clients where to sign in.
 //!
 //! It stores no token and knows no password. A user who has not connected the notes API yet is asked to, in the way their
