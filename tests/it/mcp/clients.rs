@@ -48,7 +48,8 @@ fn found(said: Said) -> Value {
     }
 }
 
-/// alice and bob, one after the other, through this client: each connects, writes (which needs more than reading) and reads.
+/// alice and bob, one after the other, through this client: each connects, reads, and
+/// writes, which needs more than reading.
 async fn both_people_are_served_by(client: McpClient) {
     let scene = Scene::start().await;
     for person in [&ALICE, &BOB] {
@@ -66,9 +67,6 @@ async fn both_people_are_served_by(client: McpClient) {
         writing.reply("accept").await;
         let both = json!({ "account": person.notes.name, "notes": [first, text] });
         assert_eq!(found(writing.next().await), both);
-
-        let mut again = scene.call(client, person, "list_notes", json!({})).await;
-        assert_eq!(found(again.next().await), both);
     }
 }
 
