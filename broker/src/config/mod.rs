@@ -7,6 +7,7 @@ mod check;
 mod consent;
 mod document;
 pub mod duration;
+pub mod edit;
 mod grants;
 mod issuers;
 mod keys;
