@@ -21,5 +21,6 @@ pub mod replicas;
 pub mod rpc;
 pub mod stage;
 pub mod sweep;
+pub mod terminal;
 pub mod walk;
 pub mod wire;

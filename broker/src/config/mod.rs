@@ -43,7 +43,7 @@ pub use policy::PolicyFiles;
 pub use postgres::Postgres;
 pub use problem::{Problem, Problems};
 pub use schema::SCHEMA;
-pub use starter::{Starter, starter};
+pub use starter::{Starter, StarterSso, starter};
 pub use storage::Storage;
 pub use tenants::Tenant;
 pub use workloads::{Acceptance, Credential, Workload};
