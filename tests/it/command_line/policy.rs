@@ -119,7 +119,7 @@ async fn po6_explain_says_which_rules_decide_and_what_is_missing() {
     let said = works(site.directory(), &[&question[..], &scopes[..], &night[..]].concat()).await;
     for words in [
         "notes.read: allowed\n  by the permit staff-use-notes (",
-        "policy.cedar:5)",
+        "policy.cedar:4)",
         "for at most 900 seconds",
         "notes.write: denied\n  because Nobody writes at night.\n  by the forbid no-writes-at-night (",
     ] {

@@ -121,7 +121,7 @@ async fn op7_what_cannot_be_added_leaves_no_trace() {
     let cases: [(&[&str], &str); 10] = [
         (&["workload", "add"], "ID is missing"),
         (&["workload", "add", "x"], "--name is missing"),
-        (&["workload", "add", "No Id", "--name", "x"], "not a valid workload id"),
+        (&["workload", "add", "No Id", "--name", "x"], "not a valid workload name"),
         (&[&name[..], &["--audience", AUDIENCE, "--secret-file", "s"]].concat(), "--issuer is missing"),
         (&name, "--secret-file"),
         (&[&name[..], &["--json"]].concat(), "--secret-file"),

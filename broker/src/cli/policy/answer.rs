@@ -101,7 +101,7 @@ fn rule(rules: &Rules, id: &str) -> String {
     let Some(rule) = rules.set.rule(id) else { return format!("  by the rule {id}") };
     let kind = if rule.permits { "permit" } else { "forbid" };
     let line = rule.line.map_or(String::new(), |line| format!(":{line}"));
-    let says = rule.description.or(rule.reason).map_or(String::new(), |text| format!(": {text}"));
+    let says = rule.description.map_or(String::new(), |text| format!(": {text}"));
     format!("  by the {kind} {id} ({}{line}){says}", rule.source)
 }
 
