@@ -25,7 +25,8 @@ impl Asker {
 
     /// A line of text; empty = `default`.
     pub(super) fn text(&self, question: &str, default: Option<&str>) -> io::Result<String> {
-        let shown = default.filter(|text| !text.is_empty()).map_or(String::new(), |text| format!(" [{text}]"));
+        let shown =
+            default.filter(|text| !text.is_empty()).map_or(String::new(), |text| format!(" [{text}]"));
         say(&format!("{question}{shown}: "))?;
         let answer = line()?.trim().to_owned();
         Ok(if answer.is_empty() { default.unwrap_or_default().to_owned() } else { answer })

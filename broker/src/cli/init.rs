@@ -86,7 +86,8 @@ pub(super) fn run(init: &Init) -> Outcome {
     replace::write_new(&directory.join(POLICY), policy::STARTER)?;
     done.wrote.push((directory.join(POLICY), "who may have what: nothing, until you write a rule"));
     let secret_file = secret.map(|_| SECRET);
-    let sso = sso.as_ref().map(|sso| StarterSso { issuer: &sso.issuer, client_id: &sso.client_id, secret_file });
+    let sso =
+        sso.as_ref().map(|sso| StarterSso { issuer: &sso.issuer, client_id: &sso.client_id, secret_file });
     let names = Starter { database: DATABASE, key_file: KEYS, policy_file: POLICY, sso };
     replace::write_new(&directory.join(CONFIG), &starter(&names))?;
     done.wrote.push((directory.join(CONFIG), "the configuration, with examples to uncomment"));
@@ -114,7 +115,8 @@ fn may_write(init: &Init, asker: &Asker) -> Result<bool, Box<dyn Error>> {
     if init.force || asker.agrees(&question)? {
         return Ok(true);
     }
-    Err(format!("{} exists; nothing was written (--force replaces all but keys and database)", there[0]).into())
+    Err(format!("{} exists; nothing was written (--force replaces all but keys and database)", there[0])
+        .into())
 }
 
 /// Keeps what will be written anew under another name.
@@ -133,7 +135,9 @@ fn sso(init: &Init, asker: &Asker) -> Result<Option<Sso>, Box<dyn Error>> {
     let given = init.issuer.is_some();
     let issuer = match &init.issuer {
         Some(issuer) => issuer.clone(),
-        None if asker.is_there() => asker.text("Issuer of your single sign-on, a URL (empty: later)", None)?,
+        None if asker.is_there() => {
+            asker.text("Issuer of your single sign-on, a URL (empty: later)", None)?
+        }
         None => String::new(),
     };
     if issuer.is_empty() {

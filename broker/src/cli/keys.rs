@@ -59,7 +59,14 @@ pub(super) fn run(command: &KeysCommand) -> Outcome {
         .into_iter()
         .map(|key| {
             let tenant = tenant(&key);
-            vec![key.kind.to_owned(), tenant, key.id, key.state.to_owned(), dash(key.created), dash(key.wrapped_by)]
+            vec![
+                key.kind.to_owned(),
+                tenant,
+                key.id,
+                key.state.to_owned(),
+                dash(key.created),
+                dash(key.wrapped_by),
+            ]
         })
         .collect();
     output::table(&["KIND", "TENANT", "KEY", "STATE", "MADE", "WRAPPED BY"], &rows)?;

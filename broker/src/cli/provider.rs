@@ -34,7 +34,10 @@ pub(super) fn run(command: &ProviderCommand) -> Outcome {
         output::line(&Value::from(all).to_string())?;
     } else {
         let rows: Vec<_> = config.providers.iter().map(|spec| row(spec, public)).collect();
-        output::table(&["PROVIDER", "NAME", "ENVIRONMENT", "SCOPES", "NARROWS", "REVOKES", "REDIRECT URI"], &rows)?;
+        output::table(
+            &["PROVIDER", "NAME", "ENVIRONMENT", "SCOPES", "NARROWS", "REVOKES", "REDIRECT URI"],
+            &rows,
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

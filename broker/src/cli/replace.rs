@@ -32,7 +32,8 @@ impl Prepared {
     pub(super) fn write(path: &Path, text: &str) -> io::Result<Self> {
         // A link, such as a mounted configuration has, is followed: what it names is replaced, not the link.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let mut name = path.file_name().ok_or_else(|| io::Error::other("is not the name of a file"))?.to_owned();
+        let mut name =
+            path.file_name().ok_or_else(|| io::Error::other("is not the name of a file"))?.to_owned();
         name.push(".new");
         let draft = path.with_file_name(name);
         write_new(&draft, text)?;
@@ -81,7 +82,10 @@ pub(super) fn keep(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
 pub(super) fn replace(path: &Path, before: &str, after: &str) -> io::Result<()> {
     let prepared = Prepared::write(path, after)?;
     if fs::read_to_string(path)? != before {
-        return Err(io::Error::other(format!("{} was changed meanwhile; nothing was written", path.display())));
+        return Err(io::Error::other(format!(
+            "{} was changed meanwhile; nothing was written",
+            path.display()
+        )));
     }
     prepared.take_place()
 }

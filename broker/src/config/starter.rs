@@ -50,8 +50,12 @@ fn with_sso(text: &str, sso: &StarterSso<'_>, quoted: impl Fn(&str) -> String) -
         let with = |key: &str, value: &str| Some(format!("{key}{value}"));
         match line.split_once(": ") {
             Some((key, _)) if key.ends_with(" issuer") => with(key, &format!(": {}", quoted(sso.issuer))),
-            Some((key, _)) if key.ends_with(" client_id") => with(key, &format!(": {}", quoted(sso.client_id))),
-            Some((key, _)) if key.ends_with(" client_secret") => with(key, &format!(": {}", secret.as_ref()?)),
+            Some((key, _)) if key.ends_with(" client_id") => {
+                with(key, &format!(": {}", quoted(sso.client_id)))
+            }
+            Some((key, _)) if key.ends_with(" client_secret") => {
+                with(key, &format!(": {}", secret.as_ref()?))
+            }
             _ => Some(line.to_owned()),
         }
     });

@@ -102,7 +102,8 @@ impl Policy {
     /// What the rules say to a question, and which of them.
     pub fn explain(&self, asked: ScopeQuestion, question: &Question<'_>) -> Explained {
         let set = self.set.load();
-        let scopes = question.scopes.iter().map(|scope| self.explain_scope(&set, asked.action(), question, scope));
+        let scopes =
+            question.scopes.iter().map(|scope| self.explain_scope(&set, asked.action(), question, scope));
         Explained { version: set.version().to_owned(), scopes: scopes.collect() }
     }
 
@@ -116,7 +117,9 @@ impl Policy {
         let ruling = self.ruling(set, cedar::about_scope(action, question, scope, &set.schema));
         let near = match (&ruling, cedar::about_scope(action, question, scope, &set.schema)) {
             // A forbid stands whatever permits say.
-            (Ruling::Denied { .. }, Ok(asked)) if !ruling.is_forbidden() => near::misses(set, &self.authorizer, &asked),
+            (Ruling::Denied { .. }, Ok(asked)) if !ruling.is_forbidden() => {
+                near::misses(set, &self.authorizer, &asked)
+            }
             _ => Vec::new(),
         };
         let rules = ruling.rules().to_vec();

@@ -55,12 +55,10 @@ fn split(body: &Value, parts: &mut Vec<Value>) {
     }
 }
 
-/// What stands in the braces of a policy's only condition, on one line.
+/// What stands in the braces of a policy's only condition, on one line. Cedar writes `unless` as `when { !(…) }`.
 fn words(policy: &Policy) -> String {
     let text = policy.to_cedar().unwrap_or_default();
-    let condition = |kind: &str| {
-        let (_, rest) = text.rsplit_once(&format!("{kind} {{"))?;
-        Some(rest.rsplit_once('}')?.0.split_whitespace().collect::<Vec<_>>().join(" "))
-    };
-    condition("unless").map(|unless| format!("not: {unless}")).or_else(|| condition("when")).unwrap_or(text)
+    let inside =
+        text.rsplit_once("when {").and_then(|(_, rest)| rest.rsplit_once('}')).map(|(inside, _)| inside);
+    inside.unwrap_or(&text).split_whitespace().collect::<Vec<_>>().join(" ")
 }

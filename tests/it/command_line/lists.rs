@@ -8,7 +8,9 @@ use super::{refused, works};
 
 async fn site() -> Site {
     let amend = |text: String| text.replace("level: warn", "level: info");
-    World::prepare(Options { amend_config: Some(Box::new(amend)), ..Options::default() }).await.expect("prepared")
+    World::prepare(Options { amend_config: Some(Box::new(amend)), ..Options::default() })
+        .await
+        .expect("prepared")
 }
 
 async fn parsed(site: &Site, args: &[&str]) -> Value {
@@ -25,7 +27,8 @@ async fn keys_list_shows_every_key_by_name_and_none_itself() {
     let mut broker = BrokerProcess::serve(site.directory(), "broker.yaml");
     broker.listening().await;
     let all = parsed(&site, &["keys", "list", "--json"]).await;
-    let system = all.as_array().expect("a list").iter().find(|key| key["kind"] == "system").expect("a system key");
+    let system =
+        all.as_array().expect("a list").iter().find(|key| key["kind"] == "system").expect("a system key");
     assert_eq!((&system["wrapped_by"], &system["state"]), (&only["id"], &json!("wraps")));
     let text = std::fs::read_to_string(site.path("keys.json")).expect("keys");
     let key = text.split('"').find(|part| part.len() > 40).expect("a key");
@@ -47,7 +50,10 @@ async fn provider_list_names_the_redirect_uri_and_no_secret() {
     let listed = parsed(&site, &["provider", "list", "--json"]).await;
     let uri = format!("{}/oauth/callback/notes", site.web_url());
     assert_eq!(listed[0]["redirect_uri"], uri.as_str());
-    assert_eq!(listed[0]["scopes"][1], json!({ "scope": "notes.write", "description": "Write notes in your name", "access": "write" }));
+    assert_eq!(
+        listed[0]["scopes"][1],
+        json!({ "scope": "notes.write", "description": "Write notes in your name", "access": "write" })
+    );
     let table = works(site.directory(), &["provider", "list"]).await;
     assert!(table.contains(&uri) && table.contains("notes.read notes.write"), "{table}");
     for secret in site.all_secrets().expect("read") {
@@ -76,8 +82,12 @@ async fn completions_are_scripts_that_the_shell_takes() {
 #[tokio::test]
 async fn init_and_migrate_speak_json_too() {
     let directory = tempfile::tempdir().expect("a directory");
-    let said: Value = serde_json::from_str(&works(directory.path(), &["init", "--json"]).await).expect("JSON");
-    assert_eq!((said["config"].as_str(), said["wrote"].as_array().map(Vec::len)), (Some("./broker.yaml"), Some(3)));
+    let said: Value =
+        serde_json::from_str(&works(directory.path(), &["init", "--json"]).await).expect("JSON");
+    assert_eq!(
+        (said["config"].as_str(), said["wrote"].as_array().map(Vec::len)),
+        (Some("./broker.yaml"), Some(3))
+    );
     let migrated = works(directory.path(), &["migrate", "--json"]).await;
     let said: Value = serde_json::from_str(&migrated).expect("JSON");
     assert!(said["applied"].as_array().is_some_and(|all| all[0]["version"] == 1), "{said}");

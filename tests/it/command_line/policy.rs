@@ -72,7 +72,11 @@ async fn po6_a_table_of_cases_holds_and_each_case_turned_around_fails() {
     let ran = refused(site.directory(), &["policy", "test", "cases.json", "--json"], 1, &[]).await;
     let said: Value = serde_json::from_str(&ran.stdout).expect("JSON");
     assert_eq!(said["failed"], 8, "{said}");
-    for (key, other) in [("rules", json!(["other"])), ("max_ttl", json!("16m")), ("expect", json!({ "notes.write": "allow" }))] {
+    for (key, other) in [
+        ("rules", json!(["other"])),
+        ("max_ttl", json!("16m")),
+        ("expect", json!({ "notes.write": "allow" })),
+    ] {
         let mut one = json!([cases()[0]]);
         one[0][key] = other;
         write(&site, &one);
@@ -97,7 +101,10 @@ async fn po6_a_table_that_asks_what_cannot_be_asked_is_no_passed_one() {
         (json!({ "tools": "x" }), "unknown field"),
     ] {
         let mut one = json!([cases()[1]]);
-        one[0]["ask"].as_object_mut().expect("a mapping").extend(change.as_object().expect("a mapping").clone());
+        one[0]["ask"]
+            .as_object_mut()
+            .expect("a mapping")
+            .extend(change.as_object().expect("a mapping").clone());
         write(&site, &one);
         refused(site.directory(), &["policy", "test", "cases.json"], 1, &[words]).await;
     }
@@ -113,7 +120,8 @@ async fn po6_a_table_that_asks_what_cannot_be_asked_is_no_passed_one() {
 #[tokio::test]
 async fn po6_explain_says_which_rules_decide_and_what_is_missing() {
     let site = site().await;
-    let question = ["policy", "explain", "--workload", "ticket-helper", "--provider", "notes", "--issuer", "sso"];
+    let question =
+        ["policy", "explain", "--workload", "ticket-helper", "--provider", "notes", "--issuer", "sso"];
     let scopes = ["--subject", "alice", "--scope", "notes.read", "--scope", "notes.write"];
     let night = ["--role", "notes-users", "--at", "2026-11-21T23:00:00Z"];
     let said = works(site.directory(), &[&question[..], &scopes[..], &night[..]].concat()).await;
@@ -125,9 +133,16 @@ async fn po6_explain_says_which_rules_decide_and_what_is_missing() {
     ] {
         assert!(said.contains(words), "{words:?} in\n{said}");
     }
-    let said = works(site.directory(), &[&question[..], &scopes[..2], &["--scope", "notes.read"]].concat()).await;
-    assert!(said.contains("the permit staff-use-notes does not allow it, because this does not hold:"), "{said}");
-    assert!(said.contains("principal.roles.contains(\"notes-users\")") || said.contains("\"notes-users\""), "{said}");
+    let said =
+        works(site.directory(), &[&question[..], &scopes[..2], &["--scope", "notes.read"]].concat()).await;
+    assert!(
+        said.contains("the permit staff-use-notes does not allow it, because this does not hold:"),
+        "{said}"
+    );
+    assert!(
+        said.contains("principal.roles.contains(\"notes-users\")") || said.contains("\"notes-users\""),
+        "{said}"
+    );
     assert!(!said.contains("resource.provider == \"notes\""), "what holds is not listed:\n{said}");
 
     let held = [&question[..], &scopes[..4], &["--action", "holdWider", "--json"]].concat();

@@ -6,6 +6,8 @@ use std::path::Path;
 use broker_tests::terminal::Terminal;
 
 use super::works;
+use broker_tests::process::broker_binary;
+use tokio::process::Command;
 
 const TYPED: &str = "typed-secret-that-nobody-may-see-on-a-screen";
 
@@ -44,7 +46,10 @@ async fn op7_init_asks_for_the_single_sign_on_and_writes_over_nothing_without_a_
         terminal.types(answer);
         let (code, shown) = terminal.ended().await;
         assert!(code == 1 && shown.contains("nothing was written"), "{code}: {shown}");
-        assert_eq!((read(here, "broker.yaml"), read(here, "policy.cedar")), (config.clone(), "// mine\n".to_owned()));
+        assert_eq!(
+            (read(here, "broker.yaml"), read(here, "policy.cedar")),
+            (config.clone(), "// mine\n".to_owned())
+        );
     }
     let mut terminal = Terminal::run(here, &["init"]);
     terminal.shows("Write new ones, keeping copies?").await;
@@ -87,7 +92,8 @@ async fn op7_workload_add_asks_for_what_is_missing_and_shows_the_secret_once() {
     assert_eq!(code, 0, "{shown}");
     assert_eq!(shown.matches("bws_").count(), 1, "{shown}");
     assert!(shown.contains("It is shown this once"), "{shown}");
-    let secret = shown.split("secret: ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a secret");
+    let secret =
+        shown.split("secret: ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a secret");
     let hash = data_encoding::HEXLOWER.encode(&broker::identity::StaticSecret::hash(secret));
     let config = read(here, "broker.yaml");
     assert!(config.contains(&hash) && !config.contains(secret) && config.contains("Notes tools"));
@@ -107,4 +113,30 @@ async fn op7_workload_add_asks_for_what_is_missing_and_shows_the_secret_once() {
     terminal.types("short");
     let (code, shown) = terminal.ended().await;
     assert!(code == 1 && shown.contains("at least 32 characters"), "{code}: {shown}");
+}
+
+/// Proves: OP7
+#[tokio::test]
+async fn op7_scripts_bring_secrets_on_standard_input() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let here = directory.path();
+    let script = r#"
+        printf '%s\n' "$SECRET" | "$BROKER" init --issuer https://sso.example.com --client-secret-file -
+        printf %s "$SECRET" | "$BROKER" workload add notes-server --name Notes --own-secret --no-input --json
+        "$BROKER" workload rotate notes-server --own-secret </dev/null || echo "refused: $?"
+    "#;
+    let mut bash = Command::new("bash");
+    bash.args(["-euc", script])
+        .env("SECRET", TYPED)
+        .env("BROKER", broker_binary())
+        .env_remove("BROKER_CONFIG");
+    let output = bash.current_dir(here).output().await.expect("bash runs");
+    let (said, complained) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("refused: 1"), "{said}{complained}");
+    assert!(complained.contains("the input ended"), "{complained}");
+    assert!(!said.contains(TYPED) && !complained.contains(TYPED), "{said}{complained}");
+    assert_eq!(read(here, "sso-client-secret").trim(), TYPED);
+    let hash = data_encoding::HEXLOWER.encode(&broker::identity::StaticSecret::hash(TYPED));
+    assert!(read(here, "broker.yaml").contains(&hash));
 }

@@ -59,7 +59,17 @@ async fn op7_id2_an_added_server_is_served_by_its_secret_and_by_the_next_and_by_
     let site = site().await;
     let directory = site.directory();
     let before = read(&site.config_path());
-    let add = ["workload", "add", "new-server", "--name", "New: server #1", "--issuer", "sso", "--audience", AUDIENCE];
+    let add = [
+        "workload",
+        "add",
+        "new-server",
+        "--name",
+        "New: server #1",
+        "--issuer",
+        "sso",
+        "--audience",
+        AUDIENCE,
+    ];
     let said = works(directory, &[&add[..], &["--secret-file", "new.secret"]].concat()).await;
     let first = read(&site.path("new.secret")).trim().to_owned();
     assert!(first.starts_with("bws_") && !said.contains(&first), "{said}");
@@ -95,10 +105,16 @@ async fn op7_id2_an_added_server_is_served_by_its_secret_and_by_the_next_and_by_
     }
     assert_eq!(shown(&site, &third).await, "served");
 
-    let listed: Value = serde_json::from_str(&works(directory, &["workload", "list", "--json"]).await).expect("JSON");
-    let entry = listed.as_array().expect("a list").iter().find(|one| one["id"] == "new-server").expect("listed");
-    let states: Vec<&str> =
-        entry["credentials"].as_array().expect("a list").iter().filter_map(|one| one["state"].as_str()).collect();
+    let listed: Value =
+        serde_json::from_str(&works(directory, &["workload", "list", "--json"]).await).expect("JSON");
+    let entry =
+        listed.as_array().expect("a list").iter().find(|one| one["id"] == "new-server").expect("listed");
+    let states: Vec<&str> = entry["credentials"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|one| one["state"].as_str())
+        .collect();
     assert_eq!(states, ["expired", "expired", "valid"]);
     assert_eq!(entry["display_name"], "New: server #1");
     let table = works(directory, &["workload", "list"]).await;
@@ -126,16 +142,34 @@ async fn op7_what_cannot_be_added_leaves_no_trace() {
         (&name, "--secret-file"),
         (&[&name[..], &["--json"]].concat(), "--secret-file"),
         (&[&name[..], &["--secret-file", "taken"]].concat(), "taken exists"),
-        (&[&name[..], &["--secret-file", "s", "--issuer", "nobody", "--audience", "x"]].concat(), "names no entry of issuers"),
-        (&[&name[..], &["--secret-file", "s", "--provider", "nothing"]].concat(), "names no entry of providers"),
+        (
+            &[&name[..], &["--secret-file", "s", "--issuer", "nobody", "--audience", "x"]].concat(),
+            "names no entry of issuers",
+        ),
+        (
+            &[&name[..], &["--secret-file", "s", "--provider", "nothing"]].concat(),
+            "names no entry of providers",
+        ),
         (&["workload", "add", "ticket-helper", "--name", "x", "--secret-file", "s"], "already"),
     ];
     for (args, words) in cases {
         refused(directory, args, 1, &[words]).await;
         assert_eq!((read(&site.config_path()), names(directory)), (before.clone(), all.clone()), "{args:?}");
     }
-    refused(directory, &["workload", "rotate", "nobody", "--secret-file", "s"], 1, &["no workload of this id"]).await;
-    refused(directory, &["workload", "rotate", "ticket-helper", "--overlap", "soon", "--secret-file", "s"], 1, &["--overlap"]).await;
+    refused(
+        directory,
+        &["workload", "rotate", "nobody", "--secret-file", "s"],
+        1,
+        &["no workload of this id"],
+    )
+    .await;
+    refused(
+        directory,
+        &["workload", "rotate", "ticket-helper", "--overlap", "soon", "--secret-file", "s"],
+        1,
+        &["--overlap"],
+    )
+    .await;
     assert_eq!((read(&site.config_path()), names(directory)), (before, all));
     works(directory, &[&name[..], &["--secret-file", "taken", "--force"]].concat()).await;
     assert!(read(&site.path("taken")).starts_with("bws_"));
@@ -146,12 +180,31 @@ async fn a_server_with_a_token_of_its_own_needs_no_secret() {
     let site = site().await;
     let subject = "system:serviceaccount:tools:new-server";
     let jwt = ["--jwt-issuer", "cluster", "--jwt-audience", "token-broker", "--jwt-subject", subject];
-    let who = ["workload", "add", "new-server", "--name", "New", "--issuer", "sso", "--audience", AUDIENCE, "--role", "r"];
-    let said = works(site.directory(), &[&who[..], &jwt[..], &["--provider", "notes", "--json"]].concat()).await;
+    let who = [
+        "workload",
+        "add",
+        "new-server",
+        "--name",
+        "New",
+        "--issuer",
+        "sso",
+        "--audience",
+        AUDIENCE,
+        "--role",
+        "r",
+    ];
+    let said =
+        works(site.directory(), &[&who[..], &jwt[..], &["--provider", "notes", "--json"]].concat()).await;
     let said: Value = serde_json::from_str(&said).expect("JSON");
     assert_eq!(said["secret_file"], Value::Null);
     let _broker = running(&site).await;
     assert_eq!(shown(&site, &site.sso().mint_workload_token(subject, "token-broker")).await, "served");
-    refused(site.directory(), &["workload", "rotate", "new-server", "--secret-file", "s"], 1, &["no static secret"]).await;
+    refused(
+        site.directory(),
+        &["workload", "rotate", "new-server", "--secret-file", "s"],
+        1,
+        &["no static secret"],
+    )
+    .await;
     assert!(!site.path("s").exists());
 }

@@ -26,7 +26,9 @@ async fn started() -> tempfile::TempDir {
 
 /// What looks as if it could be done, and is not.
 fn left_out(page: &str) -> Vec<Block> {
-    let doable = |block: &Block| ["sh", "yaml", "cedar"].contains(&block.language.as_str()) && block.directive.is_none();
+    let doable = |block: &Block| {
+        ["sh", "yaml", "cedar"].contains(&block.language.as_str()) && block.directive.is_none()
+    };
     blocks(page).into_iter().filter(doable).collect()
 }
 
@@ -82,6 +84,9 @@ async fn the_guide_to_providers_names_every_field_and_its_example_is_sound() {
 fn blocks_are_found_with_their_directives() {
     let page = "<!-- run -->\n```sh\na\nb\n```\n\n```yaml\nc: d\n```\n";
     let found = blocks(page);
-    assert_eq!((found.len(), found[0].directive.as_deref(), found[0].text.as_str()), (2, Some("run"), "a\nb\n"));
+    assert_eq!(
+        (found.len(), found[0].directive.as_deref(), found[0].text.as_str()),
+        (2, Some("run"), "a\nb\n")
+    );
     assert_eq!(left_out(page), [Block { language: "yaml".into(), directive: None, text: "c: d\n".into() }]);
 }

@@ -28,7 +28,8 @@ pub fn blocks(page: &str) -> Vec<Block> {
         if let Some(comment) = line.strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->")) {
             directive = Some(comment.to_owned());
         } else if let Some(language) = line.strip_prefix("```") {
-            let text: String = lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
+            let text: String =
+                lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
             found.push(Block { language: language.to_owned(), directive: directive.take(), text });
         }
     }
@@ -68,7 +69,8 @@ async fn run(directory: &Path, script: &str) -> String {
     let mut bash = Command::new("bash");
     bash.args(["-euo", "pipefail", "-c", script]).current_dir(directory).env("PATH", path);
     let output = bash.env_remove("BROKER_CONFIG").kill_on_drop(true).output().await.expect("bash runs");
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{script}\nended with {:?}:\n{said}", output.status);
     said
 }
@@ -81,7 +83,10 @@ async fn serve(directory: &Path, command: &str) {
     assert_eq!(command, "broker serve\n");
     let path = directory.join("broker.yaml");
     let text = std::fs::read_to_string(&path).expect("the configuration");
-    let free = text.replace(":7443\"", ":0\"").replace("127.0.0.1:8080\"", "127.0.0.1:0\"").replace(":9090\"", ":0\"");
+    let free = text
+        .replace(":7443\"", ":0\"")
+        .replace("127.0.0.1:8080\"", "127.0.0.1:0\"")
+        .replace(":9090\"", ":0\"");
     std::fs::write(&path, free).expect("written");
     let mut broker = BrokerProcess::serve(directory, "broker.yaml");
     broker.listening().await;

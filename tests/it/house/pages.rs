@@ -59,8 +59,10 @@ fn tests(page: &str) -> Vec<(&str, &str)> {
 fn has_test(text: &str, function: &str) -> bool {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     lines.iter().enumerate().any(|(at, line)| {
-        let named = ["fn ", "async fn "].iter().any(|before| line.starts_with(&format!("{before}{function}(")));
-        let above = lines[..at].iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        let named =
+            ["fn ", "async fn "].iter().any(|before| line.starts_with(&format!("{before}{function}(")));
+        let above =
+            lines[..at].iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("//"));
         named && above.clone().any(|line| line.starts_with("#[test") || line.starts_with("#[tokio::test"))
     })
 }
@@ -107,7 +109,10 @@ fn every_test_that_the_security_page_names_is_there() {
     };
     let lost: Vec<_> = named.iter().filter(|test| !is_there(test)).collect();
     assert!(lost.is_empty(), "SECURITY.md names tests that are not there: {lost:?}");
-    let rows = page.split(" cannot | shown by |\n|---|---|\n").skip(1).flat_map(|table| table.lines().take_while(|l| !l.is_empty()));
+    let rows = page
+        .split(" cannot | shown by |\n|---|---|\n")
+        .skip(1)
+        .flat_map(|table| table.lines().take_while(|l| !l.is_empty()));
     let rows: Vec<&str> = rows.collect();
     assert!(rows.len() > 40, "{rows:?}");
     let bare: Vec<_> = rows.iter().filter(|row| tests(row).is_empty()).collect();
@@ -119,7 +124,12 @@ fn a_named_test_is_recognised() {
     let page = "as `tests/it/a.rs::b_c` and `d::e` show, `broker/src/f.rs::g`";
     assert_eq!(tests(page), [("tests/it/a.rs", "b_c"), ("broker/src/f.rs", "g")]);
     let text = "/// Proves: X1\n#[tokio::test(flavor = \"multi_thread\")]\nasync fn shown() {}\n\nfn other() {}\n#[test]\nfn last() {}";
-    assert!(has_test(text, "shown") && has_test(text, "last") && !has_test(text, "other") && !has_test(text, "show"));
+    assert!(
+        has_test(text, "shown")
+            && has_test(text, "last")
+            && !has_test(text, "other")
+            && !has_test(text, "show")
+    );
 }
 
 #[test]

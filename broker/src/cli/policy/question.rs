@@ -99,7 +99,9 @@ impl Asked {
         let scopes = self.scopes(provider)?;
         let now = match &self.now {
             None => SystemClock::default().now(),
-            Some(text) => Timestamp::parse_rfc3339(text).ok_or("now is a time such as 2027-01-31T08:00:00Z")?,
+            Some(text) => {
+                Timestamp::parse_rfc3339(text).ok_or("now is a time such as 2027-01-31T08:00:00Z")?
+            }
         };
         let question = Question {
             subject: &person.subject,
@@ -157,7 +159,9 @@ impl Asked {
                 let served = tenants.values().any(|one| *one == tenant);
                 served.then_some(tenant).ok_or("the subject's issuer does not serve this tenant")?
             }
-            (TenantRule::Fixed(_), Some(_)) => return Err("the subject's issuer serves another tenant".to_owned()),
+            (TenantRule::Fixed(_), Some(_)) => {
+                return Err("the subject's issuer serves another tenant".to_owned());
+            }
             (TenantRule::Claim { .. }, None) => return Err("the subject's tenant is missing".to_owned()),
         };
         let subject = Subject { tenant, realm: issuer.realm.clone(), id: person.id.clone() };

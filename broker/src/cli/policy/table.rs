@@ -82,7 +82,9 @@ pub(super) fn run(test: &Test) -> Outcome {
         };
         failed += usize::from(!differences.is_empty());
         if test.json {
-            reports.push(json!({ "name": case.name, "passed": differences.is_empty(), "differences": differences }));
+            reports.push(
+                json!({ "name": case.name, "passed": differences.is_empty(), "differences": differences }),
+            );
         } else {
             output::line(&format!("{} {}", if differences.is_empty() { "ok  " } else { "FAIL" }, case.name))?;
             for difference in differences {
@@ -129,7 +131,9 @@ impl Case {
             };
             let is = Decision::word(line.allowed);
             match wanted {
-                None => found.push(format!("{}: expect says nothing about it; the answer is {is}", line.about)),
+                None => {
+                    found.push(format!("{}: expect says nothing about it; the answer is {is}", line.about))
+                }
                 Some(wanted) if wanted != line.allowed => {
                     let (wanted, rules) = (Decision::word(wanted), line.rules.join(", "));
                     found.push(format!("{}: {wanted} expected, the answer is {is} by {rules}", line.about));
@@ -139,7 +143,9 @@ impl Case {
         }
         if let Expected::Each(each) = &self.expect {
             let asked = |about: &&String| !answer.lines.iter().any(|line| line.about == **about);
-            found.extend(each.keys().filter(asked).map(|about| format!("{about}: is expected and not asked for")));
+            found.extend(
+                each.keys().filter(asked).map(|about| format!("{about}: is expected and not asked for")),
+            );
         }
         if let Some(rules) = &self.rules {
             let decided = answer.rules();

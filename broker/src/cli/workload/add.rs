@@ -150,7 +150,8 @@ fn accepts(add: &Add, asker: &Asker) -> io::Result<Option<NewAcceptance>> {
     }
     let Some(issuer) = issuer else { return Ok(None) };
     if !given {
-        audiences = vec![asker.needed(None, "The audience minted for it there (its resource URI)", "--audience")?];
+        audiences =
+            vec![asker.needed(None, "The audience minted for it there (its resource URI)", "--audience")?];
     }
     Ok(Some(NewAcceptance { issuer, audiences, client_ids, agents: add.agent.clone() }))
 }

@@ -50,7 +50,8 @@ pub(super) fn run(rotate: &Rotate) -> Outcome {
     let ready = rotate.handover.prepare(&asker, rotate.json)?;
     let new = NewCredential::StaticSecret { sha256: ready.sha256.clone(), not_after };
     let id = &rotate.id;
-    let copy = change(&rotate.file.config, !rotate.no_backup, |text| rotate_secret(text, id, &new, &old_ends))?;
+    let copy =
+        change(&rotate.file.config, !rotate.no_backup, |text| rotate_secret(text, id, &new, &old_ends))?;
     let secret_file = ready.hand_over()?;
     if rotate.json {
         let report = serde_json::json!({

@@ -41,10 +41,12 @@ impl Handover {
     pub(super) fn prepare(&self, asker: &Asker, json: bool) -> Result<Ready, Box<dyn Error>> {
         let shown = !json && std::io::stdout().is_terminal();
         if self.secret_file.is_none() && !self.own_secret && !shown {
-            let message = "the secret is shown once, on a terminal, and there is none: name a file with --secret-file";
+            let message =
+                "the secret is shown once, on a terminal, and there is none: name a file with --secret-file";
             return Err(message.into());
         }
-        let secret = if self.own_secret { own(asker)? } else { StaticSecret::generate(&SystemRng::default()).secret };
+        let secret =
+            if self.own_secret { own(asker)? } else { StaticSecret::generate(&SystemRng::default()).secret };
         let file = match &self.secret_file {
             None => None,
             Some(path) => {
@@ -73,7 +75,9 @@ impl Ready {
             None if self.own => Ok(None),
             None => {
                 let secret = self.secret.expose_secret();
-                output::line(&format!("secret: {secret}\nIt is shown this once; the broker keeps its hash alone."))?;
+                output::line(&format!(
+                    "secret: {secret}\nIt is shown this once; the broker keeps its hash alone."
+                ))?;
                 Ok(None)
             }
         }

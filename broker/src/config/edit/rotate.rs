@@ -15,12 +15,7 @@ use serde_json::{Value, json};
 ///
 /// # Errors
 /// [`EditError`]: also when there is no place for it that a program could find.
-pub fn rotate_secret(
-    text: &str,
-    id: &str,
-    new: &NewCredential,
-    old_ends: &str,
-) -> Result<String, EditError> {
+pub fn rotate_secret(text: &str, id: &str, new: &NewCredential, old_ends: &str) -> Result<String, EditError> {
     let mut meant = document::parse(text)?;
     let entries = meant.get_mut("workloads").and_then(Value::as_array_mut).ok_or(EditError::Unknown)?;
     let at = entries.iter().position(|entry| entry["id"] == id).ok_or(EditError::Unknown)?;
@@ -82,10 +77,12 @@ fn with_end(text: &str, credential: &CredentialPlace, end: &str) -> Option<Strin
     }
     let hash = credential.hash?;
     let after = lines.after_scalar(hash)?;
+    let in_braces = lines.line(credential.at.line)?.chars().nth(credential.at.column) == Some('{');
     match lines.dash(credential.at) {
         // A block entry: a line of its own below the hash, as deep as its keys.
-        Some(_) if !lines.line(credential.at.line)?.chars().nth(credential.at.column).is_some_and(|c| c == '{') => {
-            Some(lines.with_lines(hash.line + 1, credential.at.column, &[format!("not_after: {}", json!(end))]))
+        Some(_) if !in_braces => {
+            let end = format!("not_after: {}", json!(end));
+            Some(lines.with_lines(hash.line + 1, credential.at.column, &[end]))
         }
         _ => lines.with(after, &format!(", not_after: {}", json!(end))),
     }

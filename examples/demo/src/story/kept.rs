@@ -19,7 +19,10 @@ pub fn kept(stage: &Stage) -> io::Result<Vec<String>> {
     let ask = json!({
         "assertion": assertion, "provider": PROVIDER, "scopes": ["notes.read"], "tool": "by_hand", "purpose": "Try it",
     });
-    let files = [("ticket-helper.secret", world.secret(Workload::TicketHelper).to_owned()), ("ask.json", ask.to_string())];
+    let files = [
+        ("ticket-helper.secret", world.secret(Workload::TicketHelper).to_owned()),
+        ("ask.json", ask.to_string()),
+    ];
     let [secret, ask] = files.map(|(name, text)| (world.path(name), text));
     for (path, text) in [&secret, &ask] {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
@@ -27,13 +30,15 @@ pub fn kept(stage: &Stage) -> io::Result<Vec<String>> {
     }
     let (secret, ask) = (secret.0.display(), ask.0.display());
     let config = world.config_path();
-    let broker = |command: &str| format!("  cargo run -q -p broker -- {command} --config {}", config.display());
+    let broker =
+        |command: &str| format!("  cargo run -q -p broker -- {command} --config {}", config.display());
     let grpc = world.addresses().grpc;
     Ok(vec![
         "Everything is still running. In your browser:".to_owned(),
         format!("  {}/connections   what alice is connected to, and her own off switch", world.web_url()),
-        format!("  the link of the last step asked for, as alice: {} / {}", ALICE.sso.name, ALICE.sso.password),
-        format!("  at Notes she is {} / {}", ALICE.notes.name, ALICE.notes.password),
+        "  the last link above, from the step \"The next tool call asks again\"".to_owned(),
+        format!("  as alice: at the SSO {} / {},", ALICE.sso.name, ALICE.sso.password),
+        format!("            at Notes {} / {}", ALICE.notes.name, ALICE.notes.password),
         format!("  {}/readyz and /metrics", world.ops_url()),
         String::new(),
         "The broker's own commands, beside it:".to_owned(),
@@ -43,7 +48,7 @@ pub fn kept(stage: &Stage) -> io::Result<Vec<String>> {
         broker("provider list"),
         broker("keys list"),
         format!(
-            "{} \\\n    --subject alice --issuer sso --role notes-users --workload ticket-helper --provider notes --scope notes.read",
+            "{} \\\n      --subject alice --issuer sso --role notes-users --workload ticket-helper --provider notes --scope notes.read",
             broker("policy explain")
         ),
         String::new(),

@@ -117,12 +117,14 @@ async fn watches(mut told: mpsc::UnboundedReceiver<String>, at_notes: &Person, a
         transcript.push_str(&told.recv().await.expect("the story asks for somebody"));
     }
     let invitation = transcript.split("It is your turn.").nth(1).expect("an invitation");
-    let link = invitation.split_whitespace().find(|word| word.starts_with("http://")).expect("a link").to_owned();
+    let link =
+        invitation.split_whitespace().find(|word| word.starts_with("http://")).expect("a link").to_owned();
     let browser = Browser::new(clock::system(), b"").expect("a browser");
     if allows {
         walk::connect(&browser, &link, &ALICE.sso, &at_notes.notes).await.expect("connected");
     } else {
-        let page = walk::sign_in(browser.get(&link).await.expect("a page"), &ALICE.sso).await.expect("signed in");
+        let page =
+            walk::sign_in(browser.get(&link).await.expect("a page"), &ALICE.sso).await.expect("signed in");
         walk::decline(page).await.expect("declined");
     }
     while let Some(more) = told.recv().await {
@@ -140,7 +142,10 @@ async fn the_story_waits_for_a_human_and_goes_on_to_its_end() {
     };
     let (stage, transcript) = tokio::join!(telling, watches(told, &ALICE, true));
     let stage = stage.unwrap_or_else(|failed| panic!("{failed}\n{transcript}"));
-    assert!(transcript.contains("You opened the link, as alice") && transcript.contains("verified: "), "{transcript}");
+    assert!(
+        transcript.contains("You opened the link, as alice") && transcript.contains("verified: "),
+        "{transcript}"
+    );
     stage.clear().await;
 }
 

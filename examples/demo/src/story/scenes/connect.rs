@@ -18,7 +18,8 @@ const WATCHES: usize = 5;
 /// What whoever watches is asked to do.
 pub(in crate::story) fn invitation(link: &str) -> Vec<String> {
     vec![
-        "It is your turn. Open this link in your browser; the story goes on when you have answered:".to_owned(),
+        "It is your turn. Open this link in your browser; the story goes on when you have answered:"
+            .to_owned(),
         link.to_owned(),
         format!("at the SSO    {} / {}", ALICE.sso.name, ALICE.sso.password),
         format!("at Notes      {} / {}", ALICE.notes.name, ALICE.notes.password),
