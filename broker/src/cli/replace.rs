@@ -89,3 +89,59 @@ pub(super) fn replace(path: &Path, before: &str, after: &str) -> io::Result<()> 
     }
     prepared.take_place()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().permissions().mode() & 0o777
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_behind_its_link_with_its_mode_and_nothing_else_is_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let (real, link) = (directory.path().join("real.yaml"), directory.path().join("link.yaml"));
+        fs::write(&real, "before").unwrap();
+        fs::set_permissions(&real, Permissions::from_mode(0o640)).unwrap();
+        symlink("real.yaml", &link).unwrap();
+        replace(&link, "before", "after").unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!((fs::read_to_string(&real).unwrap().as_str(), mode(&real)), ("after", 0o640));
+        assert_eq!(names(directory.path()), ["link.yaml", "real.yaml"]);
+    }
+
+    #[test]
+    fn what_somebody_else_changed_meanwhile_is_not_written_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.yaml");
+        fs::write(&path, "theirs").unwrap();
+        let refused = replace(&path, "before", "after").unwrap_err();
+        assert!(refused.to_string().contains("changed meanwhile"), "{refused}");
+        assert_eq!(
+            (fs::read_to_string(&path).unwrap().as_str(), names(directory.path())),
+            ("theirs", vec!["a.yaml".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_copy_is_for_the_owner_alone_and_never_written_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.yaml");
+        fs::write(&path, "before").unwrap();
+        let now = Timestamp::from_unix_seconds(1_790_000_000);
+        let copy = keep(&path, now).unwrap();
+        assert_eq!((fs::read_to_string(&copy).unwrap().as_str(), mode(&copy)), ("before", 0o600));
+        assert!(keep(&path, now).is_err());
+        assert!(write_new(&path, "x").unwrap_err().to_string().contains("a.yaml"));
+    }
+}
