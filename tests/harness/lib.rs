@@ -22,5 +22,11 @@ pub mod replicas;
 pub mod rpc;
 pub mod stage;
 pub mod sweep;
+pub mod terminal;
 pub mod walk;
 pub mod wire;
+
+/// The program of the quick start compiles: a documentation test of the page itself.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/quick-start.md")]
+pub struct QuickStart;

@@ -5,6 +5,8 @@ mod command_line;
 mod configuration;
 mod consent;
 mod crash;
+mod demo;
+mod docs;
 mod grants;
 mod house;
 mod mcp;

@@ -1,15 +1,26 @@
 //! The command line. Human output on a terminal, `--json` where there is something to read by program.
 //!
-//! Exit codes: 0 done; 1 it did not work; 2 wrong usage (clap's); 3 a check found problems (`config check`, `audit verify`).
+//! Exit codes: 0 done; 1 it did not work, or `policy test` found an answer that was not expected; 2 wrong usage (clap's); 3 a check
+//! found problems (`config check`, `audit verify`).
 
+mod ask;
 mod audit;
+mod completions;
 mod config;
 mod init;
+mod keys;
 mod output;
+mod policy;
+mod provider;
+mod replace;
 mod serve;
+mod workload;
 
 use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 it did not work, or `policy test` found an answer that was not expected; \
+2 wrong usage; 3 a check found problems (`config check`, `audit verify`).";
 
 /// It did not work.
 pub const EXIT_FAILED: u8 = 1;
@@ -18,7 +29,7 @@ pub const EXIT_PROBLEMS: u8 = 3;
 
 /// The token broker: short-lived grants for MCP servers, each decided by policy and written down first.
 #[derive(Parser)]
-#[command(name = "broker", version, about)]
+#[command(name = "broker", version, about, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -38,6 +49,20 @@ enum Command {
     /// Read and verify the audit log.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Add MCP servers to the configuration, give them other secrets, list them.
+    #[command(subcommand)]
+    Workload(workload::WorkloadCommand),
+    /// Look at the providers of the configuration.
+    #[command(subcommand)]
+    Provider(provider::ProviderCommand),
+    /// Try the rules before anybody asks in earnest.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Look at the keys, never at a key itself.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Print a script that completes this command line in a shell.
+    Completions(completions::Completions),
 }
 
 /// Which configuration.
@@ -59,6 +84,11 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Migrate(migrate) => serve::migrate(&migrate),
         Command::Config(command) => config::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Workload(command) => workload::run(&command),
+        Command::Provider(command) => provider::run(&command),
+        Command::Policy(command) => policy::run(&command),
+        Command::Keys(command) => keys::run(&command),
+        Command::Completions(completions) => completions::run(&completions),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("broker: {error}");

@@ -6,6 +6,7 @@ use crate::{
     config::{Config, LogFormat},
     domain::{Clock, Rng, SecretString, SystemClock, SystemRng},
     lifecycle::{self, StopSignals},
+    storage::AppliedMigration,
 };
 use clap::Args;
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
@@ -52,6 +53,9 @@ pub(super) struct Migrate {
     /// the rights of a serving broker and no other. Without it that role is the owner.
     #[arg(long, env = "BROKER_OWNER_URL_FILE")]
     owner_url_file: Option<PathBuf>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn migrate(migrate: &Migrate) -> Outcome {
@@ -62,6 +66,12 @@ pub(super) fn migrate(migrate: &Migrate) -> Outcome {
     };
     let clock = SystemClock::default();
     let applied = runtime()?.block_on(app::migrate(&config, owner_url.as_ref(), &clock))?;
+    if migrate.json {
+        let one = |m: &AppliedMigration| serde_json::json!({ "version": m.version, "name": m.name });
+        let list: Vec<_> = applied.iter().map(one).collect();
+        output::line(&serde_json::json!({ "applied": list }).to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if applied.is_empty() {
         output::line("The database is up to date.")?;
     }

@@ -8,6 +8,7 @@ use jsonschema::{
     ValidationError,
     error::{TypeKind, ValidationErrorKind as Kind},
 };
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{io::Read, path::Path};
 
@@ -31,6 +32,11 @@ const TOO_LARGE: &str = "is larger than 1 MiB";
 
 /// Parses strict YAML 1.2: one document, no duplicate keys, `no` is a word, bounded depth and aliases.
 pub(super) fn parse(text: &str) -> Result<Value, Problems> {
+    parse_as(text)
+}
+
+/// As [`parse`], into any type.
+pub(super) fn parse_as<T: DeserializeOwned>(text: &str) -> Result<T, Problems> {
     if text.len() as u64 > LARGEST {
         return Err(Problems::one("", TOO_LARGE));
     }

@@ -109,6 +109,11 @@ impl FileKeyring {
         &self.keys[0].0
     }
 
+    /// The ids of its keys, the one that wraps first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|(id, _)| id.as_str())
+    }
+
     /// Wraps with the primary key.
     pub(super) fn wrap(&self, what: Wrapping<'_>, key: &SecretKey, rng: &dyn Rng) -> Vec<u8> {
         self.keys[0].1.seal_fresh(rng, what.aad().finish(), key.expose())

@@ -15,17 +15,21 @@ pub(super) struct Rule {
     pub(super) max_ttl: Option<Duration>,
     pub(super) long_lived: bool,
     pub(super) reason: Option<String>,
+    pub(super) description: Option<String>,
+    /// A permit, not a forbid.
+    pub(super) permits: bool,
 }
 
 impl Rule {
     /// Reads the annotations of `policy`, or says everything that is wrong with them.
     pub(super) fn read(policy: &Policy) -> Result<Self, Vec<String>> {
         let mut wrong = Vec::new();
-        let mut rule = Self::default();
         let permit = policy.effect() == Effect::Permit;
+        let mut rule = Self { permits: permit, ..Self::default() };
         for (key, value) in policy.annotations() {
             match key {
-                "id" | "description" => {}
+                "id" => {}
+                "description" => rule.description = Some(value.to_owned()),
                 "max_ttl" if !permit => wrong.push("@max_ttl belongs on a permit".to_owned()),
                 "max_ttl" => {
                     rule.max_ttl = duration::parse(value);

@@ -39,6 +39,7 @@ pub struct PolicySet {
     pub(super) schema: Schema,
     pub(super) rules: HashMap<String, Rule>,
     pub(super) mentions: Mentions,
+    pub(super) places: BTreeMap<String, Place>,
     version: String,
     warnings: Vec<PolicyProblem>,
 }
@@ -132,9 +133,9 @@ fn read(file: &Path) -> Result<Source, PolicyProblem> {
 
 /// Where a rule stands.
 #[derive(Clone)]
-struct Place {
-    source: String,
-    line: Option<usize>,
+pub(super) struct Place {
+    pub(super) source: String,
+    pub(super) line: Option<usize>,
 }
 
 #[derive(Default)]
@@ -232,8 +233,8 @@ impl Loading {
             .validation_warnings()
             .map(|warning| self.located(warning.policy_id(), &DetailedError::from(warning)))
             .collect();
-        let Self { rules, mentions, .. } = self;
-        Ok(PolicySet { cedar, outlook, schema, rules, mentions, version, warnings })
+        let Self { rules, mentions, places, .. } = self;
+        Ok(PolicySet { cedar, outlook, schema, rules, mentions, places, version, warnings })
     }
 
     fn internal(mut self, message: String) -> PolicyProblems {

@@ -4,18 +4,18 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use demo::story::{self, Stage, Style};
-use demo::world::{ALICE, Options};
+use demo::story::{self, Alice, Stage, Style};
+use demo::world::Options;
 use tracing_subscriber::EnvFilter;
 
 /// Runs a token broker and everything around it on this machine and tells what happens.
 #[derive(Parser)]
 #[command(name = "demo", version)]
 struct Arguments {
-    /// Leave everything running at the end, with a link to open in your own browser, until Ctrl-C.
+    /// Open the first link yourself: prints it, waits for you and your browser, and goes on.
     #[arg(long)]
-    stay: bool,
-    /// Keep the broker's directory (configuration, keys, database), to look into it with the broker's command line.
+    interactive: bool,
+    /// Leave everything running after the story, with addresses and commands to try, until Ctrl-C; then clean up.
     #[arg(long)]
     keep: bool,
     /// Show the broker's own log on stderr, from this level on: error, warn, info or debug.
@@ -34,9 +34,9 @@ async fn main() -> ExitCode {
     let mut out = io::stdout();
     let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let style = if colour { Style::Colour } else { Style::Plain };
-    let options = Options { keep_directory: arguments.keep, ..Options::default() };
+    let alice = if arguments.interactive { Alice::You } else { Alice::Played };
     let told = tokio::select! {
-        told = story::tell(&mut out, style, options) => told,
+        told = story::tell_with(&mut out, style, alice, Options::default()) => told,
         // What was started ends with its future: ports close, the directory is removed.
         _ = tokio::signal::ctrl_c() => return ExitCode::from(130),
     };
@@ -55,26 +55,14 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
 }
 
 async fn after(out: &mut impl Write, arguments: &Arguments, stage: Stage) -> io::Result<()> {
-    if arguments.stay {
-        writeln!(
-            out,
-            "\n  Everything is still running. Open the link of step 12 in your browser, as alice:"
-        )?;
-        writeln!(out, "  at the SSO    {} / {}", ALICE.sso.name, ALICE.sso.password)?;
-        writeln!(out, "  at Notes      {} / {}", ALICE.notes.name, ALICE.notes.password)?;
-        writeln!(
-            out,
-            "  Her list of connections: {}/connections. Ctrl-C ends it all.",
-            stage.world.web_url()
-        )?;
+    if arguments.keep {
+        writeln!(out)?;
+        for line in story::kept(&stage)? {
+            writeln!(out, "  {line}")?;
+        }
+        out.flush()?;
         tokio::signal::ctrl_c().await?;
     }
-    let directory = stage.world.directory().to_owned();
     stage.clear().await;
-    if arguments.keep {
-        let config = directory.join("broker.yaml");
-        writeln!(out, "\n  Kept: {}", directory.display())?;
-        writeln!(out, "  cargo run -p broker -- audit list --config {}", config.display())?;
-    }
     Ok(())
 }

@@ -68,7 +68,17 @@ async fn wrong_configurations(site: &Site, evidence: &mut Evidence) {
     for text in wrong {
         assert_ne!(text, good, "the configuration looks different by now");
         std::fs::write(site.path("wrong.yaml"), text).expect("written");
-        for args in [&["config", "check"][..], &["config", "check", "--json"], &["serve"], &["migrate"]] {
+        let commands: [&[&str]; 8] = [
+            &["config", "check"],
+            &["config", "check", "--json"],
+            &["serve"],
+            &["migrate"],
+            &["workload", "list"],
+            &["provider", "list"],
+            &["keys", "list"],
+            &["policy", "explain", "--workload", "ticket-helper", "--subject", "alice"],
+        ];
+        for args in commands {
             let ran = process::run(site.directory(), &[args, &["--config", "wrong.yaml"]].concat()).await;
             assert_ne!(ran.code, 0, "{args:?}: {ran:?}");
             evidence.wrote(Place::CommandLine, &format!("{args:?}"), ran.stdout + &ran.stderr);
@@ -95,7 +105,18 @@ fn database(site: &Site, evidence: &mut Evidence, when: &str) {
 }
 
 async fn command_line(site: &Site, evidence: &mut Evidence) {
-    let commands: [&[&str]; 6] = [
+    let question =
+        ["policy", "explain", "--subject", "alice", "--issuer", "sso", "--workload", "ticket-helper"];
+    let question = [&question[..], &["--provider", "notes", "--scope", "notes.read"]].concat();
+    let commands: [&[&str]; 14] = [
+        &["workload", "add", "canary", "--name", "Canary", "--secret-file", "canary.secret"],
+        &["workload", "rotate", "canary", "--secret-file", "canary.next", "--json"],
+        &["workload", "list"],
+        &["workload", "list", "--json"],
+        &["provider", "list", "--json"],
+        &["keys", "list"],
+        &["keys", "list", "--json"],
+        &question,
         &["audit", "list"],
         &["audit", "list", "--json"],
         &["audit", "verify"],
@@ -107,6 +128,18 @@ async fn command_line(site: &Site, evidence: &mut Evidence) {
         let ran = process::run(site.directory(), args).await;
         assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
         evidence.wrote(Place::CommandLine, &args.join(" "), ran.stdout + &ran.stderr);
+    }
+    // Handed over in files, and nowhere else: not even in the configuration.
+    for file in ["canary.secret", "canary.next"] {
+        let secret = std::fs::read_to_string(site.path(file)).expect("a secret");
+        evidence.secret("a workload's new secret", secret.trim());
+    }
+    let files =
+        std::fs::read_dir(site.directory()).expect("readable").map(|entry| entry.expect("an entry").path());
+    let config = files.filter(|path| path.to_string_lossy().contains("broker.yaml"));
+    for path in config {
+        let text = std::fs::read(&path).expect("readable");
+        evidence.wrote(Place::CommandLine, &path.display().to_string(), text);
     }
 }
 

@@ -2,10 +2,14 @@
 
 mod audit;
 mod init;
+mod lists;
 mod memory;
 mod migrate;
+mod policy;
+mod questions;
 mod refusals;
 mod stop;
+mod workload;
 
 use broker_tests::process::{Ran, run};
 use std::path::Path;

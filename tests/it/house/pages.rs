@@ -3,7 +3,17 @@
 use super::sources;
 
 /// Where a name without a directory of its own may lie.
-const PLACES: [&str; 3] = ["", "broker/src/", "broker/"];
+const PLACES: [&str; 4] = ["", "broker/src/", "broker/", "docs/"];
+
+/// Pages, and how many names they hold at least: fewer, and they were not understood.
+const PAGES: [(&str, usize); 6] = [
+    ("ARCHITECTURE.md", 25),
+    ("README.md", 6),
+    ("SECURITY.md", 0),
+    ("docs/quick-start.md", 4),
+    ("docs/policies.md", 1),
+    ("docs/providers.md", 2),
+];
 
 /// What a page names: `code` that looks like a path, and links that stay here.
 fn named(page: &str) -> Vec<String> {
@@ -39,6 +49,24 @@ fn is_there(name: &str) -> bool {
     })
 }
 
+/// The tests a page names: `path.rs::function`.
+fn tests(page: &str) -> Vec<(&str, &str)> {
+    let codes = page.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    codes.filter_map(|code| code.split_once(".rs::").map(|_| code.split_once("::"))).flatten().collect()
+}
+
+/// Whether `function` is a test in the text of a file.
+fn has_test(text: &str, function: &str) -> bool {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    lines.iter().enumerate().any(|(at, line)| {
+        let named =
+            ["fn ", "async fn "].iter().any(|before| line.starts_with(&format!("{before}{function}(")));
+        let above =
+            lines[..at].iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        named && above.clone().any(|line| line.starts_with("#[test") || line.starts_with("#[tokio::test"))
+    })
+}
+
 /// The directories and files of `broker/src`, as the list of rooms has them.
 fn rooms(page: &str) -> impl Iterator<Item = &str> {
     let table = page.split("| room | what it does |").nth(1).expect("the list of rooms");
@@ -49,7 +77,7 @@ fn rooms(page: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn what_the_first_pages_name_is_there() {
-    for (page, least) in [("ARCHITECTURE.md", 25), ("README.md", 6)] {
+    for (page, least) in PAGES {
         let names = named(&sources::read(page));
         assert!(names.len() >= least, "{page} was not understood: {names:?}");
         let lost: Vec<_> = names.iter().filter(|name| !is_there(name)).collect();
@@ -68,6 +96,40 @@ fn every_room_has_a_row_and_every_row_a_room() {
     let built: std::collections::BTreeSet<String> =
         built.filter(|name| !["lib", "main"].contains(&name.as_str())).collect();
     assert_eq!(listed, built);
+}
+
+/// Every "cannot" of the threat model has a test, and it is there.
+#[test]
+fn every_test_that_the_security_page_names_is_there() {
+    let page = sources::read("SECURITY.md");
+    let named = tests(&page);
+    assert!(named.len() > 60, "SECURITY.md was not understood: {named:?}");
+    let is_there = |(path, function): &&(&str, &str)| {
+        std::fs::read_to_string(sources::root().join(path)).is_ok_and(|text| has_test(&text, function))
+    };
+    let lost: Vec<_> = named.iter().filter(|test| !is_there(test)).collect();
+    assert!(lost.is_empty(), "SECURITY.md names tests that are not there: {lost:?}");
+    let rows = page
+        .split(" cannot | shown by |\n|---|---|\n")
+        .skip(1)
+        .flat_map(|table| table.lines().take_while(|l| !l.is_empty()));
+    let rows: Vec<&str> = rows.collect();
+    assert!(rows.len() > 40, "{rows:?}");
+    let bare: Vec<_> = rows.iter().filter(|row| tests(row).is_empty()).collect();
+    assert!(bare.is_empty(), "no test shows: {bare:?}");
+}
+
+#[test]
+fn a_named_test_is_recognised() {
+    let page = "as `tests/it/a.rs::b_c` and `d::e` show, `broker/src/f.rs::g`";
+    assert_eq!(tests(page), [("tests/it/a.rs", "b_c"), ("broker/src/f.rs", "g")]);
+    let text = "/// Proves: X1\n#[tokio::test(flavor = \"multi_thread\")]\nasync fn shown() {}\n\nfn other() {}\n#[test]\nfn last() {}";
+    assert!(
+        has_test(text, "shown")
+            && has_test(text, "last")
+            && !has_test(text, "other")
+            && !has_test(text, "show")
+    );
 }
 
 #[test]

@@ -1,6 +1,9 @@
 use super::{full, load, parse_in};
 use crate::{
-    config::{Config, Credential, IssuerKeys, LogFormat, LogLevel, Starter, Storage, TenantRule, starter},
+    config::{
+        Config, Credential, IssuerKeys, LogFormat, LogLevel, Starter, StarterSso, Storage, TenantRule,
+        starter,
+    },
     domain::{
         ExposeSecret, Timestamp,
         provider::{ClientAuth, Expiry, IssParameter, Narrowing, RevokeStyle, Rotation},
@@ -69,7 +72,40 @@ fn id6_an_assertion_issuer_without_a_login_is_a_warning() {
 }
 
 fn starter_text() -> String {
-    starter(&Starter { database: "broker.db", key_file: "it's \"here\".keys", policy_file: "policy.cedar" })
+    starter(&starter_names(None))
+}
+
+fn starter_names(sso: Option<StarterSso<'_>>) -> Starter<'_> {
+    Starter { database: "broker.db", key_file: "it's \"here\".keys", policy_file: "policy.cedar", sso }
+}
+
+#[test]
+fn a_starter_that_knows_the_single_sign_on_has_it_and_the_other_examples_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.yaml");
+    std::fs::write(dir.path().join("the secret"), "s\n").unwrap();
+    for secret_file in [Some("the secret"), None] {
+        let sso =
+            StarterSso { issuer: "https://login.example.org/x: y", client_id: "it's \"me\"", secret_file };
+        let text = starter(&starter_names(Some(sso)));
+        std::fs::write(&file, &text).unwrap();
+        let config = Config::load(&file).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+        let [issuer] = &config.issuers[..] else { panic!("{text}") };
+        let login = issuer.login.as_ref().unwrap();
+        assert_eq!(
+            (issuer.issuer.as_str(), login.client_id.as_str()),
+            ("https://login.example.org/x: y", "it's \"me\"")
+        );
+        assert_eq!(
+            login.client_secret.as_ref().map(|s| s.expose_secret().to_owned()),
+            secret_file.map(|_| "s".to_owned())
+        );
+        assert_eq!(issuer.roles_claim.as_deref(), Some("groups"));
+        let plain = starter_text();
+        let examples = |text: &str| text.lines().filter(|line| line.starts_with('#')).count();
+        assert_eq!(examples(&plain) - examples(&text), 11, "only the example of issuers is one no longer");
+        assert_eq!(plain.lines().count() - text.lines().count(), usize::from(secret_file.is_none()));
+    }
 }
 
 #[test]

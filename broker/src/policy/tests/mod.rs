@@ -4,6 +4,7 @@ mod background;
 mod beyond;
 mod cache;
 mod decide;
+mod explain;
 mod issue;
 mod load;
 mod people;

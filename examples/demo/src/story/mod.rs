@@ -3,12 +3,14 @@
 //! Every step asserts its own outcome: a broker that serves where it should refuse fails the step just as one that
 //! refuses where it should serve. Nothing secret is told: links are, tokens and assertions are not.
 
+mod kept;
 mod scenes;
 mod stage;
 mod teller;
 
 use std::io::Write;
 
+pub use kept::kept;
 pub use stage::Stage;
 pub use teller::{StepFailed, Style};
 
@@ -24,19 +26,47 @@ pub async fn run(out: &mut dyn Write) -> Result<(), StepFailed> {
     Ok(())
 }
 
+/// Who opens the first link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alice {
+    /// A browser that walks the pages by itself.
+    Played,
+    /// Whoever watches, in a browser of their own: the story waits.
+    You,
+}
+
+/// As [`tell_with`], with alice played.
+///
+/// # Errors
+/// As [`run`].
+pub async fn tell(out: &mut dyn Write, style: Style, options: Options) -> Result<Stage, StepFailed> {
+    tell_with(out, style, Alice::Played, options).await
+}
+
 /// Tells the story in a world of these options and leaves the stage standing, with a link that alice has not opened
 /// yet.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn tell(out: &mut dyn Write, style: Style, options: Options) -> Result<Stage, StepFailed> {
+pub async fn tell_with(
+    out: &mut dyn Write,
+    style: Style,
+    alice: Alice,
+    options: Options,
+) -> Result<Stage, StepFailed> {
     let mut teller = Teller::new(out, style);
     teller.opening()?;
     let stage = teller.step("Everything starts", Stage::set(options)).await?;
 
     let t = &mut teller;
     let link = t.step("alice's agent asks Ticket helper to write a note", scenes::ask::first(&stage)).await?;
-    t.step("alice opens the link", scenes::connect::alice(&stage, &link)).await?;
+    match alice {
+        Alice::Played => t.step("alice opens the link", scenes::connect::alice(&stage, &link.url)).await?,
+        Alice::You => {
+            t.say(&scenes::connect::invitation(&link.url))?;
+            t.step("You opened the link, as alice", scenes::connect::you(&stage, &link.consent)).await?;
+        }
+    }
     t.step("Her agent asks again, and the note is written", scenes::ask::again(&stage)).await?;
     let narrow = t.step("It asks for less: a narrower grant", scenes::ask::narrower(&stage)).await?;
     t.step("And once more", scenes::ask::remembered(&stage, &narrow)).await?;

@@ -119,6 +119,16 @@ impl<'a> Teller<'a> {
         writeln!(self.out)
     }
 
+    /// Says something between two steps, at once.
+    pub(super) fn say(&mut self, lines: &[String]) -> io::Result<()> {
+        writeln!(self.out)?;
+        for line in lines {
+            writeln!(self.out, "     {}", self.style.bold(line))?;
+        }
+        writeln!(self.out)?;
+        self.out.flush()
+    }
+
     /// Waits for a step and tells it.
     pub(super) async fn step<T>(
         &mut self,
@@ -155,12 +165,12 @@ impl<'a> Teller<'a> {
         writeln!(self.out, "\n  {title}")?;
         for (what, why) in [
             ("README.md", "what this is, and the walk of one request"),
-            ("cargo run -p demo -- --stay", "the same, left running for your own browser"),
-            ("cargo run -p demo -- --help", "its log, and keeping its files to look into"),
+            ("cargo run -p demo -- --interactive", "the same, with you as alice in your own browser"),
+            ("cargo run -p demo -- --keep", "the same, left running, with commands to try"),
             ("cargo run -p broker -- init DIR", "a configuration of your own to start from"),
-            ("cargo run -p broker -- --help", "serve, config check, audit list, audit verify"),
+            ("cargo run -p broker -- --help", "serve, workload add, policy test, audit verify"),
         ] {
-            writeln!(self.out, "  {what:<34}{}", self.style.dim(why))?;
+            writeln!(self.out, "  {what:<36}{}", self.style.dim(why))?;
         }
         Ok(())
     }

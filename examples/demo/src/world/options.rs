@@ -21,8 +21,6 @@ pub struct Options {
     pub extra_config: String,
     /// Changes the whole configuration's text, after everything else.
     pub amend_config: Option<Amend>,
-    /// Whether the directory stays when the world ends.
-    pub keep_directory: bool,
 }
 
 impl Default for Options {
@@ -34,7 +32,6 @@ impl Default for Options {
             extra_policy: String::new(),
             extra_config: String::new(),
             amend_config: None,
-            keep_directory: false,
         }
     }
 }

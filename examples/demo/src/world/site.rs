@@ -42,8 +42,7 @@ impl Site {
         let (sso, notes) = (Sso::start(now.clone()).await?, Notes::start(now).await?);
         cast::operators().into_iter().for_each(|user| sso.put_user(user));
         let mut temporary = tempfile::Builder::new();
-        let directory =
-            temporary.prefix("token-broker-").disable_cleanup(options.keep_directory).tempdir()?;
+        let directory = temporary.prefix("token-broker-").tempdir()?;
         let rng = options.rng.clone();
         let made = Workload::ALL.map(|workload| (workload, StaticSecret::generate(&*rng)));
         let hashes = [0, 1].map(|n| (made[n].0, HEXLOWER.encode(&made[n].1.sha256)));

@@ -1,22 +1,42 @@
 //! alice's agent calls tools of Ticket helper.
 
+use broker_client::{ConsentRequired, GrantRequest, Outcome};
+
 use crate::notes::Event;
 use crate::story::stage::{NOTE, Stage};
-use crate::story::teller::{Scene, Told, ensure};
+use crate::story::teller::{Mishap, Scene, Told, ensure};
 use crate::tools::{ADD_NOTE, LIST_NOTES};
 use crate::world::Workload::TicketHelper;
+use crate::world::{ALICE, PROVIDER};
+
+/// A link, and the consent it leads to.
+pub(in crate::story) struct Link {
+    pub(in crate::story) url: String,
+    pub(in crate::story) consent: String,
+}
 
 /// Nothing is connected: a link comes back.
-pub(in crate::story) async fn first(stage: &Stage) -> Scene<String> {
+pub(in crate::story) async fn first(stage: &Stage) -> Scene<Link> {
     let (link, message) = stage.must_connect(TicketHelper, ADD_NOTE, "CONSENT_REASON_NOT_CONNECTED").await?;
-    let (again, _) = stage.must_connect(TicketHelper, ADD_NOTE, "CONSENT_REASON_NOT_CONNECTED").await?;
-    ensure(link == again, || "the same question got two different links".to_owned())?;
+    let consent = asked_directly(stage).await?;
+    ensure(link == consent.url.expose(), || "the same question got two different links".to_owned())?;
     let lines = [
         "Nothing is connected yet, so instead of a token the broker hands out a link for alice:".to_owned(),
         format!("“{message}”"),
         link.clone(),
     ];
-    Told::with(link, lines)
+    Told::with(Link { url: link, consent: consent.consent_id }, lines)
+}
+
+/// The same question as Ticket helper's, without a tool around it.
+async fn asked_directly(stage: &Stage) -> Result<ConsentRequired, Mishap> {
+    let client = stage.world.client(TicketHelper).await?;
+    let assertion = stage.world.assertion(&ALICE, TicketHelper);
+    let request = GrantRequest::new(assertion, PROVIDER, ["notes.read", "notes.write"]).tool(ADD_NOTE);
+    match client.issue_grant(&request).await? {
+        Outcome::ConsentRequired(consent) => Ok(consent),
+        Outcome::Grant(_) => Err("a link was to come back, but a grant did".into()),
+    }
 }
 
 /// Connected: the note is written in alice's name.
