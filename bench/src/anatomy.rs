@@ -143,10 +143,6 @@ impl Taken<'_> {
         together: usize,
         work: impl AsyncFn() -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let (n0, b0) = (
-            crate::N.load(std::sync::atomic::Ordering::Relaxed),
-            crate::B.load(std::sync::atomic::Ordering::Relaxed),
-        );
         let (cpu, began) = (processor_time()?, self.bench.clock.monotonic());
         let every = futures::stream::iter(0..TIMES).map(|_| work()).buffer_unordered(together);
         every.try_collect::<Vec<()>>().await?;
