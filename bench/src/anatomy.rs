@@ -23,6 +23,8 @@ use futures::{StreamExt, TryStreamExt};
 use std::{fs, hint::black_box, sync::Arc};
 
 const TIMES: usize = 4_000;
+/// Commits of one row.
+const ALONE: u32 = 500;
 const TOGETHER: usize = 64;
 
 /// One step.
@@ -271,7 +273,7 @@ impl Taken<'_> {
             draft.scopes_asked = of.scopes.clone();
             draft.scopes_granted = of.scopes.clone();
             draft.assertion_sha256 = Some("0".repeat(64));
-            draft.policy = Some(trace.clone());
+            draft.policy = Some(Arc::clone(&trace));
             draft.personal.account_label = Some(usable.connection.account.label.clone());
             draft.personal.client_address = Some("127.0.0.1".to_owned());
             draft
@@ -282,6 +284,7 @@ impl Taken<'_> {
             Ok(())
         };
         self.step("audit: prepare, encode, chain, commit", TOGETHER, note).await?;
+        self.step("the same, one at a time", 1, note).await?;
         self.commits(stand).await?;
         let record = usable.connection.access_key(&of.scopes, 1);
         let seal = async || {
@@ -310,7 +313,8 @@ impl Taken<'_> {
             black_box(issue_grant(rooms, &caller, request()).await?);
             Ok(())
         };
-        self.step("issue_grant without transport", TOGETHER, issue).await
+        self.step("issue_grant without transport", TOGETHER, issue).await?;
+        self.step("the same, one at a time", 1, issue).await
     }
 
     /// What the floor pays for the same rows.
@@ -324,6 +328,13 @@ impl Taken<'_> {
         let (rows, cpu) = ((TIMES / TOGETHER * TOGETHER) as f64, processor_time()? - cpu);
         let name = "the floor's commit alone, 64 rows at a time, per row";
         self.steps.push(Step { name, cpu: cpu / rows, wall: wall / rows });
+        let (cpu, began) = (processor_time()?, self.bench.clock.monotonic());
+        for _ in 0..ALONE {
+            pen.commit(1).await?;
+        }
+        let wall = self.bench.clock.monotonic().saturating_sub(began).as_secs_f64() * 1e6;
+        let (rows, cpu) = (f64::from(ALONE), processor_time()? - cpu);
+        self.steps.push(Step { name: "the same, one row at a time", cpu: cpu / rows, wall: wall / rows });
         Ok(())
     }
 }

@@ -92,7 +92,7 @@ impl Estate {
                 kind,
                 scopes: scopes.clone(),
                 generation: 1,
-                envelope: envelope.to_vec(),
+                envelope: envelope.into(),
                 expires_at,
                 obtained_at: now,
             }))

@@ -10,9 +10,10 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-type Labels<const N: usize> = [(&'static str, String); N];
+/// Most values are words of ours, and cost no memory of their own.
+type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter>;
 type Histograms<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
 
@@ -48,7 +49,7 @@ fn entries() -> Histogram {
 impl Default for Metrics {
     fn default() -> Self {
         let build: Family<Labels<1>, Gauge> = Family::default();
-        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION").to_owned())]).set(1);
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION").into())]).set(1);
         let mut set = Set {
             registry: Registry::with_prefix("broker"),
             events: Family::default(),
@@ -105,58 +106,58 @@ impl Metrics {
     /// An event that is committed. Its provider is a configured name: it is written into a draft only once it was found.
     pub fn event(&self, event: &EventDraft) {
         let labels = [
-            ("kind", event.kind.as_str().to_owned()),
-            ("outcome", event.outcome.as_str().to_owned()),
-            ("reason", event.reason.map_or("", Reason::as_str).to_owned()),
-            ("provider", event.provider.as_ref().map_or("", |provider| provider.as_str()).to_owned()),
+            ("kind", event.kind.as_str().into()),
+            ("outcome", event.outcome.as_str().into()),
+            ("reason", event.reason.map_or("", Reason::as_str).into()),
+            ("provider", event.provider.as_ref().map_or("", |provider| provider.as_str()).to_owned().into()),
         ];
         self.0.events.get_or_create(&labels).inc();
     }
 
     /// A refusal that gets no row of its own.
     pub fn refusal(&self, listener: &'static str, reason: Reason) {
-        let labels = [("listener", listener.to_owned()), ("reason", reason.as_str().to_owned())];
+        let labels = [("listener", listener.into()), ("reason", reason.as_str().into())];
         self.0.refusals.get_or_create(&labels).inc();
     }
 
     /// A gRPC call that was answered. `method` comes from the gate table, `code` from gRPC's list.
     pub fn call(&self, method: &'static str, code: i32, took: Duration) {
-        let labels = [("method", method.to_owned()), ("code", code.to_string())];
+        let labels = [("method", method.into()), ("code", code.to_string().into())];
         self.0.calls.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     /// A call to a configured provider.
     pub fn provider_call(&self, provider: &str, call: &'static str, worked: bool, took: Duration) {
-        let labels = [("provider", provider.to_owned()), ("call", call.to_owned()), result(worked)];
+        let labels = [("provider", provider.to_owned().into()), ("call", call.into()), result(worked)];
         self.0.provider_calls.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     /// A lookup in one of our caches.
     pub fn lookup(&self, cache: &'static str, hit: bool) {
         let found = if hit { "hit" } else { "miss" };
-        self.0.caches.get_or_create(&[("cache", cache.to_owned()), ("result", found.to_owned())]).inc();
+        self.0.caches.get_or_create(&[("cache", cache.into()), ("result", found.into())]).inc();
     }
 
     /// A fetch of a configured issuer's keys.
     pub fn key_fetch(&self, issuer: &str, worked: bool) {
-        self.0.key_fetches.get_or_create(&[("issuer", issuer.to_owned()), result(worked)]).inc();
+        self.0.key_fetches.get_or_create(&[("issuer", issuer.to_owned().into()), result(worked)]).inc();
     }
 
     /// A round of background work that failed.
     pub fn work_failed(&self, work: &'static str) {
-        self.0.work_failures.get_or_create(&[("work", work.to_owned())]).inc();
+        self.0.work_failures.get_or_create(&[("work", work.into())]).inc();
     }
 
     /// A connection that was let in; it is open until the value returned is dropped.
     pub fn connection(&self, listener: &'static str) -> OpenConnection {
-        let open = self.0.connections.get_or_create_owned(&[("listener", listener.to_owned())]);
+        let open = self.0.connections.get_or_create_owned(&[("listener", listener.into())]);
         open.inc();
         OpenConnection(open)
     }
 
     /// A connection that was one too many.
     pub fn connection_refused(&self, listener: &'static str) {
-        self.0.connections_refused.get_or_create(&[("listener", listener.to_owned())]).inc();
+        self.0.connections_refused.get_or_create(&[("listener", listener.into())]).inc();
     }
 
     /// A commit of the audit log, or an attempt at one.
@@ -175,8 +176,8 @@ impl Metrics {
     }
 }
 
-fn result(worked: bool) -> (&'static str, String) {
-    ("result", if worked { "ok" } else { "failed" }.to_owned())
+fn result(worked: bool) -> (&'static str, Cow<'static, str>) {
+    ("result", if worked { "ok" } else { "failed" }.into())
 }
 
 /// An open connection, counted.

@@ -6,6 +6,8 @@ use crate::domain::{EventDraft, PolicyTrace, ScopeSet, StreamId, Timestamp};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::collections::BTreeMap;
 
+/// Bytes most bodies fit into, so that they need not grow.
+const ROOM: usize = 2048;
 /// The body's format.
 pub const VERSION: u8 = 1;
 
@@ -121,10 +123,12 @@ pub fn encode(draft: &EventDraft, place: &Place<'_>) -> Vec<u8> {
         assertion_sha256: draft.assertion_sha256.as_deref(),
         tool: &draft.tool,
         purpose: &draft.purpose,
-        policy: draft.policy.as_ref(),
+        policy: draft.policy.as_deref(),
         grant: draft.grant.as_ref().map(|g| g.as_str()),
         trace_id: draft.trace_id.as_deref(),
         detail: &draft.detail,
     };
-    serde_json::to_vec(&body).expect("an event's maps have text keys")
+    let mut bytes = Vec::with_capacity(ROOM);
+    serde_json::to_writer(&mut bytes, &body).expect("an event's maps have text keys");
+    bytes
 }

@@ -117,8 +117,7 @@ pub async fn own_connections(
                 continue;
             }
         };
-        let unverified = stored.row.clone().unverified();
-        match stored.row.check(key) {
+        match stored.row.sift(key) {
             Ok(connection) if is_over(&connection, rules) => own.over.push(connection),
             // The query asked for this owner and provider; the checked row must say the same.
             Ok(connection)
@@ -126,7 +125,7 @@ pub async fn own_connections(
             {
                 own.connections.push((connection, stored.refresh));
             }
-            _ => {
+            Ok(unverified) | Err(unverified) => {
                 tracing::error!(connection = %unverified.id, "a connection row failed its integrity check");
                 own.unverified.push(unverified);
             }

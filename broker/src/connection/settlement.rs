@@ -9,7 +9,7 @@ use crate::{
     },
     provider::TokenSet,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// An answer that cannot be used may still carry the only refresh token that works from now on (RF4).
 pub(super) async fn rescue(
@@ -48,7 +48,7 @@ async fn refresh_row(
         kind: SecretKind::Refresh,
         scopes: held.clone(),
         generation,
-        envelope: sealed.envelope().to_vec(),
+        envelope: sealed.envelope().into(),
         expires_at: None,
         obtained_at: tokens.clock.now(),
     })))
@@ -87,7 +87,7 @@ pub(super) async fn settle_success(
         kind: SecretKind::Access,
         scopes: set.scopes.clone(),
         generation,
-        envelope: access.envelope().to_vec(),
+        envelope: access.envelope().into(),
         expires_at: set.access_expires_at,
         obtained_at: now,
     };
@@ -152,7 +152,7 @@ async fn persist(
 /// Whether the very values that `entry` stores are there; a read that fails says nothing, and the next try tells.
 async fn is_stored(tokens: &Tokens, connection: &Connection, entry: &Entry) -> bool {
     let Ok(stored) = tokens.store.connections.secrets(&connection.id).await else { return false };
-    let stored: Vec<Vec<u8>> =
+    let stored: Vec<Arc<[u8]>> =
         stored.into_iter().flatten().map(|tagged| tagged.unverified().envelope).collect();
     entry.effect.iter().all(|write| match write {
         Write::PutSecret(row) => stored.contains(&row.clone().unverified().envelope),

@@ -158,7 +158,7 @@ impl Tokens {
             };
             match (self.seat(wanting), fallback) {
                 (Some(seat), _) => {
-                    if let Some(access) = self.refreshed(wanting, seat).await? {
+                    if let Some(access) = Box::pin(self.refreshed(wanting, seat)).await? {
                         return Ok(access);
                     }
                 }

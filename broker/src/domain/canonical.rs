@@ -1,13 +1,15 @@
 //! One unambiguous byte encoding for what is authenticated: MACs and AADs are computed over it.
 
 /// Length-prefixed fields, so that no two different lists of fields have the same bytes.
-#[derive(Default)]
 pub struct Canonical(Vec<u8>);
+
+/// Bytes most encodings fit into, so that they need not grow.
+const ROOM: usize = 512;
 
 impl Canonical {
     /// Starts an encoding with a domain-separation label.
     pub fn new(label: &str) -> Self {
-        let mut encoding = Self::default();
+        let mut encoding = Self(Vec::with_capacity(ROOM));
         encoding.bytes(label.as_bytes());
         encoding
     }

@@ -4,6 +4,7 @@ use super::{
     AccessToken, Authority, Canonical, ConnectionId, Kind, Owner, ProviderId, RecordKey, RefreshToken,
     ScopeSet, SecretKind, Tagged, Timestamp, sha256,
 };
+use std::sync::Arc;
 
 /// The account at the provider that granted (CO11).
 #[derive(Clone, PartialEq, Eq)]
@@ -158,8 +159,8 @@ pub struct SecretRow {
     pub scopes: ScopeSet,
     /// The value's own generation, counted from 1; part of its AAD.
     pub generation: i64,
-    /// The envelope.
-    pub envelope: Vec<u8>,
+    /// The envelope; clones share it.
+    pub envelope: Arc<[u8]>,
     /// When the provider stops honouring it; `None` = it does not say or never does.
     pub expires_at: Option<Timestamp>,
     /// When it was obtained, UTC.

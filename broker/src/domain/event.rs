@@ -4,7 +4,7 @@ use super::{
     ApprovalId, ConnectionId, ConsentId, EventId, ProviderId, Reason, ScopeSet, StreamId, Subject, TenantId,
     Timestamp, WorkloadId,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
@@ -140,7 +140,7 @@ pub struct PolicyTrace {
     /// Ids of the determining rules, sorted.
     pub rules: Vec<String>,
     /// Every input policy saw, by name; no personal data and no secret.
-    pub inputs: BTreeMap<String, serde_json::Value>,
+    pub inputs: BTreeMap<&'static str, serde_json::Value>,
 }
 
 /// Personal fields: sealed under the subject's own key before they are written (AU14).
@@ -210,7 +210,7 @@ pub struct EventDraft {
     /// The purpose, in the server's words.
     pub purpose: String,
     /// What policy saw and decided.
-    pub policy: Option<PolicyTrace>,
+    pub policy: Option<Arc<PolicyTrace>>,
     /// The grant an event is about, where that is another event.
     pub grant: Option<EventId>,
     /// W3C trace id.

@@ -1,7 +1,8 @@
-//! Identifiers. Opaque ids carry a type prefix; names come from operator configuration.
+//! Identifiers. Opaque ids carry a type prefix; names come from operator configuration. Clones share their text: a call
+//! names the same few things many times.
 
 use super::{Rng, Timestamp};
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// A text that is not an identifier of the kind asked for.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -20,7 +21,7 @@ macro_rules! opaque_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $kind:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The type prefix every id of this kind begins with.
@@ -30,7 +31,7 @@ macro_rules! opaque_id {
             pub fn random(rng: &dyn Rng) -> Self {
                 let mut bytes = [0; 16];
                 rng.fill(&mut bytes);
-                Self(format!("{}{}", $prefix, encode(&bytes)))
+                Self(format!("{}{}", $prefix, encode(&bytes)).into())
             }
 
             /// Reads an id written by [`Self::as_str`].
@@ -40,7 +41,7 @@ macro_rules! opaque_id {
             pub fn parse(text: &str) -> Result<Self, BadId> {
                 let body = text.strip_prefix($prefix).ok_or(BadId { kind: $kind })?;
                 let ok = body.len() == 26 && body.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'v'));
-                if ok { Ok(Self(text.to_owned())) } else { Err(BadId { kind: $kind }) }
+                if ok { Ok(Self(text.into())) } else { Err(BadId { kind: $kind }) }
             }
 
             /// The id as text.
@@ -80,7 +81,7 @@ impl StreamId {
         let mut bytes = [0; 16];
         rng.fill(&mut bytes[8..]);
         bytes[..8].copy_from_slice(&time.micros().to_be_bytes());
-        Self(format!("{}{}", Self::PREFIX, encode(&bytes)))
+        Self(format!("{}{}", Self::PREFIX, encode(&bytes)).into())
     }
 }
 
@@ -90,7 +91,7 @@ macro_rules! name {
         ///
         /// One to 63 characters of `a-z`, `0-9`, `-`, `_` and `.`, beginning with a letter or digit.
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Reads a name.
@@ -101,7 +102,7 @@ macro_rules! name {
                 let ok = (1..=63).contains(&text.len())
                     && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
                     && text.as_bytes()[0].is_ascii_alphanumeric();
-                if ok { Ok(Self(text.to_owned())) } else { Err(BadId { kind: $kind }) }
+                if ok { Ok(Self(text.into())) } else { Err(BadId { kind: $kind }) }
             }
 
             /// The name as text.

@@ -1,10 +1,10 @@
 //! Scopes (RFC 6749 §3.3) and sets of them. Order never matters.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 /// One scope-token.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-pub struct Scope(String);
+pub struct Scope(Arc<str>);
 
 /// A text that is not a scope, or too many of them.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Scope {
     pub fn parse(text: &str) -> Result<Self, BadScope> {
         let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
         if (1..=Self::MAX_LENGTH).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(BadScope::Malformed)
         }
@@ -52,9 +52,9 @@ impl fmt::Debug for Scope {
     }
 }
 
-/// A set of scopes.
+/// A set of scopes. Clones share it.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, serde::Serialize)]
-pub struct ScopeSet(BTreeSet<Scope>);
+pub struct ScopeSet(Arc<BTreeSet<Scope>>);
 
 impl ScopeSet {
     /// Most scopes in one set.
@@ -74,7 +74,7 @@ impl ScopeSet {
                 return Err(BadScope::TooMany);
             }
         }
-        Ok(Self(set))
+        Ok(Self(Arc::new(set)))
     }
 
     /// Reads what [`Self::canonical`] wrote. Sets the broker has united may be larger than [`Self::MAX`], up to
@@ -85,7 +85,7 @@ impl ScopeSet {
     pub fn from_stored(text: &str) -> Result<Self, BadScope> {
         let set: BTreeSet<Scope> =
             text.split(' ').filter(|s| !s.is_empty()).map(Scope::parse).collect::<Result<_, _>>()?;
-        if set.len() > Self::MAX_STORED { Err(BadScope::TooMany) } else { Ok(Self(set)) }
+        if set.len() > Self::MAX_STORED { Err(BadScope::TooMany) } else { Ok(Self(Arc::new(set))) }
     }
 
     /// Reads a `scope` parameter whose scopes are separated by `separator` (a space in RFC 6749).
@@ -134,25 +134,25 @@ impl ScopeSet {
     /// Scopes in either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self(self.0.union(&other.0).cloned().collect())
+        self.0.union(&other.0).cloned().collect()
     }
 
     /// Scopes in both sets.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        Self(self.0.intersection(&other.0).cloned().collect())
+        self.0.intersection(&other.0).cloned().collect()
     }
 
     /// Scopes of this set that are not in `other`.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
-        Self(self.0.difference(&other.0).cloned().collect())
+        self.0.difference(&other.0).cloned().collect()
     }
 }
 
 impl FromIterator<Scope> for ScopeSet {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
-        Self(scopes.into_iter().collect())
+        Self(Arc::new(scopes.into_iter().collect()))
     }
 }
 

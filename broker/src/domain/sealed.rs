@@ -1,7 +1,7 @@
 //! Ciphertext with its purpose in its type, and the key that names one stored value.
 
 use super::{Canonical, Owner, ProviderId, TenantId};
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 mod private {
     pub trait Closed {}
@@ -54,14 +54,14 @@ impl SecretKind {
 
 /// A sealed value of one kind. Only the vault makes and opens one; everybody may carry it.
 pub struct Sealed<K: Kind> {
-    envelope: Vec<u8>,
+    envelope: Arc<[u8]>,
     kind: PhantomData<fn() -> K>,
 }
 
 impl<K: Kind> Sealed<K> {
     /// Wraps envelope bytes, from the vault or from storage. Whether they open is decided by the vault alone.
-    pub fn from_envelope(envelope: Vec<u8>) -> Self {
-        Self { envelope, kind: PhantomData }
+    pub fn from_envelope(envelope: impl Into<Arc<[u8]>>) -> Self {
+        Self { envelope: envelope.into(), kind: PhantomData }
     }
 
     /// The envelope bytes, for storage.
@@ -72,7 +72,7 @@ impl<K: Kind> Sealed<K> {
 
 impl<K: Kind> Clone for Sealed<K> {
     fn clone(&self) -> Self {
-        Self::from_envelope(self.envelope.clone())
+        Self::from_envelope(Arc::clone(&self.envelope))
     }
 }
 

@@ -18,22 +18,22 @@ pub trait Authority {
 /// A row MAC and the id of the key that made it, as one column: the 32-byte HMAC-SHA-256 tag, then the key id. What storage
 /// holds is kept as it is; a value too short or not UTF-8 is a MAC that no key made.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RowMac(Vec<u8>);
+pub struct RowMac(Arc<[u8]>);
 
 impl RowMac {
     /// Of a tag and the id of the key that made it.
     pub fn new(key: &str, tag: &[u8]) -> Self {
-        Self([tag, key.as_bytes()].concat())
+        Self([tag, key.as_bytes()].concat().into())
     }
 
     /// The column.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.clone()
+        self.0.to_vec()
     }
 
     /// Reads the column.
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
+        Self(bytes.into())
     }
 
     /// The key's id and the tag; `None` for a value too short or not UTF-8.
@@ -151,7 +151,15 @@ impl<T: Authority> Tagged<T> {
     /// # Errors
     /// [`Quarantined`] when a covered column or the MAC was changed, or its key is unknown.
     pub fn check(self, key: &RowKey) -> Result<T, Quarantined> {
-        if key.verify(&self.row, &self.mac) { Ok(self.row) } else { Err(Quarantined { table: T::TABLE }) }
+        self.sift(key).map_err(|_| Quarantined { table: T::TABLE })
+    }
+
+    /// The same for whoever retires a row that fails.
+    ///
+    /// # Errors
+    /// The row without a check, as from [`Self::unverified`].
+    pub fn sift(self, key: &RowKey) -> Result<T, T> {
+        if key.verify(&self.row, &self.mac) { Ok(self.row) } else { Err(self.row) }
     }
 }
 

@@ -167,7 +167,8 @@ impl KeyRing {
             return Ok(keys);
         }
         let loaded =
-            load_or_create(&self.root, &*self.store, &*self.clock, &*self.rng, tenant.as_str()).await?;
+            Box::pin(load_or_create(&self.root, &*self.store, &*self.clock, &*self.rng, tenant.as_str()))
+                .await?;
         let value = Arc::new(TenantKeys::new(tenant.as_str(), loaded));
         self.tenants.insert(tenant.clone(), Aged { value: value.clone(), at: self.clock.monotonic() });
         Ok(value)
@@ -190,7 +191,7 @@ impl KeyRing {
             return Ok(key);
         }
         let tenant = self.tenant_key(&subject.tenant).await?;
-        let value = Arc::new(self.load_or_create_subject_key(subject, &tenant).await?);
+        let value = Arc::new(Box::pin(self.load_or_create_subject_key(subject, &tenant)).await?);
         self.subjects.insert(subject.clone(), Aged { value: value.clone(), at: self.clock.monotonic() });
         Ok(value)
     }

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::domain::{PolicyTrace, Reason, Subject, WorkloadId};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What a method for auditors and operators does, in policy's terms.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -62,18 +65,18 @@ impl Policy {
     /// # Errors
     /// [`Denial`]: `ROLE_MISSING` when no rule allows it, `POLICY_DENIED` when one forbids it, `POLICY_ERROR` when one
     /// cannot be evaluated.
-    pub fn allows(&self, caller: &Caller<'_>, action: RpcAction) -> Result<PolicyTrace, Denial> {
+    pub fn allows(&self, caller: &Caller<'_>, action: RpcAction) -> Result<Arc<PolicyTrace>, Denial> {
         let set = self.set.load();
         let principal = match *caller {
             Caller::Person { subject, issuer, roles } => Principal::Person { subject, issuer, roles },
             Caller::Workload { id, roles } => Principal::Workload { id, roles },
         };
         let ruling = self.ruling(&set, cedar::call(&principal, action.as_str(), &set.schema));
-        let trace = PolicyTrace {
+        let trace = Arc::new(PolicyTrace {
             version: set.version().to_owned(),
             rules: ruling.rules().to_vec(),
             inputs: inputs(caller, action),
-        };
+        });
         match ruling {
             Ruling::Allowed { .. } => Ok(trace),
             Ruling::Denied { rules, reason: Reason::PolicyDenied, .. } if rules == [DEFAULT_DENY] => {
@@ -87,9 +90,9 @@ impl Policy {
     }
 }
 
-fn inputs(caller: &Caller<'_>, action: RpcAction) -> BTreeMap<String, Value> {
-    let mut inputs = BTreeMap::from([("action".to_owned(), json!(action.as_str()))]);
-    let mut add = |name: &str, value: Value| inputs.insert(name.to_owned(), value);
+fn inputs(caller: &Caller<'_>, action: RpcAction) -> BTreeMap<&'static str, Value> {
+    let mut inputs = BTreeMap::from([("action", json!(action.as_str()))]);
+    let mut add = |name: &'static str, value: Value| inputs.insert(name, value);
     match caller {
         Caller::Person { subject, issuer, roles } => {
             add("tenant", json!(subject.tenant));

@@ -13,6 +13,7 @@ use crate::domain::{
     RefreshToken, SecretKind, SecretRow,
 };
 use serde_json::json;
+use std::sync::Arc;
 
 /// Why a connection is refreshed.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +100,7 @@ impl Policy {
         Ok(permit(consent.record_key(), trace))
     }
 
-    fn work(&self, action: &'static str, held: Held<'_>) -> Result<PolicyTrace, Denial> {
+    fn work(&self, action: &'static str, held: Held<'_>) -> Result<Arc<PolicyTrace>, Denial> {
         let set = self.set.load();
         let ruling = self.ruling(&set, cedar::work(action, held, &set.schema));
         let owner = held.owner();
@@ -111,11 +112,11 @@ impl Policy {
             ("provider", json!(held.provider())),
             ("resource", json!(held.id())),
         ];
-        let trace = PolicyTrace {
+        let trace = Arc::new(PolicyTrace {
             version: set.version().to_owned(),
             rules: ruling.rules().to_vec(),
-            inputs: inputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        };
+            inputs: inputs.into_iter().collect(),
+        });
         match ruling {
             Ruling::Allowed { .. } => Ok(trace),
             Ruling::Denied { rules, reason, message } => {
@@ -125,16 +126,16 @@ impl Policy {
     }
 }
 
-fn issuance(verdict: &Verdict, connection: &Connection) -> Result<PolicyTrace, Denial> {
+fn issuance(verdict: &Verdict, connection: &Connection) -> Result<Arc<PolicyTrace>, Denial> {
     if let Some(denial) = verdict.denial() {
         return Err(denial);
     }
     if connection.provider != verdict.provider || !connection.owner.is(&verdict.subject) {
         return Err(Denial::new(Reason::NotFound, "there is no such connection", verdict.trace()));
     }
-    Ok(verdict.trace().clone())
+    Ok(Arc::clone(verdict.trace()))
 }
 
-fn permit<P: Purpose>(key: RecordKey, trace: PolicyTrace) -> Permit<P> {
+fn permit<P: Purpose>(key: RecordKey, trace: Arc<PolicyTrace>) -> Permit<P> {
     Permit::new(key, Facts { policy: Some(trace), ..Facts::default() })
 }

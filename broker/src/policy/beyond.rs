@@ -144,10 +144,10 @@ impl Verdict {
     }
 
     /// The trace with further rules that decided.
-    fn traced(&self, rules: &[String]) -> PolicyTrace {
-        let mut trace = self.trace.clone();
+    fn traced(&self, rules: &[String]) -> Arc<PolicyTrace> {
+        let mut trace = PolicyTrace::clone(&self.trace);
         add_rules(&mut trace, rules);
-        trace
+        Arc::new(trace)
     }
 }
 
@@ -181,7 +181,7 @@ impl<'a> Held<'a> {
         if !self.wider.is_empty() {
             let by_scope: BTreeMap<&str, &[String]> =
                 self.wider.iter().map(|(scope, ruling)| (scope.as_str(), ruling.rules())).collect();
-            trace.inputs.insert("held_wider".to_owned(), json!(by_scope));
+            trace.inputs.insert("held_wider", json!(by_scope));
         }
         for ruling in self.rulings() {
             add_rules(trace, ruling.rules());

@@ -1,7 +1,7 @@
 //! Policy's no, before it is written down.
 
 use crate::domain::{ConsentReason, PolicyTrace, Reason};
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// The rule named when no rule allowed something.
 pub const DEFAULT_DENY: &str = "default-deny";
@@ -20,18 +20,12 @@ pub struct Denial {
     /// The consent that would mend it, if one would: then the caller is answered with a consent, not with an error.
     pub consent: Option<ConsentReason>,
     /// What policy saw, for the audit log.
-    pub policy: Box<PolicyTrace>,
+    pub policy: Arc<PolicyTrace>,
 }
 
 impl Denial {
-    pub(super) fn new(reason: Reason, message: impl Into<String>, policy: &PolicyTrace) -> Self {
-        Self {
-            reason,
-            rules: Vec::new(),
-            message: message.into(),
-            consent: None,
-            policy: Box::new(policy.clone()),
-        }
+    pub(super) fn new(reason: Reason, message: impl Into<String>, policy: &Arc<PolicyTrace>) -> Self {
+        Self { reason, rules: Vec::new(), message: message.into(), consent: None, policy: Arc::clone(policy) }
     }
 
     pub(super) fn mended_by(mut self, consent: ConsentReason) -> Self {

@@ -11,7 +11,7 @@ use crate::domain::{
     Timestamp,
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// What bounds a grant besides policy, the token and the requested time.
 #[derive(Clone, Copy, Debug)]
@@ -53,13 +53,16 @@ impl Verdict {
         let expires_at = self.expiry(limit.0, secret, limits)?;
         let outlives = self.outliving(limit.1, secret, expires_at)?;
         let key = connection.access_key(&secret.scopes, secret.generation);
-        let mut trace = self.trace;
+        let mut trace = Arc::unwrap_or_clone(self.trace);
         held.note(&mut trace);
-        trace.inputs.insert("token_outlives_bound".to_owned(), json!(outlives));
+        trace.inputs.insert("token_outlives_bound", json!(outlives));
         if let Some(end) = secret.expires_at {
-            trace.inputs.insert("token_expires_at".to_owned(), json!(end.rfc3339()));
+            trace.inputs.insert("token_expires_at", json!(end.rfc3339()));
         }
-        Ok(Permit::new(key, Facts { scopes: granted, expires_at: Some(expires_at), policy: Some(trace) }))
+        Ok(Permit::new(
+            key,
+            Facts { scopes: granted, expires_at: Some(expires_at), policy: Some(Arc::new(trace)) },
+        ))
     }
 
     pub(super) fn no(&self, reason: Reason, message: &str) -> Denial {

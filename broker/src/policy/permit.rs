@@ -3,7 +3,7 @@
 use crate::domain::{
     AccessToken, EventKind, Kind, PkceVerifier, PolicyTrace, RecordKey, RefreshToken, ScopeSet, Timestamp,
 };
-use std::marker::PhantomData;
+use std::{marker::PhantomData, sync::Arc};
 
 mod private {
     pub trait Closed {}
@@ -55,7 +55,7 @@ pub struct Facts {
     /// When the grant ends.
     pub expires_at: Option<Timestamp>,
     /// What policy saw and which rules decided.
-    pub policy: Option<PolicyTrace>,
+    pub policy: Option<Arc<PolicyTrace>>,
 }
 
 /// Policy's yes: names one (tenant, row, column, generation). Neither `Clone` nor `Copy`.

@@ -26,7 +26,7 @@ pub struct Verdict {
     pub(super) requested_ttl: Option<Duration>,
     pub(super) max_token_outlive: Duration,
     pub(super) decision: Arc<Decision>,
-    pub(super) trace: PolicyTrace,
+    pub(super) trace: Arc<PolicyTrace>,
     /// The rules that decided: also what is asked later is decided by these.
     pub(super) set: Arc<PolicySet>,
     allowed: ScopeSet,
@@ -71,7 +71,7 @@ impl Verdict {
             requested_ttl: question.requested_ttl,
             max_token_outlive,
             decision,
-            trace,
+            trace: Arc::new(trace),
             set,
             allowed,
         }
@@ -102,7 +102,7 @@ impl Verdict {
     }
 
     /// What policy saw and which rules decided.
-    pub fn trace(&self) -> &PolicyTrace {
+    pub fn trace(&self) -> &Arc<PolicyTrace> {
         &self.trace
     }
 
@@ -140,7 +140,7 @@ impl Verdict {
 }
 
 /// Everything policy saw, except who the person is: the event names them by pseudonym.
-fn inputs(question: &Question<'_>) -> BTreeMap<String, Value> {
+fn inputs(question: &Question<'_>) -> BTreeMap<&'static str, Value> {
     let access = |scope: &Scope| question.provider.scope(scope).map_or("", |spec| spec.access.as_str());
     let scopes: BTreeMap<&str, &str> =
         question.scopes.iter().map(|scope| (scope.as_str(), access(scope))).collect();
@@ -167,5 +167,5 @@ fn inputs(question: &Question<'_>) -> BTreeMap<String, Value> {
         ("requested_ttl", question.requested_ttl_seconds().map(|ttl| json!(ttl))),
     ];
     let sometimes = sometimes.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    always.into_iter().chain(sometimes).map(|(name, value)| (name.to_owned(), value)).collect()
+    always.into_iter().chain(sometimes).collect()
 }

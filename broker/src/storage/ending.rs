@@ -1,21 +1,19 @@
 //! What a commit writes last, made from what became of its groups. The same in every dialect.
 
-use super::{AuditRow, Committed, Seal, StoreError, rule_window::RuleWindow};
+use super::{AuditRow, Committed, Seal, StoreError, recently_used::RecentlyUsed, rule_window::RuleWindow};
 use crate::domain::{
-    Applied, ConsentId, Entry, EventKind, Group, Outcome, Position, Timestamp, Write, ledger::Head,
+    Applied, ConnectionId, ConsentId, Entry, EventKind, Group, Outcome, Position, Timestamp, Write,
+    ledger::Head,
 };
-use std::{collections::BTreeSet, time::Duration};
-
-/// How exact `last_used_at` is: a busy connection's row is written at most this often.
-pub(super) const LAST_USED_EXACT_TO: Duration = Duration::from_secs(60);
+use std::collections::BTreeSet;
 
 /// What is still to be written once every effect is in. Owns all it needs, so that it runs to its end by itself.
 pub(super) struct Ending {
     pub(super) from: Head,
     pub(super) rows: Vec<AuditRow>,
     pub(super) mac: Vec<u8>,
-    /// Connections a grant was issued from.
-    pub(super) used: BTreeSet<String>,
+    /// Connections a grant was issued from, but for those marked a moment ago.
+    pub(super) used: BTreeSet<ConnectionId>,
     pub(super) changed: Vec<ConsentId>,
     pub(super) now: Timestamp,
 }
@@ -29,6 +27,7 @@ pub(super) fn seal_batch(
     batch: &[Group],
     applied: Vec<Vec<Applied>>,
     window: RuleWindow,
+    recently: &RecentlyUsed,
     now: Timestamp,
     seal: &dyn Seal,
 ) -> Result<(Committed, Ending), StoreError> {
@@ -41,7 +40,7 @@ pub(super) fn seal_batch(
         from: head.clone(),
         rows,
         mac,
-        used: done().filter_map(used).collect(),
+        used: recently.due(done().filter_map(used), now),
         changed: done().flat_map(|entry| &entry.effect).filter_map(changed).collect(),
         now,
     };
@@ -65,9 +64,9 @@ fn entries(batch: &[Group]) -> impl Iterator<Item = &Entry> {
 }
 
 /// The connection a grant was issued from.
-fn used(entry: &Entry) -> Option<String> {
+fn used(entry: &Entry) -> Option<&ConnectionId> {
     let issued = entry.draft.kind == EventKind::GrantIssue && entry.draft.outcome == Outcome::Allowed;
-    entry.draft.connection.as_ref().filter(|_| issued).map(ToString::to_string)
+    entry.draft.connection.as_ref().filter(|_| issued)
 }
 
 fn changed(write: &Write) -> Option<ConsentId> {

@@ -7,6 +7,7 @@ pub mod sqlite;
 
 mod ending;
 mod error;
+mod recently_used;
 mod rows;
 mod rule_window;
 mod schema;

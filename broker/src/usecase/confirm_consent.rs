@@ -229,7 +229,7 @@ async fn put_secrets(
             kind,
             scopes: obtained.scopes.clone(),
             generation,
-            envelope: envelope.to_vec(),
+            envelope: envelope.into(),
             expires_at,
             obtained_at,
         })));

@@ -169,7 +169,7 @@ async fn try_issue(
 
 /// A denial, with every rule that decided in the event about it.
 pub(super) fn refused(denial: Denial, about: &mut EventDraft) -> Failed {
-    about.policy = Some((*denial.policy).clone());
+    about.policy = Some(denial.policy.clone());
     denial.into()
 }
 

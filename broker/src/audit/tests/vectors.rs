@@ -50,11 +50,9 @@ fn full() -> EventDraft {
     draft.assertion_sha256 = Some("00ff".into());
     draft.tool = "list \"notes\"".into();
     draft.purpose = "Übersicht".into();
-    let inputs = BTreeMap::from([
-        ("roles".to_owned(), serde_json::json!(["staff"])),
-        ("acr".to_owned(), serde_json::json!("2")),
-    ]);
-    draft.policy = Some(PolicyTrace { version: "p1".into(), rules: vec!["allow-notes".into()], inputs });
+    let inputs = BTreeMap::from([("roles", serde_json::json!(["staff"])), ("acr", serde_json::json!("2"))]);
+    let trace = PolicyTrace { version: "p1".into(), rules: vec!["allow-notes".into()], inputs };
+    draft.policy = Some(trace.into());
     draft.grant = Some(event(1));
     draft.trace_id = Some("4bf92f3577b34da6a3ce929d0e0e4736".into());
     draft.detail.insert("rule_epoch", 9.into());

@@ -208,7 +208,7 @@ pub(super) fn secret(connection: &Connection, kind: SecretKind, list: &[&str]) -
         kind,
         scopes: scopes(list),
         generation: 7,
-        envelope: vec![1],
+        envelope: vec![1].into(),
         expires_at: Some(NOW.plus(seconds(3600))),
         obtained_at: NOW,
     }

@@ -35,7 +35,8 @@ fn a_forbid_on_a_method_is_policy_denied_and_a_workload_can_be_allowed() {
     let (id, roles) = (WorkloadId::parse("siem").unwrap(), BTreeSet::new());
     let caller = Caller::Workload { id: &id, roles: &roles };
     let trace = policy.allows(&caller, RpcAction::AuditRead).unwrap();
-    assert_eq!((trace.rules, trace.version), (vec!["scraper".to_owned()], policy.version()));
+    assert_eq!(trace.rules, ["scraper"]);
+    assert_eq!(trace.version, policy.version());
     let denial = policy.allows(&caller, RpcAction::Admin).unwrap_err();
     assert_eq!((denial.reason, denial.message.as_str()), (Reason::PolicyDenied, "Frozen."));
 }

@@ -90,7 +90,7 @@ pub(crate) fn secret(connection: &ConnectionId, kind: SecretKind, generation: i6
         kind,
         scopes: scopes("notes:read"),
         generation,
-        envelope: format!("envelope {generation}").into_bytes(),
+        envelope: format!("envelope {generation}").into_bytes().into(),
         expires_at: Some(later(3600)),
         obtained_at: NOW,
     }

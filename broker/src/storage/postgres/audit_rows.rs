@@ -2,11 +2,8 @@
 
 use super::error::{is_duplicate, unavailable};
 use crate::{
-    domain::ledger::Head,
-    storage::{
-        AuditRow, StoreError,
-        ending::{Ending, LAST_USED_EXACT_TO},
-    },
+    domain::{ConnectionId, ledger::Head},
+    storage::{AuditRow, StoreError, ending::Ending, recently_used::LAST_USED_EXACT_TO},
 };
 use sqlx::PgConnection;
 
@@ -56,7 +53,7 @@ pub(super) async fn append(
         .bind(ending.from.stream.as_str())
         .bind(ending.from.seq)
         .bind(&ending.from.hash[..])
-        .bind(ending.used.iter().map(String::as_str).collect::<Vec<_>>())
+        .bind(ending.used.iter().map(ConnectionId::as_str).collect::<Vec<_>>())
         .bind(i64::try_from(LAST_USED_EXACT_TO.as_micros()).unwrap_or(i64::MAX))
         .bind(all(rows, |r| r.seq))
         .bind(all(rows, |r| &r.previous_hash[..]))

@@ -12,10 +12,12 @@ use crate::{
     storage::{
         Committed, LockMode, Seal, StoreError,
         ending::{Ending, seal_batch},
+        recently_used::RecentlyUsed,
         rule_window::RuleWindow,
     },
 };
 use sqlx::PgConnection;
+use std::sync::Arc;
 
 /// Delivered with the commit, to every replica that listens.
 const NOTIFY: &str = "SELECT pg_notify('broker_consents', $1 || ' ' || id) FROM unnest($2::TEXT[]) AS id";
@@ -32,7 +34,9 @@ pub(super) async fn commit(
 ) -> Result<Committed, StoreError> {
     let mut transaction = Transaction::begin(store, lock).await?;
     let prepared = match transaction.connection() {
-        Ok(connection) => prepare(connection, head, known_epoch, batch, now, seal).await,
+        Ok(connection) => {
+            prepare(connection, head, known_epoch, batch, now, (seal, &store.recently_used)).await
+        }
         Err(error) => Err(error),
     };
     let (committed, ending) = match prepared {
@@ -42,12 +46,16 @@ pub(super) async fn commit(
             return Err(error);
         }
     };
-    let (changed, name, to) = (store.changed.clone(), store.name.clone(), committed.head.clone());
+    let (changed, recently) = (store.changed.clone(), Arc::clone(&store.recently_used));
+    let (name, to) = (store.name.clone(), committed.head.clone());
     // Nobody else bounds it: on a connection that is lost without a word it would keep this process's turn for ever.
     let finish = tokio::spawn(async move {
+        let now = ending.now;
         let finished = tokio::time::timeout(PATIENCE, finish(transaction, ending, &name, &to)).await;
         let late = |_| Err(StoreError::Unavailable("the server does not answer".to_owned()));
-        for consent in finished.unwrap_or_else(late)? {
+        let done = finished.unwrap_or_else(late)?;
+        recently.marked(done.used, now);
+        for consent in done.changed {
             // Nobody listening is fine.
             let _ = changed.send(consent);
         }
@@ -65,7 +73,7 @@ async fn prepare(
     known_epoch: i64,
     batch: &[Group],
     now: Timestamp,
-    seal: &dyn Seal,
+    (seal, recently): (&dyn Seal, &RecentlyUsed),
 ) -> Result<(Committed, Ending), StoreError> {
     let from = RuleWindow::from(batch, known_epoch);
     let tagged = rules::since(&mut *connection, from).await?;
@@ -81,7 +89,7 @@ async fn prepare(
         let mut context = groups::Context { connection: &mut *connection, window: &mut window, seal, now };
         applied.push(groups::apply(&mut context, group).await?);
     }
-    seal_batch(head, batch, applied, window, now, seal)
+    seal_batch(head, batch, applied, window, recently, now, seal)
 }
 
 async fn finish(
@@ -89,13 +97,13 @@ async fn finish(
     ending: Ending,
     name: &str,
     to: &Head,
-) -> Result<Vec<ConsentId>, StoreError> {
+) -> Result<Ending, StoreError> {
     let written = match transaction.connection() {
         Ok(connection) => write_ending(connection, &ending, name, to).await,
         Err(error) => Err(error),
     };
     match written {
-        Ok(()) => transaction.commit().await.map(|()| ending.changed),
+        Ok(()) => transaction.commit().await.map(|()| ending),
         Err(error) => {
             transaction.rollback().await;
             Err(error)

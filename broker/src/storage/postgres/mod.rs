@@ -33,7 +33,7 @@ pub use open::OpenError;
 
 use crate::{
     domain::ConsentId,
-    storage::{StoreError, Wakeups},
+    storage::{StoreError, Wakeups, recently_used::RecentlyUsed},
 };
 use patient::PatientPool;
 use std::sync::Arc;
@@ -52,6 +52,7 @@ pub struct PostgresStore {
     /// still under way.
     turn: Arc<Mutex<()>>,
     changed: broadcast::Sender<ConsentId>,
+    recently_used: Arc<RecentlyUsed>,
     /// Marks this process's own wake-ups, so that they are not delivered twice.
     name: Arc<str>,
     _listener: Option<AbortOnDropHandle<()>>,

@@ -69,6 +69,7 @@ impl PostgresStore {
             },
             turn: Arc::new(Mutex::new(())),
             changed: broadcast::Sender::new(WAKEUP_BACKLOG),
+            recently_used: Arc::default(),
             name: name.into(),
             _listener: None,
         })

@@ -44,7 +44,7 @@ pub(in crate::storage) fn secret<R: Columns>(row: &R) -> Result<Tagged<SecretRow
         kind: cells.word("kind", parse_kind)?,
         scopes: cells.scopes("scopes")?,
         generation: cells.number("generation")?,
-        envelope: cells.blob("envelope")?,
+        envelope: cells.blob("envelope")?.into(),
         expires_at: cells.optional_time("expires_at")?,
         obtained_at: cells.time("obtained_at")?,
     };

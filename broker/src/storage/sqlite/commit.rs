@@ -2,14 +2,16 @@
 
 use super::{SqliteStore, audit_rows, error::unavailable, groups, rules, writer::WriteTransaction};
 use crate::{
-    domain::{ConsentId, Group, Timestamp, ledger::Head},
+    domain::{ConnectionId, Group, Timestamp, ledger::Head},
     storage::{
         Committed, Seal, StoreError,
-        ending::{Ending, LAST_USED_EXACT_TO, seal_batch},
+        ending::{Ending, seal_batch},
+        recently_used::{LAST_USED_EXACT_TO, RecentlyUsed},
         rule_window::RuleWindow,
     },
 };
 use sqlx::SqliteConnection;
+use std::sync::Arc;
 
 const MARK_USED: &str = "\
 UPDATE connections SET last_used_at = ?1
@@ -26,7 +28,9 @@ pub(super) async fn commit(
 ) -> Result<Committed, StoreError> {
     let mut transaction = store.writer.begin().await?;
     let prepared = match transaction.connection() {
-        Ok(connection) => prepare(connection, head, known_epoch, batch, now, seal).await,
+        Ok(connection) => {
+            prepare(connection, head, known_epoch, batch, now, (seal, &store.recently_used)).await
+        }
         Err(error) => Err(error),
     };
     let (committed, ending) = match prepared {
@@ -36,10 +40,13 @@ pub(super) async fn commit(
             return Err(error);
         }
     };
-    let (changed, to) = (store.changed.clone(), committed.head.clone());
+    let (changed, recently, to) =
+        (store.changed.clone(), Arc::clone(&store.recently_used), committed.head.clone());
     let finish = tokio::spawn(async move {
-        let consents = finish(transaction, ending, &to).await?;
-        for consent in consents {
+        let now = ending.now;
+        let done = finish(transaction, ending, &to).await?;
+        recently.marked(done.used, now);
+        for consent in done.changed {
             // Nobody listening is fine.
             let _ = changed.send(consent);
         }
@@ -57,7 +64,7 @@ async fn prepare(
     known_epoch: i64,
     batch: &[Group],
     now: Timestamp,
-    seal: &dyn Seal,
+    (seal, recently): (&dyn Seal, &RecentlyUsed),
 ) -> Result<(Committed, Ending), StoreError> {
     audit_rows::check_head(connection, head).await?;
     let from = RuleWindow::from(batch, known_epoch);
@@ -68,20 +75,16 @@ async fn prepare(
         let mut context = groups::Context { connection: &mut *connection, window: &mut window, seal, now };
         applied.push(groups::apply(&mut context, group).await?);
     }
-    seal_batch(head, batch, applied, window, now, seal)
+    seal_batch(head, batch, applied, window, recently, now, seal)
 }
 
-async fn finish(
-    mut transaction: WriteTransaction,
-    ending: Ending,
-    to: &Head,
-) -> Result<Vec<ConsentId>, StoreError> {
+async fn finish(mut transaction: WriteTransaction, ending: Ending, to: &Head) -> Result<Ending, StoreError> {
     let written = match transaction.connection() {
         Ok(connection) => write_ending(connection, &ending, to).await,
         Err(error) => Err(error),
     };
     match written {
-        Ok(()) => transaction.commit().await.map(|()| ending.changed),
+        Ok(()) => transaction.commit().await.map(|()| ending),
         Err(error) => {
             transaction.rollback().await;
             Err(error)
@@ -98,7 +101,7 @@ async fn write_ending(
         return audit_rows::beat(connection, &ending.from, ending.now).await;
     }
     if !ending.used.is_empty() {
-        let ids = serde_json::Value::from_iter(ending.used.iter().cloned());
+        let ids = serde_json::Value::from_iter(ending.used.iter().map(ConnectionId::as_str));
         sqlx::query(MARK_USED)
             .bind(ending.now.micros())
             .bind(ids.to_string())

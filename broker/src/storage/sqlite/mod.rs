@@ -26,10 +26,10 @@ pub use open::{OpenError, migrate_file};
 
 use crate::{
     domain::ConsentId,
-    storage::{StoreError, Wakeups},
+    storage::{StoreError, Wakeups, recently_used::RecentlyUsed},
 };
 use sqlx::SqlitePool;
-use std::fs::File;
+use std::{fs::File, sync::Arc};
 use tokio::sync::broadcast;
 use writer::Writer;
 
@@ -43,6 +43,7 @@ pub struct SqliteStore {
     /// Connections of their own: a long look through the log takes none from what answers callers.
     log_readers: SqlitePool,
     changed: broadcast::Sender<ConsentId>,
+    recently_used: Arc<RecentlyUsed>,
     /// Held for as long as this process serves the file; the system releases it when the process ends, however it ends.
     _lock: Option<File>,
 }
@@ -50,7 +51,14 @@ pub struct SqliteStore {
 impl SqliteStore {
     fn assemble(writer: Writer, readers: [SqlitePool; 2], lock: Option<File>) -> Self {
         let [readers, log_readers] = readers;
-        Self { writer, readers, log_readers, changed: broadcast::Sender::new(WAKEUP_BACKLOG), _lock: lock }
+        Self {
+            writer,
+            readers,
+            log_readers,
+            changed: broadcast::Sender::new(WAKEUP_BACKLOG),
+            recently_used: Arc::default(),
+            _lock: lock,
+        }
     }
 
     /// Closes every connection once what runs is done, and folds the write-ahead log into the file. Without it nothing is
