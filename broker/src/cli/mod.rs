@@ -1,7 +1,7 @@
 //! The command line. Human output on a terminal, `--json` where there is something to read by program.
 //!
-//! Exit codes: 0 done; 1 it did not work, or `policy test` found an answer that was not expected; 2 wrong usage (clap's); 3 a check
-//! found problems (`config check`, `audit verify`).
+//! Exit codes: 0 done; 1 it did not work; 2 wrong usage (clap's); 3 a check found problems (`config check`, `audit verify`,
+//! `policy test`).
 
 mod ask;
 mod audit;
@@ -19,8 +19,8 @@ mod workload;
 use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 it did not work, or `policy test` found an answer that was not expected; \
-2 wrong usage; 3 a check found problems (`config check`, `audit verify`).";
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 it did not work; 2 wrong usage; \
+3 a check found problems (`config check`, `audit verify`, `policy test`).";
 
 /// It did not work.
 pub const EXIT_FAILED: u8 = 1;

@@ -6,7 +6,7 @@ use crate::{
     policy::{DEFAULT_DENY, Denial, ExplainedScope, NearMiss},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// The answer to one question.
 pub(super) struct Answer {
@@ -49,12 +49,12 @@ impl Line {
         Self { about, allowed: false, rules, max_ttl: None, long_lived: false, reason: None, message, near }
     }
 
-    pub(super) fn about_call(action: &str, allowed: Result<PolicyTrace, Denial>) -> Self {
+    pub(super) fn about_call(action: &str, allowed: Result<Arc<PolicyTrace>, Denial>) -> Self {
         let mut line = Self::refused(action.to_owned(), String::new());
         match allowed {
             Ok(trace) => {
                 line.allowed = true;
-                line.rules = trace.rules;
+                line.rules = trace.rules.clone();
                 line.message = None;
             }
             Err(denial) => {

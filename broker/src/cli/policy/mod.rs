@@ -15,7 +15,7 @@ use std::error::Error;
 
 #[derive(Subcommand)]
 pub(super) enum PolicyCommand {
-    /// Put a table of questions to the configured rules and compare the answers; exits with 1 when one differs.
+    /// Put a table of questions to the configured rules and compare the answers; exits with 3 when one differs.
     Test(table::Test),
     /// Say in words what the configured rules answer to one question, which of them decide, and what is missing.
     Explain(Box<explain::Explain>),

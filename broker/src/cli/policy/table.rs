@@ -1,7 +1,7 @@
 //! `broker policy test`: a table of questions with the answers that are wanted.
 
 use super::{
-    super::{ConfigFile, EXIT_FAILED, Outcome, output},
+    super::{ConfigFile, EXIT_PROBLEMS, Outcome, output},
     Rules,
     answer::Answer,
     question::Asked,
@@ -99,7 +99,7 @@ pub(super) fn run(test: &Test) -> Outcome {
     } else {
         output::line(&format!("{} of {all} as expected, by version {version} of the rules", all - failed))?;
     }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_PROBLEMS) })
 }
 
 fn read(path: &Path) -> Result<Table, String> {
