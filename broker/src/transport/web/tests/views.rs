@@ -111,6 +111,7 @@ pub(super) fn view(words: Words, reason: ConsentReason, state: ConsentState) -> 
         scopes: scopes(words),
         wider: Vec::new(),
         held_too: Vec::new(),
+        parent: None,
         also_held_by: Vec::new(),
         account: existing.then(|| account(words)),
         choices: if reason == ConsentReason::ChooseAccount { choices.to_vec() } else { Vec::new() },
@@ -228,6 +229,7 @@ fn consent_pages(words: Words) -> Vec<(String, Markup)> {
     put("confirm-with-notices".into(), &poor, true);
     let shared = |reason, state| ConsentView {
         held_too: vec![scope("admin", words.scope, ScopeAccess::Write)],
+        parent: None,
         also_held_by: vec![words.server.into(), "Report writer".into()],
         ..view(words, reason, state)
     };
