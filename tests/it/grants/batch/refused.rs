@@ -56,7 +56,7 @@ async fn gr6_a_block_on_one_provider_or_person_ends_the_whole_batch() {
     assert_eq!(reason(duo.ask(&ALICE, both()).await).0, "BLOCKED");
     assert_eq!(duo.granted(&ALICE, vec![item(PROVIDER, READ)]).await.len(), 1);
     operator.unblock(Target::Provider(TASKS.to_owned())).await.expect("done");
-    operator.block(Target::Subject(person(&BOB))).await.expect("done");
+    operator.block(person(&BOB)).await.expect("done");
     assert_eq!(reason(duo.ask(&BOB, both()).await).0, "BLOCKED");
     assert_eq!(duo.granted(&ALICE, both()).await.len(), 2);
     duo.stop().await;
