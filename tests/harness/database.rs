@@ -10,7 +10,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, SqliteC
 
 /// What [`Database::save`] keeps: everything but the ledger, which grows only, and the keys.
 const SAVED: [&str; 6] =
-    ["connections", "connection_secrets", "approvals", "consents", "web_sessions", "requests"];
+    ["connections", "connection_secrets", "approvals", "consents",
+    "parent_pages", "web_sessions", "requests"];
 
 /// In the order in which one writer wrote them.
 const EVENTS: &str = "SELECT stream, seq, kind, outcome, reason, body FROM audit_events ORDER BY stream, seq";

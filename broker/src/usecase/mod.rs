@@ -25,6 +25,7 @@ mod open_parent;
 mod record_denial;
 mod record_denials;
 mod redeliver;
+mod replaced;
 mod request;
 mod retry_revocations;
 mod revoke_connection;

@@ -353,9 +353,9 @@ pub(super) const fn explain(reason: Reason) -> Explained {
             "Ask your assistant again. If this happens twice, tell your administrator.",
         ),
         Reason::ConsentScopesReduced => told(
-            "Nothing useful was granted",
-            "The service granted none of what was asked for. What it did grant was given back.",
-            "Ask your assistant again and agree to at least one of the permissions.",
+            "Too little was granted",
+            "The service granted none of what was asked for, or less than your connection has already. What you had stays as it is.",
+            "Ask your assistant again, and leave the permissions ticked that you have given before.",
         ),
         Reason::ConsentAccountChanged => told(
             "This is a different account",
