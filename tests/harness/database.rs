@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, SqliteConnection};
 
 /// What [`Database::save`] keeps: everything but the ledger, which grows only, and the keys.
-const SAVED: [&str; 6] =
+const SAVED: [&str; 7] =
     ["connections", "connection_secrets", "approvals", "consents",
     "parent_pages", "web_sessions", "requests"];
 

@@ -6,7 +6,8 @@ use demo::world::{ALICE, BOB};
 /// Proves: GR6, VA11
 #[tokio::test]
 async fn va11_an_edited_parent_page_leads_nowhere() {
-    let (duo, required) = asked().await;
+    let duo = Composite::start().await;
+    let required = duo.needed(&ALICE, both()).await;
     let browser = duo.browser();
     open(&browser, &required.url, &ALICE).await;
     let bob = duo.needed(&BOB, both()).await;
