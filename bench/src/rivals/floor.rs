@@ -6,8 +6,7 @@ use super::Journal;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use broker_proto::v1::{
     AuditPosition, BatchIssueGrantsRequest, BatchIssueGrantsResponse, IssueGrantRequest, IssueGrantResponse,
-    grant_service_server::GrantService,
-    issue_grant_response::Outcome,
+    grant_service_server::GrantService, issue_grant_response::Outcome,
 };
 use ring::{
     digest::{SHA256, digest},

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Clock, Entry, EventDraft, EventKind, Group, Outcome, Owner, Personal, Position, Rng, Rule, Rules, StreamId,
+        Clock, Entry, EventDraft, EventKind, Group, Outcome, Owner, Personal, Position, Rng, Rule, Rules,
+        StreamId,
     },
     keys::KeyRing,
     metrics::Metrics,

@@ -2,7 +2,8 @@
 
 use super::{
     Approval, Connection, ConnectionId, Consent, ConsentId, EventDraft, LogoutNames, Names, ParentPage,
-    QuarantinedRow, Rule, RuleKind, SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession, event::EventRef,
+    QuarantinedRow, Rule, RuleKind, SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession,
+    event::EventRef,
 };
 
 /// An event's place in the log: what a caller is told as "audit position".

@@ -36,7 +36,8 @@ pub use digest::sha256;
 pub use event::{EventDraft, EventKind, Outcome, Personal, PolicyTrace};
 pub use holder::TokenHolder;
 pub use ids::{
-    ApprovalId, ConnectionId, ConsentId, EventId, ParentId, ProviderId, RealmId, StreamId, TenantId, WorkloadId,
+    ApprovalId, ConnectionId, ConsentId, EventId, ParentId, ProviderId, RealmId, StreamId, TenantId,
+    WorkloadId,
 };
 pub use ledger::{Applied, Entry, Group, Position, RequestClaim, Write};
 pub use parent::ParentPage;

@@ -5,8 +5,8 @@
 use super::KeyRing;
 use crate::{
     domain::{
-        Approval, Authority, Clock, ConnectionId, Consent, ConsentId, Owner, ParentPage, ProviderId, ScopeSet,
-        SecretKind, SecretRow, StoredConnection, Subject, Tagged, TenantId, Timestamp, WorkloadId,
+        Approval, Authority, Clock, ConnectionId, Consent, ConsentId, Owner, ParentPage, ProviderId,
+        ScopeSet, SecretKind, SecretRow, StoredConnection, Subject, Tagged, TenantId, Timestamp, WorkloadId,
     },
     storage::{Approvals, Connections, Consents, Parents, QueuedRevocation, Readable, Store, StoreError},
 };

@@ -21,9 +21,10 @@ pub use schema::{AppliedMigration, Migration, SchemaError};
 pub use sqlite::SqliteStore;
 
 use crate::domain::{
-    Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, LogoutNames, Owner, ParentPage, Position,
-    ProviderId, QuarantinedRow, RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection,
-    StreamId, Subject, Tagged, TenantId, Timestamp, TokenHolder, WebSession, WorkloadId, ledger::Head,
+    Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, LogoutNames, Owner, ParentPage,
+    Position, ProviderId, QuarantinedRow, RequestClaim, Rule, ScopeSet, SecretKind, SecretRow,
+    StoredConnection, StreamId, Subject, Tagged, TenantId, Timestamp, TokenHolder, WebSession, WorkloadId,
+    ledger::Head,
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};

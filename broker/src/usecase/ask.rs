@@ -5,8 +5,8 @@ use crate::{
     audit::Refused,
     connection::{Resolved, Usable, Wanted, resolve},
     domain::{
-        Approval, EventDraft, ExposeSecret, Names, ProviderSpec, Reason, Refusal, RequestClaim,
-        ScopeSet, SecretString,
+        Approval, EventDraft, ExposeSecret, Names, ProviderSpec, Reason, Refusal, RequestClaim, ScopeSet,
+        SecretString,
     },
     identity::VerifiedAssertion,
     policy::{Beyond, Denial, Question, TtlLimits, Verdict},

@@ -67,11 +67,7 @@ struct Begun {
     entries: Vec<Entry>,
 }
 
-async fn begin(
-    asks: &[Ask<'_>],
-    needs: &[Option<Need>],
-    about: &[EventDraft],
-) -> Result<Begun, Refusal> {
+async fn begin(asks: &[Ask<'_>], needs: &[Option<Need>], about: &[EventDraft]) -> Result<Begun, Refusal> {
     let mut round = Round::default();
     let (mut consents, mut entries) = (Vec::with_capacity(asks.len()), Vec::with_capacity(asks.len()));
     for ((ask, need), about) in asks.iter().zip(needs).zip(about) {
@@ -160,6 +156,8 @@ pub(super) async fn open_parents(rooms: &Rooms, subject: &Subject) -> Result<Vec
 fn sentence(server: &str, missing: usize) -> String {
     match missing {
         1 => format!("{server} needs one connection that is missing."),
-        many => format!("{server} needs {many} connections that are missing; one page leads through all of them."),
+        many => {
+            format!("{server} needs {many} connections that are missing; one page leads through all of them.")
+        }
     }
 }

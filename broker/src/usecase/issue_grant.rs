@@ -70,8 +70,7 @@ async fn try_issue(
 
     let proof = rooms.audit.record(ready.permit, ready.entry, caller.call.deadline).await;
     let proof = proof.map_err(Failed::by_commit)?;
-    let recorded =
-        Recorded { grant: ready.grant, proof, connection: ready.connection, secret: ready.secret };
+    let recorded = Recorded { grant: ready.grant, proof, connection: ready.connection, secret: ready.secret };
     let issued = deliver(rooms, caller, assertion.subject(), vec![recorded]).await;
     let issued = issued.map_err(Failed::Recorded)?.pop();
     let issued = issued.ok_or_else(|| Failed::Recorded(Refusal::new(Reason::Internal)))?;

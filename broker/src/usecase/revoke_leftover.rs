@@ -12,8 +12,8 @@ use crate::{
     audit::Deadline,
     connection::own_connections,
     domain::{
-        ConnectionState, Consent, ConsentState, Entry, EventKind, Outcome, Refusal, Timestamp, TokenHolder, Write,
-        consent::Leftover, provider::RevocationEnds,
+        ConnectionState, Consent, ConsentState, Entry, EventKind, Outcome, Refusal, Timestamp, TokenHolder,
+        Write, consent::Leftover, provider::RevocationEnds,
     },
 };
 use std::time::Duration;

@@ -5,7 +5,8 @@ use crate::{
     config::Limits,
     connection::Tokens,
     domain::{
-        Clock, ConsentId, Names, ParentId, ProviderId, ProviderSpec, Reason, Refusal, Rng, RowKey, TenantId, WorkloadId,
+        Clock, ConsentId, Names, ParentId, ProviderId, ProviderSpec, Reason, Refusal, Rng, RowKey, TenantId,
+        WorkloadId,
     },
     identity::Identity,
     keys::KeyRing,

@@ -106,7 +106,11 @@ async fn co9_a_step_up_that_is_declined_anywhere_changes_nothing() {
             }
             _ => {
                 let page = to_confirmation(&stage, &wider).await;
-                page.form("/reject").expect("the way out").submit("Do not attach it").await.expect("rejected");
+                page.form("/reject")
+                    .expect("the way out")
+                    .submit("Do not attach it")
+                    .await
+                    .expect("rejected");
             }
         }
         assert_eq!(state(&stage, &wider).await, ConsentState::Declined, "{place}");
@@ -160,14 +164,17 @@ async fn co9_what_was_replaced_is_revoked_once_its_grants_have_ended() {
     assert_eq!(database.text(kept).await, "0", "nothing sealed is kept for it");
     let told = database.events().await.into_iter().rfind(|e| e.kind == "provider_revocation.result");
     let told = told.expect("on record");
-    assert_eq!((told.text("/detail/at_provider"), told.text("/consent")), ("revoked", wider.consent_id.as_str()));
+    assert_eq!(
+        (told.text("/detail/at_provider"), told.text("/consent")),
+        ("revoked", wider.consent_id.as_str())
+    );
     let later = stage.grant(&ALICE, TicketHelper, READ_WRITE).await;
     assert_eq!(later.connection_id, both.connection_id, "and refreshes");
     stage.stop().await;
 }
 
 /// A SaaS at which revoking any token may end everything: what is not known is taken for the worst.
-/// Proves: CO9, RV6
+/// Proves: CO9
 #[tokio::test]
 async fn co9_where_revoking_one_ends_all_nothing_is_revoked_beside_the_connection() {
     let amend: fn(String) -> String = |c| c.replace("    revocation_ends: own_authorization\n", "");
@@ -186,7 +193,10 @@ async fn co9_where_revoking_one_ends_all_nothing_is_revoked_beside_the_connectio
     worker::round(stage.world.rooms()).await;
     assert!(revoked(&stage).is_empty(), "rejected");
     let told = stage.database().await.last_event().await;
-    assert_eq!((told.kind.as_str(), told.text("/detail/at_provider")), ("provider_revocation.result", "kept_for_its_connection"));
+    assert_eq!(
+        (told.kind.as_str(), told.text("/detail/at_provider")),
+        ("provider_revocation.result", "kept_for_its_connection")
+    );
     stands(&stage, &held, "rejected").await;
     stage.stop().await;
 }
@@ -205,7 +215,10 @@ async fn co9_a_consent_asks_for_what_was_connected_since_it_was_drafted() {
     let second = stage.grant(&ALICE, ReportWriter, WRITE).await;
     assert_eq!(second.connection_id, first.connection_id);
     let still = stage.grant(&ALICE, TicketHelper, READ).await;
-    assert_eq!((&still.connection_id, &still.scopes[..]), (&first.connection_id, &["notes.read".to_owned()][..]));
+    assert_eq!(
+        (&still.connection_id, &still.scopes[..]),
+        (&first.connection_id, &["notes.read".to_owned()][..])
+    );
     // Each server has what was approved for it, and no more.
     assert_eq!(stage.consent(&ALICE, ReportWriter, READ).await.reason, ConsentReason::NotApproved);
     stage.stop().await;

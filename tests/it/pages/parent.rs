@@ -11,8 +11,16 @@ use demo::world::{ALICE, BOB, Workload::TicketHelper};
 use std::time::Duration;
 
 /// Everything that the page shows to the right person.
-const PARTICULARS: [&str; 8] =
-    ["Ticket helper", "ticket-helper", "Notes", "Tasks", "notes.read", "Read your notes", "plan_week", "alice"];
+const PARTICULARS: [&str; 8] = [
+    "Ticket helper",
+    "ticket-helper",
+    "Notes",
+    "Tasks",
+    "notes.read",
+    "Read your notes",
+    "plan_week",
+    "alice",
+];
 
 async fn asked() -> (Composite, BatchConsentRequired) {
     let duo = Composite::start().await;
@@ -66,7 +74,8 @@ async fn gr6_it_shows_live_what_was_declined_failed_or_done_elsewhere() {
 
     // She goes on with the other on her phone; a reload here shows how far she is.
     let phone = open(&duo.browser(), &required.url, &ALICE).await;
-    let there = walk::approve(phone.click("Continue with Tasks").await.expect("its page")).await.expect("approved");
+    let there =
+        walk::approve(phone.click("Continue with Tasks").await.expect("its page")).await.expect("approved");
     let page = page.click("Look again").await.expect("the page");
     says(&page, "Tasks Begun");
     let there = walk::allow(there, &ALICE.notes).await.expect("allowed");
@@ -91,7 +100,8 @@ async fn gr6_it_shows_live_what_was_declined_failed_or_done_elsewhere() {
 async fn gr6_a_provider_that_fails_is_told_on_its_own_page_and_leads_back() {
     let (duo, required) = asked().await;
     let page = open(&duo.browser(), &required.url, &ALICE).await;
-    let page = walk::approve(page.click("Continue with Notes").await.expect("its page")).await.expect("approved");
+    let page =
+        walk::approve(page.click("Continue with Notes").await.expect("its page")).await.expect("approved");
     let page = walk::sign_in(page, &ALICE.notes).await.expect("signed in");
     let page = page.form("consent").expect("asks").submit("Deny").await.expect("denied");
     says(&page, "Declined");
@@ -121,10 +131,15 @@ async fn co2_another_persons_link_tells_nothing_is_not_burnt_and_counts_twenty_a
     let events = duo.stage.database().await.events().await;
     let mismatches: Vec<_> = events.iter().filter(|e| e.kind == "consent.user_mismatch").collect();
     assert_eq!(mismatches.len(), 20);
-    assert!(mismatches.iter().all(|e| e.reason == "CONSENT_USER_MISMATCH" && e.text("/detail/parent").starts_with("par_")));
+    assert!(
+        mismatches
+            .iter()
+            .all(|e| e.reason == "CONSENT_USER_MISMATCH" && e.text("/detail/parent").starts_with("par_"))
+    );
 
     // Switching the account leads back to the link, and it works for its own person.
-    let page = page.form("/login/switch").expect("a way").submit("Switch account").await.expect("the sign-in");
+    let page =
+        page.form("/login/switch").expect("a way").submit("Switch account").await.expect("the sign-in");
     let page = walk::sign_in(page, &ALICE.sso).await.expect("signed in");
     assert_eq!((page.status, page.url.as_str()), (200, required.url.as_str()));
     says(&page, "0 of 2 done");
@@ -189,10 +204,12 @@ async fn gr6_it_has_nothing_to_press_that_allows_anything() {
     for index in [0, 1] {
         let (_, child) = standing(&required, index).expect("a consent");
         for verb in ["approve", "decline", "confirm", "reject"] {
-            let sent = browser.post_from(&required.url, &format!("{child}/{verb}"), &[("csrf", &token)]).await;
+            let sent =
+                browser.post_from(&required.url, &format!("{child}/{verb}"), &[("csrf", &token)]).await;
             assert_eq!(sent.expect("answers").status, 403, "{verb}: a token for another form");
         }
-        let answer = browser.post_from(&required.url, &format!("{}/approve", required.url), &[("csrf", &token)]).await;
+        let answer =
+            browser.post_from(&required.url, &format!("{}/approve", required.url), &[("csrf", &token)]).await;
         assert_eq!(answer.expect("answers").status, 404);
     }
     assert_eq!(duo.stage.database().await.events().await.len(), before);

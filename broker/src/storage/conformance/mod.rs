@@ -21,7 +21,9 @@ pub(crate) mod seal;
 pub(crate) mod secrets;
 pub(crate) mod sessions;
 
-use super::{Approvals, AuditLog, Connections, Consents, Ledger, Parents, Requests, Sessions, Wakeups, WrappedKeys};
+use super::{
+    Approvals, AuditLog, Connections, Consents, Ledger, Parents, Requests, Sessions, Wakeups, WrappedKeys,
+};
 use async_trait::async_trait;
 use std::sync::Arc;
 

@@ -101,13 +101,18 @@ pub(super) const PROVIDER_SAID: &str = "{provider} says";
 
 // Several at once.
 pub(super) const ALL_TITLE: &str = "{server} needs several connections";
-pub(super) const ALL_LEAD: &str = "Each is asked about on its own page, and you can decline any of them. You come back here after each.";
+pub(super) const ALL_LEAD: &str =
+    "Each is asked about on its own page, and you can decline any of them. You come back here after each.";
+pub(super) const ONE_TITLE: &str = "{server} needs a connection";
+pub(super) const ONE_LEAD: &str =
+    "It is asked about on its own page, and you can decline it there. You come back here afterwards.";
 pub(super) const ALL_PROGRESS: &str = "{done} of {all} done";
 pub(super) const ALL_NOTE: &str = "{server} gets nothing before all of them are connected.";
 pub(super) const ALL_DONE_TITLE: &str = "All done";
 pub(super) const ALL_DONE: &str = "{server} has everything it asked for.";
 pub(super) const ALL_STOPPED_TITLE: &str = "Not everything was connected";
-pub(super) const ALL_STOPPED: &str = "{server} needs all of these, so it gets none of them now. What is connected stays connected.";
+pub(super) const ALL_STOPPED: &str =
+    "{server} needs all of these, so it gets none of them now. What is connected stays connected.";
 pub(super) const ALL_EXPIRED: &str = "Nobody finished all of it in time. What is connected stays connected.";
 pub(super) const BACK_TO_ALL: &str = "Back to the other connections";
 pub(super) const NEXT_ONE: &str = "Continue with {provider}";

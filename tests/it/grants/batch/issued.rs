@@ -37,7 +37,10 @@ async fn gr6_two_items_at_one_provider_each_get_their_own_narrow_token() {
     duo.stage.connect(&ALICE, TicketHelper, &["notes.read", "notes.write"]).await;
     let items = vec![item(PROVIDER, &["notes.write"]), item(PROVIDER, &["notes.read"])];
     let grants = duo.granted(&ALICE, items).await;
-    assert_eq!((&grants[0].scopes[..], &grants[1].scopes[..]), (&["notes.write".to_owned()][..], &["notes.read".to_owned()][..]));
+    assert_eq!(
+        (&grants[0].scopes[..], &grants[1].scopes[..]),
+        (&["notes.write".to_owned()][..], &["notes.read".to_owned()][..])
+    );
     for grant in &grants {
         let facts = duo.stage.world.notes().introspect(&grant.access_token).expect("a token of the SaaS");
         assert_eq!(facts.scopes, grant.scopes, "each can do no more than it says");

@@ -11,13 +11,27 @@ use tonic_types::StatusExt;
 async fn gr6_a_batch_has_one_to_sixteen_different_items() {
     let duo = Composite::start().await;
     let numbered = |n: usize| -> Vec<GrantItem> {
-        (0..n).map(|i| GrantItem { resource: Some(format!("https://notes.example/{i}")), ..item(PROVIDER, READ) }).collect()
+        (0..n)
+            .map(|i| GrantItem {
+                resource: Some(format!("https://notes.example/{i}")),
+                ..item(PROVIDER, READ)
+            })
+            .collect()
     };
     let mut with_ttl = both();
-    with_ttl.push(GrantItem { ttl: Some(prost_types::Duration { seconds: 5, nanos: 0 }), ..item(TASKS, READ) });
+    with_ttl
+        .push(GrantItem { ttl: Some(prost_types::Duration { seconds: 5, nanos: 0 }), ..item(TASKS, READ) });
     let twice = vec![item(PROVIDER, READ), item(PROVIDER, READ)];
-    let reordered = vec![item(PROVIDER, &["notes.write", "notes.read"]), item(PROVIDER, &["notes.read", "notes.write"])];
-    for (items, at) in [(vec![], None), (numbered(17), None), (numbered(100), None), (twice, Some("1")), (reordered, Some("1")), (with_ttl, Some("2"))] {
+    let reordered =
+        vec![item(PROVIDER, &["notes.write", "notes.read"]), item(PROVIDER, &["notes.read", "notes.write"])];
+    for (items, at) in [
+        (vec![], None),
+        (numbered(17), None),
+        (numbered(100), None),
+        (twice, Some("1")),
+        (reordered, Some("1")),
+        (with_ttl, Some("2")),
+    ] {
         let n = items.len();
         let answer = duo.ask(&ALICE, items).await;
         let status = answer.as_ref().expect_err("malformed");
@@ -70,7 +84,8 @@ async fn gr6_a_batch_without_its_person_gives_nothing() {
     let duo = Composite::start().await;
     let required = duo.needed(&ALICE, both()).await;
     duo.walk(&ALICE, &required).await;
-    let bare = BatchIssueGrantsRequest { assertion: String::new(), ..duo.request(&ALICE, TicketHelper, both()) };
+    let bare =
+        BatchIssueGrantsRequest { assertion: String::new(), ..duo.request(&ALICE, TicketHelper, both()) };
     assert_eq!(reason(duo.send(TicketHelper, bare).await).0, "ASSERTION_MISSING");
     let others = duo.stage.world.assertion(&ALICE, demo::world::Workload::ReportWriter);
     let others = BatchIssueGrantsRequest { assertion: others, ..duo.request(&ALICE, TicketHelper, both()) };

@@ -74,7 +74,9 @@ async fn gr6_a_revoke_between_decision_and_commit_fails_all_of_it() {
     duo.stage.clock.advance(Duration::from_secs(24 * 3600));
     let release = std::sync::Arc::new(tokio::sync::Notify::new());
     duo.stage.world.notes().script(Fault::SlowAnswer(release.clone()), 1);
-    let refreshes = |log: &[demo::notes::Event]| log.iter().filter(|e| matches!(e, demo::notes::Event::Refreshed { .. })).count();
+    let refreshes = |log: &[demo::notes::Event]| {
+        log.iter().filter(|e| matches!(e, demo::notes::Event::Refreshed { .. })).count()
+    };
     let before = refreshes(&duo.stage.world.notes().truth());
     let batch = duo.ask(&ALICE, both());
     let revoke = async {

@@ -16,10 +16,7 @@ async fn connected() -> Composite {
 }
 
 fn with_id(duo: &Composite) -> BatchIssueGrantsRequest {
-    BatchIssueGrantsRequest {
-        request_id: Some(ID.to_owned()),
-        ..duo.request(&ALICE, TicketHelper, both())
-    }
+    BatchIssueGrantsRequest { request_id: Some(ID.to_owned()), ..duo.request(&ALICE, TicketHelper, both()) }
 }
 
 /// Proves: GR5, GR6
@@ -39,7 +36,8 @@ async fn gr5_a_repeated_batch_is_answered_with_the_same_grants() {
         assert_eq!(first.expire_time, second.expire_time, "never longer than the first answer said");
     }
     let events = duo.stage.database().await.events().await;
-    let last: Vec<_> = events[events.len() - 2..].iter().map(|e| (e.kind.as_str(), e.text("/grant"))).collect();
+    let last: Vec<_> =
+        events[events.len() - 2..].iter().map(|e| (e.kind.as_str(), e.text("/grant"))).collect();
     let ids: Vec<_> = answers[0].iter().map(|g| ("grant.redelivered", g.id.as_str())).collect();
     assert_eq!(last, ids);
     duo.stop().await;
@@ -53,7 +51,9 @@ async fn gr5_at_the_same_time_too_there_is_one_batch() {
     let mut ids = Vec::new();
     for answer in futures::future::join_all(calls).await {
         match answer {
-            Ok(Outcome::Grants(grants)) => ids.push(grants.grants.into_iter().map(|g| g.id).collect::<Vec<_>>()),
+            Ok(Outcome::Grants(grants)) => {
+                ids.push(grants.grants.into_iter().map(|g| g.id).collect::<Vec<_>>())
+            }
             other => panic!("grants were due: {other:?}"),
         }
     }

@@ -3,13 +3,13 @@
 use super::PostgresStore;
 use crate::{
     domain::{
-        ConnectionId, Consent, ConsentId, Group, LogoutNames, Owner, ParentPage, ProviderId, RequestClaim, Rule,
-        ScopeSet, SecretKind, SecretRow, StoredConnection, Subject, Tagged, TenantId, Timestamp, WebSession,
-        WorkloadId, ledger::Head,
+        ConnectionId, Consent, ConsentId, Group, LogoutNames, Owner, ParentPage, ProviderId, RequestClaim,
+        Rule, ScopeSet, SecretKind, SecretRow, StoredConnection, Subject, Tagged, TenantId, Timestamp,
+        WebSession, WorkloadId, ledger::Head,
     },
     storage::{
-        Committed, Connections, Consents, Ledger, LockMode, Parents, QueuedRevocation, Readable, Requests, Seal,
-        Sessions, StoreError, StreamRow, conformance::samples,
+        Committed, Connections, Consents, Ledger, LockMode, Parents, QueuedRevocation, Readable, Requests,
+        Seal, Sessions, StoreError, StreamRow, conformance::samples,
     },
 };
 use async_trait::async_trait;

@@ -18,6 +18,8 @@ pub(in crate::transport::web) fn parent(frame: &Frame, view: &ParentView, here: 
         (texts::EXPIRED_TITLE, texts::ALL_EXPIRED)
     } else if view.next().is_none() {
         (texts::ALL_STOPPED_TITLE, texts::ALL_STOPPED)
+    } else if view.steps.len() == 1 {
+        (texts::ONE_TITLE, texts::ONE_LEAD)
     } else {
         (texts::ALL_TITLE, texts::ALL_LEAD)
     };
@@ -57,8 +59,8 @@ fn line(step: &Step, view: &ParentView) -> Markup {
                 h2 { (foreign(&step.provider)) }
                 span.badge.done[step.standing == Standing::Done] { (texts::standing(step.standing)) }
             }
-            p.fine { (texts::step(step.reason)) }
             @if step.is_open() {
+                p.fine { (texts::step(step.reason)) }
                 (scopes::list(&step.scopes))
                 @if !is_next {
                     p { a href=(path(step)) { (sentence(texts::OPEN_ONE, &[("provider", &step.provider)])) } }
@@ -74,7 +76,8 @@ fn ways_on(view: &ParentView, here: &str) -> Markup {
             @match view.next() {
                 Some(next) => {
                     a.button.primary href=(path(next)) {
-                        (sentence(texts::NEXT_ONE, &[("provider", &next.provider)]))
+                        // One box: the parts of a button stand side by side without the space between them.
+                        span { (sentence(texts::NEXT_ONE, &[("provider", &next.provider)])) }
                     }
                     a.button href=(here) { (texts::LOOK_AGAIN) }
                 }
