@@ -106,6 +106,7 @@
 
 #![deny(missing_docs)]
 
+mod batch;
 mod builder;
 mod call;
 mod client;
@@ -123,6 +124,7 @@ mod watch;
 mod watched;
 
 pub use broker_proto::v1 as proto;
+pub use batch::{BatchConsentRequired, BatchOutcome, BatchRequest};
 pub use builder::ClientBuilder;
 pub use client::Client;
 pub use clock::{Clock, SystemClock};

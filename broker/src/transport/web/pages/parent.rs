@@ -29,7 +29,7 @@ pub(in crate::transport::web) fn parent(frame: &Frame, view: &ParentView, here: 
             h1 { (sentence(title, &names)) }
             p.lead { (sentence(lead, &names)) }
             (progress(view))
-            ol.steps {
+            ol.steps role="list" {
                 @for step in &view.steps { (line(step, view)) }
             }
             @if view.is_done() {
