@@ -123,8 +123,8 @@ mod tls;
 mod watch;
 mod watched;
 
-pub use broker_proto::v1 as proto;
 pub use batch::{BatchConsentRequired, BatchOutcome, BatchRequest};
+pub use broker_proto::v1 as proto;
 pub use builder::ClientBuilder;
 pub use client::Client;
 pub use clock::{Clock, SystemClock};

@@ -107,12 +107,11 @@ pub(super) const ONE_TITLE: &str = "{server} needs a connection";
 pub(super) const ONE_LEAD: &str =
     "It is asked about on its own page, and you can decline it there. You come back here afterwards.";
 pub(super) const ALL_PROGRESS: &str = "{done} of {all} done";
-pub(super) const ALL_NOTE: &str = "{server} gets nothing before all of them are connected.";
+pub(super) const ALL_NOTE: &str = "{server} needs all of them for this task.";
 pub(super) const ALL_DONE_TITLE: &str = "All done";
 pub(super) const ALL_DONE: &str = "{server} has everything it asked for.";
 pub(super) const ALL_STOPPED_TITLE: &str = "Not everything was connected";
-pub(super) const ALL_STOPPED: &str =
-    "{server} needs all of these, so it gets none of them now. What is connected stays connected.";
+pub(super) const ALL_STOPPED: &str = "{server} needs all of these for its task. What is connected stays connected, and you can disconnect it at any time.";
 pub(super) const ALL_EXPIRED: &str = "Nobody finished all of it in time. What is connected stays connected.";
 pub(super) const BACK_TO_ALL: &str = "Back to the other connections";
 pub(super) const NEXT_ONE: &str = "Continue with {provider}";
