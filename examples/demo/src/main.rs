@@ -58,7 +58,7 @@ async fn after(out: &mut impl Write, arguments: &Arguments, stage: Stage) -> io:
     if arguments.stay {
         writeln!(
             out,
-            "\n  Everything is still running. Open the link of step 12 in your browser, as alice:"
+            "\n  Everything is still running. Open the link of step 13 in your browser, as alice:"
         )?;
         writeln!(out, "  at the SSO    {} / {}", ALICE.sso.name, ALICE.sso.password)?;
         writeln!(out, "  at Notes      {} / {}", ALICE.notes.name, ALICE.notes.password)?;

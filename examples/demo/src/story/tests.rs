@@ -7,7 +7,7 @@ use super::{
 
 use crate::world::Options;
 
-const STEPS: usize = 14;
+const STEPS: usize = 15;
 
 /// Proves: VA10
 #[tokio::test]
@@ -27,6 +27,7 @@ async fn the_whole_story_is_told_and_holds_no_secret() {
         "alice@notes.example",
         "This link is not for this account",
         "ASSERTION_AUDIENCE",
+        "Ticket helper needs more access to your Notes account than it has.",
         "and now gets 401",
         "connection.revoked",
         "verified: ",
