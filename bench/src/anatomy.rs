@@ -297,7 +297,6 @@ impl Taken<'_> {
             Call { client_address: Some("127.0.0.1".to_owned()), trace_id: None, deadline: Deadline::none() };
         let caller = Caller { workload: of.workload.clone(), call };
         let request = || GrantRequest {
-            assertion: SecretString::from(of.token.as_str()),
             provider: of.provider.clone(),
             scopes: of.scopes.clone(),
             connection: None,
@@ -306,11 +305,13 @@ impl Taken<'_> {
             tool: "list_notes".to_owned(),
             purpose: "Show notes".to_owned(),
             request_id: String::new(),
+            place: None,
         };
-        let held = size_of_val(&issue_grant(rooms, &caller, request()));
+        let token = || SecretString::from(of.token.as_str());
+        let held = size_of_val(&issue_grant(rooms, &caller, token(), request()));
         progress(format!("a call under way holds {held} bytes of state in issue_grant"));
         let issue = async || {
-            black_box(issue_grant(rooms, &caller, request()).await?);
+            black_box(issue_grant(rooms, &caller, token(), request()).await?);
             Ok(())
         };
         self.step("issue_grant without transport", TOGETHER, issue).await?;

@@ -10,7 +10,7 @@ use crate::proto::{
     WithdrawApprovalRequest,
 };
 use crate::request_id::RequestIds;
-use crate::{Assertion, Clock, ConsentWatch, Error, GrantRequest, Outcome};
+use crate::{Assertion, BatchOutcome, BatchRequest, Clock, ConsentWatch, Error, GrantRequest, Outcome};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +48,21 @@ impl Client {
         let send =
             |channel, request| async move { GrantServiceClient::new(channel).issue_grant(request).await };
         Outcome::try_from(self.caller.unary(request.to_message(&id)?, Repeat::Safe, send).await?)
+    }
+
+    /// Asks for several grants, all of them or none (`GrantService.BatchIssueGrants`).
+    ///
+    /// # Errors
+    /// As [`issue_grant`](Self::issue_grant): a refused item refuses the batch.
+    pub async fn batch_issue_grants(&self, request: &BatchRequest) -> Result<BatchOutcome, Error> {
+        let id = match &request.request_id {
+            Some(id) => id.clone(),
+            None => self.request_ids.next()?,
+        };
+        let send = |channel, request| async move {
+            GrantServiceClient::new(channel).batch_issue_grants(request).await
+        };
+        request.outcome(self.caller.unary(request.to_message(&id)?, Repeat::Safe, send).await?)
     }
 
     /// Reads a consent once (`ConsentService.GetConsent`). `assertion`: a person calling instead of the workload.

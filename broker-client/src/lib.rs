@@ -159,6 +159,7 @@
 
 #![deny(missing_docs)]
 
+mod batch;
 #[cfg(feature = "tower")]
 pub mod bearer;
 mod builder;
@@ -182,6 +183,7 @@ mod tls;
 mod watch;
 mod watched;
 
+pub use batch::{BatchConsentRequired, BatchOutcome, BatchRequest};
 pub use broker_proto::v1 as proto;
 pub use builder::ClientBuilder;
 pub use client::Client;

@@ -159,7 +159,7 @@ impl TryFrom<v1::ConsentRequired> for ConsentRequired {
     }
 }
 
-fn required(time: Option<prost_types::Timestamp>) -> Result<SystemTime, Error> {
+pub(crate) fn required(time: Option<prost_types::Timestamp>) -> Result<SystemTime, Error> {
     let time = time.ok_or_else(|| Error::protocol("an answer without its time of expiry"))?;
     let in_range = || Error::protocol("a time out of range");
     let seconds = u64::try_from(time.seconds).map_err(|_| in_range())?;

@@ -9,8 +9,15 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, SqliteConnection};
 
 /// What [`Database::save`] keeps: everything but the ledger, which grows only, and the keys.
-const SAVED: [&str; 6] =
-    ["connections", "connection_secrets", "approvals", "consents", "web_sessions", "requests"];
+const SAVED: [&str; 7] = [
+    "connections",
+    "connection_secrets",
+    "approvals",
+    "consents",
+    "parent_pages",
+    "web_sessions",
+    "requests",
+];
 
 /// In the order in which one writer wrote them.
 const EVENTS: &str = "SELECT stream, seq, kind, outcome, reason, body FROM audit_events ORDER BY stream, seq";

@@ -5,6 +5,7 @@ pub mod browser;
 pub mod cable;
 pub mod certified;
 pub mod clock;
+pub mod composite;
 pub mod database;
 pub mod dialect;
 pub mod dice;

@@ -5,8 +5,8 @@
 use super::Journal;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use broker_proto::v1::{
-    AuditPosition, IssueGrantRequest, IssueGrantResponse, grant_service_server::GrantService,
-    issue_grant_response::Outcome,
+    AuditPosition, BatchIssueGrantsRequest, BatchIssueGrantsResponse, IssueGrantRequest, IssueGrantResponse,
+    grant_service_server::GrantService, issue_grant_response::Outcome,
 };
 use ring::{
     digest::{SHA256, digest},
@@ -79,5 +79,12 @@ impl GrantService for Floor {
             grant.audit_position = Some(AuditPosition { stream: position.stream.to_string(), seq });
         }
         Ok(Response::new(answer))
+    }
+
+    async fn batch_issue_grants(
+        &self,
+        _request: Request<BatchIssueGrantsRequest>,
+    ) -> Result<Response<BatchIssueGrantsResponse>, Status> {
+        Err(Status::unimplemented("only single grants are measured"))
     }
 }

@@ -10,7 +10,7 @@ pub struct Call {
     pub method: &'static str,
     /// Whom it was for, where it said so.
     pub assertion: Option<Assertion>,
-    /// The provider; empty where there is none.
+    /// The provider; empty where there is none, and those of a batch joined by spaces.
     pub provider: String,
     /// The scopes, as they were sent.
     pub scopes: Vec<String>,
@@ -30,9 +30,9 @@ pub struct Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answered {
-    /// A grant, by its id.
+    /// A grant, by its id; those of a batch joined by spaces.
     Granted(String),
-    /// A link, by the consent's id.
+    /// A link, by the consent's id; those of a batch joined by spaces.
     ConsentRequired(String),
     /// A refusal, by its reason.
     Refused(String),

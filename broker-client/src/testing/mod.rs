@@ -48,6 +48,7 @@
 //! What it does not do: verify assertions (each text is a person of its own), decide by policy, narrow scopes, or tell your
 //! workload from others. Tests of those belong against the real broker.
 
+mod batch;
 mod calls;
 mod clock;
 mod reasons;

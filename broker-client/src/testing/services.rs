@@ -1,6 +1,7 @@
 //! The broker's services over the state.
 
 use super::FakeBroker;
+use super::batch;
 use super::calls::{Answered, Call};
 use super::clock::ManualClock;
 use super::reasons::Refusal;
@@ -123,6 +124,16 @@ impl GrantService for Shared {
             };
             Ok(IssueGrantResponse { outcome: Some(outcome) })
         })
+    }
+
+    async fn batch_issue_grants(
+        &self,
+        request: Request<BatchIssueGrantsRequest>,
+    ) -> Result<Response<BatchIssueGrantsResponse>, Status> {
+        // Its sender is part of `self`.
+        let _ = self.held.subscribe().wait_for(|held| *held == 0).await;
+        let asked = request.get_ref();
+        self.answer(&request, batch::call(asked), |state, now, call| batch::answer(asked, state, now, call))
     }
 }
 

@@ -124,20 +124,31 @@ impl State {
 
     /// What the broker answers to a request that nobody refuses.
     pub(super) fn decide(&mut self, request: &IssueGrantRequest, now: SystemTime) -> Decision {
-        let party = (request.assertion.clone(), request.provider.clone());
-        let wanted: BTreeSet<String> = request.scopes.iter().cloned().collect();
-        let (missing, reason) = match self.connections.get(&party) {
-            None => (wanted.clone(), ConsentReason::NotConnected),
-            Some(connection) if connection.needs_reauth => (wanted.clone(), ConsentReason::ReauthRequired),
-            Some(connection) if connection.scopes.is_empty() => (wanted.clone(), ConsentReason::NotApproved),
-            Some(connection) => (&wanted - &connection.scopes, ConsentReason::ScopesMissing),
-        };
-        match self.connections.get(&party) {
-            Some(connection) if missing.is_empty() => {
+        let (party, wanted) = about(request);
+        match (self.missing(request), self.connections.get(&party)) {
+            (None, Some(connection)) => {
                 let id = connection.id.clone();
                 Decision::Grant(self.grant(party, &wanted, id, now))
             }
-            _ => Decision::Consent(self.consent(party, &wanted, missing, reason, now)),
+            (missing, _) => {
+                let (missing, reason) =
+                    missing.unwrap_or_else(|| (wanted.clone(), ConsentReason::NotConnected));
+                Decision::Consent(self.consent(party, &wanted, missing, reason, now))
+            }
+        }
+    }
+
+    /// The scopes that a person has to approve first, and why; `None`: nothing.
+    pub(super) fn missing(&self, request: &IssueGrantRequest) -> Option<(BTreeSet<String>, ConsentReason)> {
+        let (party, wanted) = about(request);
+        match self.connections.get(&party) {
+            None => Some((wanted, ConsentReason::NotConnected)),
+            Some(connection) if connection.needs_reauth => Some((wanted, ConsentReason::ReauthRequired)),
+            Some(connection) if connection.scopes.is_empty() => Some((wanted, ConsentReason::NotApproved)),
+            Some(connection) => {
+                let missing = &wanted - &connection.scopes;
+                (!missing.is_empty()).then_some((missing, ConsentReason::ScopesMissing))
+            }
         }
     }
 
@@ -268,6 +279,12 @@ impl State {
             live: token.ends > now,
         })
     }
+}
+
+/// Whose connection a request is about, and the scopes it wants.
+fn about(request: &IssueGrantRequest) -> (Party, BTreeSet<String>) {
+    let party = (request.assertion.clone(), request.provider.clone());
+    (party, request.scopes.iter().cloned().collect())
 }
 
 impl Consent {

@@ -170,6 +170,14 @@ pub(super) fn timestamp(time: SystemTime) -> prost_types::Timestamp {
 
 #[tonic::async_trait]
 impl GrantService for Shared {
+    async fn batch_issue_grants(
+        &self,
+        request: Request<BatchIssueGrantsRequest>,
+    ) -> Result<Response<BatchIssueGrantsResponse>, Status> {
+        self.note("BatchIssueGrants", &request);
+        Err(Status::unimplemented("no script has a batch"))
+    }
+
     async fn issue_grant(
         &self,
         request: Request<IssueGrantRequest>,

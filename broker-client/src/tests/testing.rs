@@ -3,7 +3,9 @@
 use super::granted;
 use crate::proto::ConsentState;
 use crate::testing::{Answered, FakeBroker, Finish, REASONS};
-use crate::{Assertion, Client, Credential, Error, GrantRequest, Outcome, TokenSource};
+use crate::{
+    Assertion, BatchOutcome, BatchRequest, Client, Credential, Error, GrantRequest, Outcome, TokenSource,
+};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -171,4 +173,32 @@ async fn cl4_another_workloads_credential_is_refused_and_a_dropped_broker_is_gon
         }
     };
     tokio::time::timeout(Duration::from_secs(30), gone).await.expect("it does not answer any more");
+}
+
+/// Proves: CL4, GR6
+#[tokio::test]
+async fn cl4_gr6_a_batch_is_granted_whole_or_says_what_is_missing() {
+    let broker = FakeBroker::start().await;
+    let client = broker.client().await;
+    let item = |provider| GrantRequest::new("alice", provider, [format!("{provider}.read")]);
+    let batch = || BatchRequest::new("alice").item(item("notes")).item(item("tasks")).tool("plan");
+    broker.connect("alice", "notes", &["notes.read"]);
+    let needed = match client.batch_issue_grants(&batch()).await {
+        Ok(BatchOutcome::ConsentRequired(needed)) => needed,
+        other => panic!("a consent was due: {other:?}"),
+    };
+    let missing = needed.items[1].as_ref().expect("tasks are not connected");
+    assert!(needed.items[0].is_none() && needed.items.len() == 2);
+    assert_eq!(broker.calls()[0].answered, Answered::ConsentRequired(missing.consent_id.clone()));
+    assert_eq!(broker.calls()[0].provider, "notes tasks");
+
+    broker.finish(missing.url.expose(), Finish::Completed);
+    let grants = match client.batch_issue_grants(&batch()).await {
+        Ok(BatchOutcome::Grants(grants)) => grants,
+        other => panic!("grants were due: {other:?}"),
+    };
+    let labels: Vec<&str> = grants.iter().map(|grant| grant.account_label.as_str()).collect();
+    assert_eq!(labels, ["alice at notes", "alice at tasks"]);
+    assert!(grants.iter().all(|grant| grant.id == "evt_1" || grant.id == "evt_2"), "none was made before");
+    assert!(client.batch_issue_grants(&BatchRequest::new("alice")).await.is_err(), "an empty batch");
 }

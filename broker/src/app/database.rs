@@ -5,8 +5,8 @@ use crate::{
     config::{Config, Storage},
     domain::{Clock, SecretString},
     storage::{
-        AppliedMigration, Approvals, AuditLog, Connections, Consents, Ledger, PostgresStore, Requests,
-        Sessions, SqliteStore, Store, Wakeups, WrappedKeys, postgres, sqlite,
+        AppliedMigration, Approvals, AuditLog, Connections, Consents, Ledger, Parents, PostgresStore,
+        Requests, Sessions, SqliteStore, Store, Wakeups, WrappedKeys, postgres, sqlite,
     },
 };
 use std::sync::Arc;
@@ -56,6 +56,7 @@ where
     S: Connections
         + Approvals
         + Consents
+        + Parents
         + Sessions
         + Requests
         + WrappedKeys
@@ -68,6 +69,7 @@ where
         connections: store.clone(),
         approvals: store.clone(),
         consents: store.clone(),
+        parents: store.clone(),
         sessions: store.clone(),
         requests: store.clone(),
         wrapped_keys: store.clone(),

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Clock, Entry, EventKind, Group, Outcome, Owner, Personal, Position, Rng, Rule, Rules, StreamId,
+        Clock, Entry, EventDraft, EventKind, Group, Outcome, Owner, Personal, Position, Rng, Rule, Rules,
+        StreamId,
     },
     keys::KeyRing,
     metrics::Metrics,
@@ -156,27 +157,39 @@ impl Audit {
     pub async fn record<P: Purpose>(
         &self,
         permit: Permit<P>,
-        mut entry: Entry,
+        entry: Entry,
         deadline: Deadline,
     ) -> Result<Audited<Permit<P>>, Refused> {
-        agree(&permit, &entry)?;
-        let facts = permit.facts();
-        let draft = &mut entry.draft;
-        // Answering the same request again is an issuance too, under a kind of its own (GR5).
-        if !(P::EVENT == EventKind::GrantIssue && draft.kind == EventKind::GrantRedelivered) {
-            draft.kind = P::EVENT;
+        self.record_group(vec![(permit, entry)], deadline).await?.pop().ok_or(Refused::Unavailable)
+    }
+
+    /// Writes permits down that share their fate: all of them are recorded by one commit, or none is (GR6).
+    ///
+    /// # Errors
+    /// [`Refused`]: the permits are gone, and nothing was allowed. For `Hit`, `Duplicate` and `NotApplied` rows say so.
+    pub async fn record_group<P: Purpose>(
+        &self,
+        permits: Vec<(Permit<P>, Entry)>,
+        deadline: Deadline,
+    ) -> Result<Vec<Audited<Permit<P>>>, Refused> {
+        if permits.is_empty() {
+            return Err(Refused::Inconsistent("a group has at least one entry"));
         }
-        draft.outcome = Outcome::Allowed;
-        draft.reason = None;
-        draft.tenant = Some(permit.key().tenant().clone());
-        draft.provider = Some(permit.key().provider.clone());
-        draft.scopes_granted = facts.scopes.clone();
-        draft.expires_at = facts.expires_at;
-        draft.policy = facts.policy.clone();
-        let event = draft.id.clone();
-        let receipt = self.submit(Group { entries: vec![entry] }, deadline).await?;
-        let position = receipt.positions.into_iter().next().ok_or(Refused::Unavailable)?;
-        Ok(Audited::new(permit, event, position, receipt.committed_at))
+        let (mut kept, mut entries) = (Vec::with_capacity(permits.len()), Vec::with_capacity(permits.len()));
+        for (permit, mut entry) in permits {
+            agree(&permit, &entry)?;
+            describe(&permit, &mut entry.draft);
+            kept.push((permit, entry.draft.id.clone()));
+            entries.push(entry);
+        }
+        let receipt = self.submit(Group { entries }, deadline).await?;
+        if receipt.positions.len() != kept.len() {
+            return Err(Refused::Unavailable);
+        }
+        let recorded = kept.into_iter().zip(receipt.positions);
+        Ok(recorded
+            .map(|((permit, event), position)| Audited::new(permit, event, position, receipt.committed_at))
+            .collect())
     }
 
     /// Writes an event that opens nothing.
@@ -301,6 +314,22 @@ fn needs_permit(kind: EventKind) -> bool {
             | EventKind::ConsentExchange
             | EventKind::ProviderRevokeIntent
     )
+}
+
+/// What the event says comes from the permit, whatever the draft said.
+fn describe<P: Purpose>(permit: &Permit<P>, draft: &mut EventDraft) {
+    let facts = permit.facts();
+    // Answering the same request again is an issuance too, under a kind of its own (GR5).
+    if !(P::EVENT == EventKind::GrantIssue && draft.kind == EventKind::GrantRedelivered) {
+        draft.kind = P::EVENT;
+    }
+    draft.outcome = Outcome::Allowed;
+    draft.reason = None;
+    draft.tenant = Some(permit.key().tenant().clone());
+    draft.provider = Some(permit.key().provider.clone());
+    draft.scopes_granted = facts.scopes.clone();
+    draft.expires_at = facts.expires_at;
+    draft.policy = facts.policy.clone();
 }
 
 /// An entry must speak of what its permit names: else rules about it would be matched against the wrong names.

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(super) struct RawConsent {
     /// How long a link works. Default 10m, at most 1d.
     lifetime: Option<String>,
-    /// How many links one person may have open. Default 10. At most half of them, but one at least, for one workload.
+    /// How many links one person may have open. Default 32, enough for every item of one batch. At most half of them, but one at least, for one workload.
     #[schemars(range(min = 1, max = 1000))]
     max_open_per_subject: Option<u32>,
 }
@@ -28,5 +28,5 @@ pub struct ConsentSettings {
 pub(super) fn check(raw: &RawConsent, check: &mut Check<'_>) -> ConsentSettings {
     let lifetime = check.duration("consent.lifetime", raw.lifetime.as_ref(), Duration::from_secs(600));
     let lifetime = check.at_most("consent.lifetime", lifetime, Duration::from_secs(86_400));
-    ConsentSettings { lifetime, max_open_per_subject: raw.max_open_per_subject.unwrap_or(10) }
+    ConsentSettings { lifetime, max_open_per_subject: raw.max_open_per_subject.unwrap_or(32) }
 }

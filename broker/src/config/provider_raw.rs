@@ -24,6 +24,10 @@ pub(super) struct RawProvider {
     pub(super) token_url: String,
     /// Revocation endpoint (RFC 7009). Absent: the provider has none, and revoking ends at the broker.
     pub(super) revocation_url: Option<String>,
+    /// What revoking one token ends there: what came of the same authorization, or everything this person has authorized the broker's
+    /// client for. Default `every_authorization`: then nothing is revoked beside a connection that is to go on. Where it is
+    /// `own_authorization`, the tokens that a wider connection replaces are revoked too.
+    pub(super) revocation_ends: Option<RawRevocationEnds>,
     /// Where the account behind a token is looked up.
     pub(super) account: RawAccount,
     /// The provider's own issuer identifier, to check `iss` in its answers (RFC 9207).
@@ -91,6 +95,16 @@ pub(super) enum RawIssParameter {
 pub(super) enum RawPkce {
     S256,
     Off,
+}
+
+/// What revoking one token ends.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawRevocationEnds {
+    /// What came of the same authorization (RFC 7009).
+    OwnAuthorization,
+    /// Everything the person has authorized the client for.
+    EveryAuthorization,
 }
 
 /// Whether refreshes narrow.

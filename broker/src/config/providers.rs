@@ -4,14 +4,14 @@ use super::{
     check::{Check, is_loopback},
     provider_raw::{
         RawAccess, RawClient, RawClientAuth, RawEnvironment, RawIssParameter, RawNarrowing, RawPkce,
-        RawProvider, RawRotation, RawScope,
+        RawProvider, RawRevocationEnds, RawRotation, RawScope,
     },
 };
 use crate::domain::{
     ProviderId, ProviderSpec, Scope, ScopeSet,
     provider::{
         AccountLookup, ClientAuth, Environment, Expiry, IssParameter, Narrowing, Pkce, ProviderClient,
-        RevokeStyle, Rotation, ScopeAccess, ScopeSpec,
+        RevocationEnds, RevokeStyle, Rotation, ScopeAccess, ScopeSpec,
     },
 };
 use http::{HeaderName, HeaderValue};
@@ -87,6 +87,10 @@ fn provider(path: &str, raw: &RawProvider, check: &mut Check<'_>) -> Option<Prov
         narrowing: match raw.narrowing {
             Some(RawNarrowing::RefreshWithScope) => Narrowing::RefreshWithScope,
             Some(RawNarrowing::None) | None => Narrowing::None,
+        },
+        revocation_ends: match raw.revocation_ends {
+            Some(RawRevocationEnds::OwnAuthorization) => RevocationEnds::OwnAuthorization,
+            Some(RawRevocationEnds::EveryAuthorization) | None => RevocationEnds::EveryAuthorization,
         },
         rotation: rotation(path, raw, check),
         refresh_kills_access_token: raw.refresh_kills_access_token,

@@ -70,6 +70,8 @@ opaque_id!(/// An approval: one workload's standing permission on one connection
     ApprovalId, "apr_", "approval id");
 opaque_id!(/// A consent: one attempt to create or widen a connection or approval.
     ConsentId, "cns_", "consent id");
+opaque_id!(/// A parent page: one link that leads through several consents.
+    ParentId, "par_", "parent page id");
 opaque_id!(/// An audit event; a grant's id is that of the event that recorded it.
     EventId, "evt_", "event id");
 opaque_id!(/// One writer's ordered events. Begins with its opening time, so ids sort by age.

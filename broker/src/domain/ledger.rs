@@ -1,8 +1,9 @@
 //! What one ledger commit is asked to do (design §6): groups of entries that share their fate.
 
 use super::{
-    Approval, Connection, ConnectionId, Consent, ConsentId, EventDraft, LogoutNames, Names, QuarantinedRow,
-    Rule, RuleKind, SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession, event::EventRef,
+    Approval, Connection, ConnectionId, Consent, ConsentId, EventDraft, LogoutNames, Names, ParentPage,
+    QuarantinedRow, Rule, RuleKind, SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession,
+    event::EventRef,
 };
 
 /// An event's place in the log: what a caller is told as "audit position".
@@ -22,6 +23,20 @@ pub enum Write {
     UpdateConsent {
         /// The row.
         row: Tagged<Consent>,
+        /// The version it was read at.
+        expected_version: i64,
+    },
+    /// Inserts a parent page; applies unless its handle or id exists.
+    InsertParent {
+        /// The row.
+        row: Tagged<ParentPage>,
+        /// SHA-256 of the link's handle.
+        handle_hash: [u8; 32],
+    },
+    /// Replaces a parent page that still has `expected_version`.
+    UpdateParent {
+        /// The row.
+        row: Tagged<ParentPage>,
         /// The version it was read at.
         expected_version: i64,
     },

@@ -13,6 +13,7 @@ pub mod event;
 pub mod holder;
 pub mod ids;
 pub mod ledger;
+pub mod parent;
 pub mod provider;
 pub mod quarantine;
 pub mod reason;
@@ -35,9 +36,11 @@ pub use digest::sha256;
 pub use event::{EventDraft, EventKind, Outcome, Personal, PolicyTrace};
 pub use holder::TokenHolder;
 pub use ids::{
-    ApprovalId, ConnectionId, ConsentId, EventId, ProviderId, RealmId, StreamId, TenantId, WorkloadId,
+    ApprovalId, ConnectionId, ConsentId, EventId, ParentId, ProviderId, RealmId, StreamId, TenantId,
+    WorkloadId,
 };
 pub use ledger::{Applied, Entry, Group, Position, RequestClaim, Write};
+pub use parent::ParentPage;
 pub use provider::ProviderSpec;
 pub use quarantine::QuarantinedRow;
 pub use reason::Reason;

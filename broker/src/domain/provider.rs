@@ -112,6 +112,15 @@ pub enum RevokeStyle {
     Unsupported,
 }
 
+/// What revoking one token ends at the provider.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RevocationEnds {
+    /// What came of the same authorization, and nothing else (RFC 7009 section 2.1).
+    OwnAuthorization,
+    /// Everything that this person has authorized this client for: also a connection that stands beside the token.
+    EveryAuthorization,
+}
+
 /// Where the account behind a token is looked up (CO11).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AccountLookup {
@@ -159,6 +168,8 @@ pub struct ProviderSpec {
     pub token_url: Url,
     /// Revocation.
     pub revoke: RevokeStyle,
+    /// What that ends.
+    pub revocation_ends: RevocationEnds,
     /// Account lookup.
     pub account: AccountLookup,
     /// What is known of `iss`.

@@ -113,7 +113,7 @@ reasons! {
     ConsentOtherBrowser = "CONSENT_OTHER_BROWSER",
     /// The callback's issuer is not the provider's (RFC 9207).
     ConsentIssuerMismatch = "CONSENT_ISSUER_MISMATCH",
-    /// The provider granted fewer scopes than asked for.
+    /// The provider granted none of the scopes asked for, or fewer than the connection has already.
     ConsentScopesReduced = "CONSENT_SCOPES_REDUCED",
     /// A different account than the connection's was used at the provider.
     ConsentAccountChanged = "CONSENT_ACCOUNT_CHANGED",

@@ -5,7 +5,7 @@ use super::{
     file_keyring::Wrapping, random_key_id, system_key::SystemKeys,
 };
 use crate::{
-    domain::{Canonical, Clock, ConsentId, Rng, RowKey, Subject, TenantId, sha256},
+    domain::{Canonical, Clock, ConsentId, ParentId, Rng, RowKey, Subject, TenantId, sha256},
     storage::{StoreError, WrappedKey, WrappedKeys},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -147,6 +147,13 @@ impl KeyRing {
     /// The handle in a consent's link: 256 bits as base64url, made again whenever the link is shown again (CO1).
     pub fn consent_handle(&self, consent: &ConsentId) -> String {
         handle(&self.handles[0], consent)
+    }
+
+    /// The handle in a parent page's link, made like a consent's and never one.
+    pub fn parent_handle(&self, parent: &ParentId) -> String {
+        let mut message = Canonical::new("broker.v1 parent page handle");
+        message.text(parent.as_str());
+        URL_SAFE_NO_PAD.encode(mac(&self.handles[0], &message))
     }
 
     /// The handle of an existing consent, which an older key may have made; `None` when no key here did.

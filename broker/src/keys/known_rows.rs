@@ -5,10 +5,10 @@
 use super::KeyRing;
 use crate::{
     domain::{
-        Approval, Authority, Clock, ConnectionId, Consent, ConsentId, Owner, ProviderId, ScopeSet,
-        SecretKind, SecretRow, StoredConnection, Subject, Tagged, TenantId, Timestamp, WorkloadId,
+        Approval, Authority, Clock, ConnectionId, Consent, ConsentId, Owner, ParentPage, ProviderId,
+        ScopeSet, SecretKind, SecretRow, StoredConnection, Subject, Tagged, TenantId, Timestamp, WorkloadId,
     },
-    storage::{Approvals, Connections, Consents, QueuedRevocation, Readable, Store, StoreError},
+    storage::{Approvals, Connections, Consents, Parents, QueuedRevocation, Readable, Store, StoreError},
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
@@ -21,13 +21,19 @@ const ABSENT_FOR: Duration = Duration::from_secs(10);
 /// Most key ids remembered as absent.
 const MOST_ABSENT: u64 = 10_000;
 
-/// The same store, which looks at the system keys once more where connections, tokens, approvals and consents were tagged with a
+/// The same store, which looks at the system keys once more where connections, tokens, approvals, consents and parent pages were tagged with a
 /// key the ring does not know, and answers [`StoreError::KeyUnknown`] in their place while these cannot be read.
 pub fn with_known_keys(store: Store, keys: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Store {
-    let Store { connections, approvals, consents, .. } = store.clone();
+    let Store { connections, approvals, consents, parents, .. } = store.clone();
     let absent = moka::sync::Cache::new(MOST_ABSENT);
-    let known = Arc::new(KnownRows { keys, clock, absent, connections, approvals, consents });
-    Store { connections: known.clone(), approvals: known.clone(), consents: known, ..store }
+    let known = Arc::new(KnownRows { keys, clock, absent, connections, approvals, consents, parents });
+    Store {
+        connections: known.clone(),
+        approvals: known.clone(),
+        consents: known.clone(),
+        parents: known,
+        ..store
+    }
 }
 
 struct KnownRows {
@@ -38,6 +44,7 @@ struct KnownRows {
     connections: Arc<dyn Connections>,
     approvals: Arc<dyn Approvals>,
     consents: Arc<dyn Consents>,
+    parents: Arc<dyn Parents>,
 }
 
 impl KnownRows {
@@ -226,5 +233,21 @@ impl Consents for KnownRows {
             }
             most = most.saturating_mul(4).min(MOST_OVERDUE);
         }
+    }
+}
+
+#[async_trait]
+impl Parents for KnownRows {
+    async fn by_handle(&self, handle_hash: &[u8; 32]) -> Result<Option<Tagged<ParentPage>>, StoreError> {
+        self.one(self.parents.by_handle(handle_hash).await?).await
+    }
+
+    async fn open_of(
+        &self,
+        subject: &Subject,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<Tagged<ParentPage>>>, StoreError> {
+        self.all(self.parents.open_of(subject, now, limit).await?, readable).await
     }
 }

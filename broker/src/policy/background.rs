@@ -90,10 +90,12 @@ impl Policy {
     pub fn revoke_waiting<K: Kind>(&self, consent: &Consent) -> Result<Permit<RevokeAtProvider<K>>, Denial> {
         let trace = self.work("revoke", Held::Consent(consent))?;
         let is_token = K::COLUMN == AccessToken::COLUMN || K::COLUMN == RefreshToken::COLUMN;
-        let holds_none = matches!(
-            consent.state,
-            ConsentState::Pending | ConsentState::Approved { .. } | ConsentState::Completed { .. }
-        );
+        let holds_none = match consent.state {
+            ConsentState::Pending | ConsentState::Approved { .. } => true,
+            // What it obtained is the connection's; what it replaced is to end.
+            ConsentState::Completed { .. } => consent.leftover.is_empty(),
+            _ => false,
+        };
         if holds_none || !is_token {
             return Err(Denial::new(Reason::NotFound, "the consent holds no such token", &trace));
         }

@@ -22,9 +22,10 @@ pub use schema::{AppliedMigration, Migration, SchemaError};
 pub use sqlite::SqliteStore;
 
 use crate::domain::{
-    Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, LogoutNames, Owner, Position,
-    ProviderId, QuarantinedRow, RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection,
-    StreamId, Subject, Tagged, TenantId, Timestamp, TokenHolder, WebSession, WorkloadId, ledger::Head,
+    Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, LogoutNames, Owner, ParentPage,
+    Position, ProviderId, QuarantinedRow, RequestClaim, Rule, ScopeSet, SecretKind, SecretRow,
+    StoredConnection, StreamId, Subject, Tagged, TenantId, Timestamp, TokenHolder, WebSession, WorkloadId,
+    ledger::Head,
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
@@ -136,6 +137,20 @@ pub trait Consents: Send + Sync {
     /// Consents that are open in storage but past their time at `now`.
     async fn overdue(&self, now: Timestamp, limit: u32)
     -> Result<Vec<Readable<Tagged<Consent>>>, StoreError>;
+}
+
+/// Parent pages.
+#[async_trait]
+pub trait Parents: Send + Sync {
+    /// By SHA-256 of the link's handle.
+    async fn by_handle(&self, handle_hash: &[u8; 32]) -> Result<Option<Tagged<ParentPage>>, StoreError>;
+    /// A subject's parent pages that are open at `now`, newest first, `limit` at most. That they are is unchecked.
+    async fn open_of(
+        &self,
+        subject: &Subject,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<Tagged<ParentPage>>>, StoreError>;
 }
 
 /// Web sessions.
@@ -357,6 +372,8 @@ pub struct Store {
     pub approvals: Arc<dyn Approvals>,
     /// Consents.
     pub consents: Arc<dyn Consents>,
+    /// Parent pages.
+    pub parents: Arc<dyn Parents>,
     /// Web sessions.
     pub sessions: Arc<dyn Sessions>,
     /// Request claims.

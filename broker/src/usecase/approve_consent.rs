@@ -56,8 +56,15 @@ pub async fn approve_consent(
     }
 }
 
-async fn leave(rooms: &Rooms, visitor: &Visitor, consent: Consent, epoch: i64) -> Result<Approved, Refusal> {
+async fn leave(
+    rooms: &Rooms,
+    visitor: &Visitor,
+    mut consent: Consent,
+    epoch: i64,
+) -> Result<Approved, Refusal> {
     let browser_hash = visitor.browser_hash.ok_or_else(|| Refusal::new(Reason::ConsentOtherBrowser))?;
+    // The connection may have been made or widened since this was drafted: nothing of it is to be lost (CO9).
+    consent.provider_scopes = consent.provider_scopes.union(&held(rooms, &consent).await?);
     let spec = rooms.provider(&consent.provider)?;
     let state = random_token(rooms);
     let verifier = crate::provider::new_verifier(&*rooms.rng);
@@ -72,6 +79,23 @@ async fn leave(rooms: &Rooms, visitor: &Visitor, consent: Consent, epoch: i64) -
     let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
     rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, visitor.call.deadline).await?;
     Ok(Approved::Leave(url))
+}
+
+/// What the connection carries that this consent is about, or that was made meanwhile.
+async fn held(rooms: &Rooms, consent: &Consent) -> Result<ScopeSet, Refusal> {
+    let rules = rooms.audit.rules();
+    let provider = Some(&consent.provider);
+    let own = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
+    let active = own.connections.into_iter().map(|(connection, _)| connection);
+    let mut active: Vec<Connection> = active.filter(|c| c.state == ConnectionState::Active).collect();
+    if let Some(id) = &consent.connection {
+        active.retain(|connection| connection.id == *id);
+    }
+    Ok(match active.as_slice() {
+        [only] => only.scopes.clone(),
+        // Which of several accounts comes back is not known.
+        _ => ScopeSet::default(),
+    })
 }
 
 async fn complete(

@@ -1,46 +1,52 @@
 //! The user has to act first: a consent is created or found, recorded, and its link answered.
 
 use super::{
+    ask::{Ask, Failed},
     expire::checked,
-    issue_grant::{Ask, ConsentLink, Failed, GrantOutcome},
 };
 use crate::{
     connection::Need,
     consent::{self, Asking},
     domain::{
         Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, EventId, Outcome, QuarantinedRow,
-        Reason, Refusal, Write,
+        Reason, Refusal, ScopeSet, Write,
     },
 };
 
 /// So many edited rows at least are read along with those that count. Where there are more, the next call goes on.
 const SET_ASIDE_AT_ONCE: u32 = 100;
 
+/// How often a commit that somebody else overtook is tried.
+pub(super) const TRIES: usize = 3;
+
+/// A consent and its link.
+#[derive(Debug)]
+pub struct ConsentLink {
+    /// The consent.
+    pub consent: Consent,
+    /// The link for the user.
+    pub url: String,
+    /// Scopes the approval lacks.
+    pub missing: ScopeSet,
+    /// One sentence for the user.
+    pub sentence: String,
+}
+
 /// Answers with a link. The same open need always gets the same link (CO1).
 pub(super) async fn begin_consent(
     ask: &Ask<'_>,
     need: Need,
     about: &mut EventDraft,
-) -> Result<GrantOutcome, Failed> {
-    for _ in 0..3 {
-        let mut effect = Vec::new();
-        let mut open = open_consents(ask, &need).await?;
-        let consent = match open.consent.take() {
-            Some(found) => retarget(ask, found, &need, &mut effect),
-            None => create(ask, &need, &mut open.quarantined, &mut effect).await?,
-        };
-        let quarantined = need.quarantined || !open.quarantined.is_empty();
-        // They go first: one of them may stand where the new one will.
-        effect.splice(0..0, open.quarantined.into_iter().map(Write::SetAsideConsent));
+) -> Result<ConsentLink, Failed> {
+    for _ in 0..TRIES {
+        let begun = Round::default().begin(ask, &need).await?;
         let mut draft = about.clone();
-        draft.outcome = Outcome::ConsentRequired;
-        draft.consent = Some(consent.id.clone());
-        draft.reason = quarantined.then_some(Reason::RecordQuarantined);
-        draft.detail.insert("consent_reason", need.reason.as_str().into());
+        begun.describe(&need, &mut draft);
+        let Begun { consent, effect, .. } = begun;
         let raced = !effect.is_empty();
         let entry = Entry { names: ask.names.clone(), epoch: ask.epoch, effect, ..Entry::note(draft) };
         match ask.rooms.audit.note(entry, ask.caller.call.deadline).await {
-            Ok(_) => return Ok(answer(ask, consent, need)),
+            Ok(_) => return Ok(ConsentLink::of(ask, consent, need)),
             // Somebody created the same need at the same moment: use theirs.
             Err(crate::audit::Refused::NotApplied) if raced => {
                 // The try that lost has a row of its own: whatever comes after it is another event.
@@ -50,6 +56,80 @@ pub(super) async fn begin_consent(
         }
     }
     Err(Failed::Recorded(Refusal::new(Reason::Conflict)))
+}
+
+/// A consent that is about to be opened, or is open already, and what has to be written for it.
+pub(super) struct Begun {
+    pub(super) consent: Consent,
+    pub(super) effect: Vec<Write>,
+    quarantined: bool,
+}
+
+impl Begun {
+    /// What the event about it says.
+    pub(super) fn describe(&self, need: &Need, draft: &mut EventDraft) {
+        draft.outcome = Outcome::ConsentRequired;
+        draft.consent = Some(self.consent.id.clone());
+        draft.reason = self.quarantined.then_some(Reason::RecordQuarantined);
+        draft.detail.insert("consent_reason", need.reason.as_str().into());
+    }
+}
+
+/// What one commit opens and sets aside, over everything that is asked for in it.
+#[derive(Default)]
+pub(super) struct Round {
+    /// Those it answers with.
+    begun: Vec<Consent>,
+    /// How many of them are new.
+    created: u32,
+    /// Edited rows that give way already.
+    aside: Vec<Vec<u8>>,
+}
+
+impl Round {
+    /// The consent for a need: of this round, or open already, or a new one.
+    pub(super) async fn begin(&mut self, ask: &Ask<'_>, need: &Need) -> Result<Begun, Refusal> {
+        let same = |c: &&Consent| c.provider == ask.spec.id && c.scopes == need.scopes;
+        if let Some(consent) = self.begun.iter().find(same).cloned() {
+            return Ok(Begun { consent, effect: Vec::new(), quarantined: false });
+        }
+        let mut effect = Vec::new();
+        let mut open = open_consents(ask, need).await?;
+        let consent = match open.consent.take() {
+            Some(found) => retarget(ask, found, need, &mut effect),
+            None => self.create(ask, need, &mut open.quarantined, &mut effect).await?,
+        };
+        self.begun.push(consent.clone());
+        let quarantined = need.quarantined || !open.quarantined.is_empty();
+        open.quarantined.retain(|row| !self.aside.contains(&row.id));
+        self.aside.extend(open.quarantined.iter().map(|row| row.id.clone()));
+        // They go first: one of them may stand where the new one will.
+        effect.splice(0..0, open.quarantined.into_iter().map(Write::SetAsideConsent));
+        Ok(Begun { consent, effect, quarantined })
+    }
+
+    async fn create(
+        &mut self,
+        ask: &Ask<'_>,
+        need: &Need,
+        quarantined: &mut Vec<QuarantinedRow>,
+        effect: &mut Vec<Write>,
+    ) -> Result<Consent, Refusal> {
+        let rooms = ask.rooms;
+        let most = rooms.settings.max_open_consents;
+        let open = count_open(ask, quarantined).await?;
+        let created = self.created;
+        // Half for one workload: one that was stolen, with a person's assertion, uses up nobody else's links.
+        if open.all + created >= most || open.of_workload + created >= (most / 2).max(1) {
+            return Err(Refusal::new(Reason::TooManyConsents));
+        }
+        let consent = consent::draft(ConsentId::random(&*rooms.rng), &asking(ask), need);
+        let handle_hash = consent::link_hash(&rooms.keys.consent_handle(&consent.id));
+        let row = rooms.row_key().tag(consent.clone());
+        effect.push(Write::InsertConsent { row, handle_hash });
+        self.created += 1;
+        Ok(consent)
+    }
 }
 
 /// The open consents for a need: at most one that counts.
@@ -102,26 +182,6 @@ fn retarget(ask: &Ask<'_>, found: Consent, need: &Need, effect: &mut Vec<Write>)
     consent
 }
 
-async fn create(
-    ask: &Ask<'_>,
-    need: &Need,
-    quarantined: &mut Vec<QuarantinedRow>,
-    effect: &mut Vec<Write>,
-) -> Result<Consent, Refusal> {
-    let rooms = ask.rooms;
-    let most = rooms.settings.max_open_consents;
-    let open = count_open(ask, quarantined).await?;
-    // Half for one workload: one that was stolen, with a person's assertion, uses up nobody else's links.
-    if open.all >= most || open.of_workload >= (most / 2).max(1) {
-        return Err(Refusal::new(Reason::TooManyConsents));
-    }
-    let consent = consent::draft(ConsentId::random(&*rooms.rng), &asking(ask), need);
-    let handle_hash = consent::link_hash(&rooms.keys.consent_handle(&consent.id));
-    let row = rooms.row_key().tag(consent.clone());
-    effect.push(Write::InsertConsent { row, handle_hash });
-    Ok(consent)
-}
-
 /// How many consents of one person are open.
 #[derive(Default)]
 struct Count {
@@ -166,10 +226,13 @@ fn asking<'a>(ask: &'a Ask<'_>) -> Asking<'a> {
     }
 }
 
-fn answer(ask: &Ask<'_>, consent: Consent, need: Need) -> GrantOutcome {
-    let url = ask.rooms.consent_url(&consent.id);
-    let sentence = sentence(need.reason, &ask.rooms.workload_name(ask.caller.id()), &ask.spec.display_name);
-    GrantOutcome::ConsentRequired(Box::new(ConsentLink { consent, url, missing: need.missing, sentence }))
+impl ConsentLink {
+    pub(super) fn of(ask: &Ask<'_>, consent: Consent, need: Need) -> Self {
+        let url = ask.rooms.consent_url(&consent.id);
+        let server = ask.rooms.workload_name(ask.caller.id());
+        let sentence = sentence(need.reason, &server, &ask.spec.display_name);
+        Self { consent, url, missing: need.missing, sentence }
+    }
 }
 
 /// One sentence for the user.

@@ -1,6 +1,11 @@
 //! The person confirms the provider account: what waited sealed becomes a connection and an approval (CO11).
 
-use super::{Rooms, Visitor, approve_consent::put_approval, open_consent, own};
+use super::{
+    Rooms, Visitor,
+    approve_consent::put_approval,
+    open_consent, own,
+    replaced::{Replaced, holds_more, narrower},
+};
 use crate::{
     connection::own_connections,
     domain::{
@@ -28,9 +33,12 @@ pub async fn confirm_consent(rooms: &Arc<Rooms>, visitor: &Visitor, handle: &str
         return Err(Refusal::new(Reason::ConsentOtherBrowser));
     }
     let mut effect = Vec::new();
+    if holds_more(rooms, &consent, &obtained.account, &obtained.scopes).await? {
+        return narrower(rooms, visitor, consent).await;
+    }
     // A refresh of the same connection and this renewal must not count generations side by side.
     let _turn = same_account(rooms, &consent, &obtained).await?;
-    let connection = put_connection(rooms, &consent, &obtained, epoch, &mut effect).await?;
+    let (connection, replaced) = put_connection(rooms, &consent, &obtained, epoch, &mut effect).await?;
     // Fewer scopes than asked for: the approval says what there is (CO10).
     let scopes = consent.scopes.intersection(&obtained.scopes);
     let approval = put_approval(rooms, &consent, &connection, &scopes, epoch, &mut effect).await?;
@@ -44,7 +52,11 @@ pub async fn confirm_consent(rooms: &Arc<Rooms>, visitor: &Visitor, handle: &str
     draft.personal.account_label = Some(connection.account.label.clone());
     draft.personal.account_id = Some(connection.account.id.clone());
     let expected_version = consent.version;
-    let (next, _) = consent.confirm(connection.id)?;
+    let next = consent.confirm(connection.id, replaced.tokens)?;
+    if !next.leftover.is_empty() {
+        let holder = TokenHolder::Consent(next.id.clone());
+        effect.push(Write::QueueProviderRevocation { holder, due_at: replaced.due_at });
+    }
     effect.insert(0, Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version });
     rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, visitor.call.deadline).await?;
     Ok(())
@@ -73,10 +85,11 @@ async fn put_connection(
     obtained: &Obtained,
     epoch: i64,
     effect: &mut Vec<Write>,
-) -> Result<Connection, Refusal> {
+) -> Result<(Connection, Replaced), Refusal> {
     let key = rooms.row_key();
     let rules = rooms.audit.rules();
     let provider = Some(&consent.provider);
+    let mut replaced = Replaced::none(rooms);
     let own = own_connections(&rooms.store, &key, &rules, &consent.subject, provider).await?;
     let same = own.connections.into_iter().map(|(c, _)| c).find(|c| c.account.id == obtained.account.id);
     // A row of this account that failed its check, or that a rule has ended, would stand in the new one's way (VA9).
@@ -94,9 +107,10 @@ async fn put_connection(
     }
     let mut generation = 0;
     let connection = match same {
-        Some(earlier) => match highest_generation(rooms, &key, &earlier).await? {
-            Some(highest) => {
-                generation = highest;
+        Some(earlier) => match tokens_of(rooms, &key, &earlier).await? {
+            Some(rows) => {
+                generation = rows.iter().map(|row| row.generation).max().unwrap_or(0);
+                replaced = Replaced::of(rooms, consent, obtained, &earlier, &rows).await?;
                 renew(rooms, earlier, obtained, effect)?
             }
             // A token of it failed its check: the connection is retired and replaced (VA9).
@@ -108,24 +122,25 @@ async fn put_connection(
         None => create(rooms, consent, obtained, epoch, effect)?,
     };
     put_secrets(rooms, consent, obtained, &connection, generation + 1, effect).await?;
-    Ok(connection)
+    Ok((connection, replaced))
 }
 
-async fn highest_generation(
+/// Every token of a connection; `None` = one of them cannot be relied on.
+async fn tokens_of(
     rooms: &Rooms,
     key: &RowKey,
     connection: &Connection,
-) -> Result<Option<i64>, Refusal> {
-    let mut highest = 0;
+) -> Result<Option<Vec<SecretRow>>, Refusal> {
+    let mut rows = Vec::new();
     for found in rooms.store.connections.secrets(&connection.id).await? {
         // Not even readable: like one that failed its check.
         let Ok(tagged) = found else { return Ok(None) };
         match tagged.check(key) {
-            Ok(row) => highest = highest.max(row.generation),
+            Ok(row) => rows.push(row),
             Err(_) => return Ok(None),
         }
     }
-    Ok(Some(highest))
+    Ok(Some(rows))
 }
 
 fn renew(

@@ -1,7 +1,7 @@
 //! The provider sends the browser back: check who, where and what, redeem the code, keep the tokens sealed (CO2–CO5, CO10).
 
 use super::{
-    Rooms, Visitor, expire, own,
+    Rooms, Visitor, expire, own, replaced,
     settle_consent::{Came, Next, seal_all, settle, unwanted},
 };
 use crate::{
@@ -196,7 +196,9 @@ async fn keep(
     let Leftover { refresh, access: Some(access) } = leftover.clone() else {
         return Err(Refusal::new(Reason::Internal));
     };
-    if consent.scopes.intersection(&granted).is_empty() {
+    if consent.scopes.intersection(&granted).is_empty()
+        || replaced::holds_more(rooms, &consent, &account, &granted).await?
+    {
         return unwanted(rooms, visitor, consent, leftover, Reason::ConsentScopesReduced).await;
     }
     let mut draft = visitor.draft_about(rooms, EventKind::ConsentObtained, Outcome::Allowed, &consent);

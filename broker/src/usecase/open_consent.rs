@@ -1,6 +1,6 @@
 //! Somebody signed in opens a consent link: its own person sees it, nobody else learns anything (promise 4).
 
-use super::{Rooms, Visitor, also_held};
+use super::{Rooms, Visitor, also_held, open_parent};
 use crate::{
     connection::own_connections,
     consent,
@@ -36,6 +36,8 @@ pub struct ConsentView {
     pub also_held_by: Vec<String>,
     /// The account of the connection it is about, or that came of it, if there is one.
     pub account: Option<Account>,
+    /// The handle of the page that leads through this consent and others, if there is one (GR6).
+    pub parent: Option<String>,
     /// Accounts to choose from, for [`ConsentReason::ChooseAccount`].
     pub choices: Vec<(ConnectionId, Account)>,
 }
@@ -132,6 +134,7 @@ pub(super) async fn view(rooms: &Rooms, consent: Consent) -> Result<ConsentView,
         _ => (consent.connection.as_ref(), ScopeSet::default()),
     };
     let account = accounts.iter().find(|(id, _)| Some(id) == about).map(|(_, a)| a.clone());
+    let parent = open_parent::parent_of(rooms, &consent).await?;
     let choices = if consent.reason == ConsentReason::ChooseAccount { accounts } else { Vec::new() };
     Ok(ConsentView {
         server: rooms.workload_name(&consent.workload),
@@ -141,6 +144,7 @@ pub(super) async fn view(rooms: &Rooms, consent: Consent) -> Result<ConsentView,
         held_too: in_words(spec, &also.by_itself),
         also_held_by: also.by_others,
         account,
+        parent,
         choices,
         consent,
     })
@@ -153,7 +157,7 @@ fn account_of(connection: Connection) -> (ConnectionId, Account) {
 /// Every scope: one that the configuration does not describe (any more) by its own name, as if it could change things,
 /// because nobody may agree to what they are not shown.
 /// Every scope is shown. One that the catalog does not know is shown by its name, and taken for write access.
-fn in_words(spec: &ProviderSpec, scopes: &ScopeSet) -> Vec<ScopeSpec> {
+pub(super) fn in_words(spec: &ProviderSpec, scopes: &ScopeSet) -> Vec<ScopeSpec> {
     let unknown = |scope: &Scope| ScopeSpec {
         scope: scope.clone(),
         description: scope.to_string(),

@@ -2,8 +2,8 @@
 
 use crate::{
     domain::{
-        Canonical, ConnectionId, ProviderId, ProviderSpec, Reason, Refusal, RequestClaim, ScopeSet,
-        SecretString, Subject, WorkloadId, sha256,
+        Canonical, ConnectionId, ProviderId, ProviderSpec, Reason, Refusal, RequestClaim, ScopeSet, Subject,
+        WorkloadId, sha256,
     },
     keys::KeyRing,
 };
@@ -12,11 +12,18 @@ use std::time::Duration;
 /// Longest request id, in bytes.
 pub const MAX_REQUEST_ID: usize = 128;
 
-/// A parsed grant request.
+/// Where an item stands in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Counted from 0.
+    pub item: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+/// A parsed request for one grant: a call of its own, or one item of a batch.
 #[derive(Debug)]
 pub struct GrantRequest {
-    /// The user's SSO assertion.
-    pub assertion: SecretString,
     /// The provider.
     pub provider: ProviderId,
     /// Scopes asked for, at least one.
@@ -31,8 +38,10 @@ pub struct GrantRequest {
     pub tool: String,
     /// The purpose, in the server's words.
     pub purpose: String,
-    /// Makes retries safe; empty = none.
+    /// Makes retries safe; empty = none. All items of a batch have the same.
     pub request_id: String,
+    /// Its place in a batch; `None` = a call of its own.
+    pub place: Option<Place>,
 }
 
 impl GrantRequest {
@@ -53,7 +62,8 @@ impl GrantRequest {
         }
     }
 
-    /// Where the request id is claimed (GR5). `None` without a request id.
+    /// Where the request id is claimed (GR5). `None` without a request id. Each item of a batch has a claim of its own; the first
+    /// item's is where a single call with the same request id would have it, so that no id answers two different requests.
     pub fn claim_key(&self, workload: &WorkloadId, subject: &Subject) -> Option<[u8; 32]> {
         if self.request_id.is_empty() {
             return None;
@@ -61,6 +71,9 @@ impl GrantRequest {
         let mut key = Canonical::new("broker.v1 request key");
         subject.encode(&mut key);
         key.text(workload.as_str()).text(&self.request_id);
+        if let Some(place) = self.place.filter(|place| place.item > 0) {
+            key.number(place.item.into());
+        }
         Some(sha256(key.finish()))
     }
 
@@ -88,6 +101,9 @@ impl GrantRequest {
             .text(&claim.scope_key)
             .number(claim.generation)
             .number(claim.grant_expires_at.micros());
+        if let Some(place) = self.place {
+            print.number(place.item.into()).number(place.of.into());
+        }
         keys.request_claim(&print)
     }
 }

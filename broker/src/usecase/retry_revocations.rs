@@ -22,6 +22,9 @@ const MAX_ATTEMPTS: i64 = 36;
 /// As recorded when a provider is told no more.
 const GIVEN_UP: &str = "given_up";
 
+/// As recorded when a provider is not told, because it would end a connection that goes on.
+const KEPT: &str = "kept_for_its_connection";
+
 /// Most that are taken on in one round.
 const AT_ONCE: u32 = 64;
 /// How many of one provider are under way at the same time.
@@ -218,6 +221,11 @@ impl Told {
         }
         let due_at = Some(rooms.clock.now().plus(backoff(attempts)));
         Self { at_provider: at_provider.as_str(), attempts, due_at }
+    }
+
+    /// It was not told, and will not be: it would end what is to go on.
+    pub(super) fn kept(earlier: i64) -> Self {
+        Self { at_provider: KEPT, attempts: earlier.max(0).saturating_add(1), due_at: None }
     }
 
     /// Whether nothing more is tried, so that nothing sealed need be kept.

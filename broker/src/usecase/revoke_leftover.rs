@@ -10,7 +10,11 @@ use super::{
 };
 use crate::{
     audit::Deadline,
-    domain::{Consent, Entry, EventKind, Outcome, Refusal, Timestamp, TokenHolder, Write, consent::Leftover},
+    connection::own_connections,
+    domain::{
+        ConnectionState, Consent, ConsentState, Entry, EventKind, Outcome, Refusal, Timestamp, TokenHolder,
+        Write, consent::Leftover, provider::RevocationEnds,
+    },
 };
 use std::time::Duration;
 
@@ -33,8 +37,12 @@ pub(super) async fn tell_of_leftover(
     consent: Consent,
     attempts: i64,
 ) -> Result<AtProvider, Refusal> {
-    let at_provider = tell_provider(rooms, &Token::left_by(&consent, &consent.leftover)).await;
-    let told = Told::at(rooms, at_provider, attempts);
+    let (at_provider, told) = if ends_a_connection(rooms, &consent).await? {
+        (AtProvider::Unsupported, Told::kept(attempts))
+    } else {
+        let at_provider = tell_provider(rooms, &Token::left_by(&consent, &consent.leftover)).await;
+        (at_provider, Told::at(rooms, at_provider, attempts))
+    };
     let draft = Holder::Consent(&consent).draft(rooms, EventKind::ProviderRevoked, told.outcome());
     let holder = TokenHolder::Consent(consent.id.clone());
     let mut effect = Vec::new();
@@ -44,6 +52,22 @@ pub(super) async fn tell_of_leftover(
     }
     told.record(rooms, draft, holder, effect).await?;
     Ok(at_provider)
+}
+
+/// Whether revoking what this consent left behind would end the connection that it was about, and that goes on (CO9).
+async fn ends_a_connection(rooms: &Rooms, consent: &Consent) -> Result<bool, Refusal> {
+    let about = match &consent.state {
+        ConsentState::Completed { connection, .. } => Some(connection),
+        _ => consent.connection.as_ref(),
+    };
+    let (Some(about), Some(spec)) = (about, rooms.providers.get(&consent.provider)) else { return Ok(false) };
+    if spec.revocation_ends == RevocationEnds::OwnAuthorization {
+        return Ok(false);
+    }
+    let rules = rooms.audit.rules();
+    let provider = Some(&consent.provider);
+    let own = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
+    Ok(own.connections.iter().any(|(c, _)| c.id == *about && c.state == ConnectionState::Active))
 }
 
 /// Revokes what came for a consent whose row cannot hold it, for as long as it takes, until `until`: what this process holds is

@@ -5,7 +5,8 @@ use crate::{
     config::Limits,
     connection::Tokens,
     domain::{
-        Clock, ConsentId, Names, ProviderId, ProviderSpec, Reason, Refusal, Rng, RowKey, TenantId, WorkloadId,
+        Clock, ConsentId, Names, ParentId, ProviderId, ProviderSpec, Reason, Refusal, Rng, RowKey, TenantId,
+        WorkloadId,
     },
     identity::Identity,
     keys::KeyRing,
@@ -123,6 +124,11 @@ impl Rooms {
     /// The link for a consent: a handle and nothing else (CO1).
     pub fn consent_url(&self, consent: &ConsentId) -> String {
         self.page(&["consent", &self.keys.consent_handle(consent)]).to_string()
+    }
+
+    /// The link for a parent page: a handle and nothing else.
+    pub fn parent_url(&self, parent: &ParentId) -> String {
+        self.page(&["consents", &self.keys.parent_handle(parent)]).to_string()
     }
 
     /// Where a provider sends the browser back: one redirect URI each (CO5).

@@ -69,7 +69,7 @@ async fn po6_a_table_of_cases_holds_and_each_case_turned_around_fails() {
         case["expect"] = serde_json::from_str(&turned).expect("JSON");
     }
     write(&site, &wrong);
-    let ran = refused(site.directory(), &["policy", "test", "cases.json", "--json"], 1, &[]).await;
+    let ran = refused(site.directory(), &["policy", "test", "cases.json", "--json"], 3, &[]).await;
     let said: Value = serde_json::from_str(&ran.stdout).expect("JSON");
     assert_eq!(said["failed"], 8, "{said}");
     for (key, other) in [
@@ -80,7 +80,7 @@ async fn po6_a_table_of_cases_holds_and_each_case_turned_around_fails() {
         let mut one = json!([cases()[0]]);
         one[0][key] = other;
         write(&site, &one);
-        refused(site.directory(), &["policy", "test", "cases.json"], 1, &["FAIL staff", "0 of 1"]).await;
+        refused(site.directory(), &["policy", "test", "cases.json"], 3, &["FAIL staff", "0 of 1"]).await;
     }
 }
 
@@ -106,14 +106,14 @@ async fn po6_a_table_that_asks_what_cannot_be_asked_is_no_passed_one() {
             .expect("a mapping")
             .extend(change.as_object().expect("a mapping").clone());
         write(&site, &one);
-        refused(site.directory(), &["policy", "test", "cases.json"], 1, &[words]).await;
+        refused(site.directory(), &["policy", "test", "cases.json"], 3, &[words]).await;
     }
     write(&site, &json!([]));
     refused(site.directory(), &["policy", "test", "cases.json"], 1, &["has no cases"]).await;
     refused(site.directory(), &["policy", "test", "nowhere.yaml"], 1, &["nowhere.yaml"]).await;
     std::fs::write(site.path("policy.cedar"), "permit (principal, action, resource);").expect("written");
     write(&site, &cases());
-    refused(site.directory(), &["policy", "test", "cases.json"], 1, &["has no @id"]).await;
+    refused(site.directory(), &["policy", "test", "cases.json"], 3, &["has no @id"]).await;
 }
 
 /// Proves: PO6

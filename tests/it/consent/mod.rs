@@ -10,4 +10,5 @@ mod journey;
 mod races;
 mod refresh;
 mod sessions;
+mod step_up;
 mod strangers;

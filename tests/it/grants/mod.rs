@@ -1,5 +1,6 @@
 //! `GrantService.IssueGrant`: what is granted, for how long, to whom, and what the log says of it.
 
+mod batch;
 mod callers;
 mod crowds;
 mod deadlines;

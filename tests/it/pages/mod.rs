@@ -9,5 +9,6 @@ mod forms;
 mod house;
 mod methods;
 mod parameters;
+mod parent;
 mod paths;
 mod redirects;

@@ -6,6 +6,7 @@ mod connections;
 mod consents;
 mod key_ids;
 mod keys;
+mod parents;
 mod requests;
 mod rules;
 mod scene;

@@ -1,9 +1,9 @@
-//! Tokens that a consent obtained and nobody will own.
+//! Tokens that a consent obtained and nobody will own, or that it replaced.
 
 use super::ConsentState;
 use crate::domain::{AccessToken, RefreshToken, Sealed};
 
-/// Tokens that a consent obtained and nobody will own: sealed under the consent's key until their provider has been told, or
+/// Tokens that a consent obtained and nobody will own, or that it replaced: sealed under the consent's key until their provider has been told, or
 /// that was given up; then they are removed.
 #[derive(Clone, Debug, Default)]
 pub struct Leftover {

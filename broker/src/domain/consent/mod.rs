@@ -58,7 +58,7 @@ pub struct Consent {
     pub mismatches: i64,
     /// Where it stands.
     pub state: ConsentState,
-    /// Tokens to be revoked at the provider; only a consent that is over, and not completed, has any.
+    /// Tokens to be revoked at the provider; only a consent that is over has any: its own, or, completed, those that it replaced.
     pub leftover: Leftover,
 }
 
@@ -161,15 +161,15 @@ impl Consent {
         }
     }
 
-    /// The person confirmed the account.
+    /// The person confirmed the account. `replaced` = the tokens of the connection that were good until now, to be revoked.
     ///
     /// # Errors
     /// [`InvalidTransition`].
-    pub fn confirm(self, connection: ConnectionId) -> Result<(Self, Obtained), InvalidTransition> {
+    pub fn confirm(self, connection: ConnectionId, replaced: Leftover) -> Result<Self, InvalidTransition> {
         match self.state.clone() {
-            ConsentState::AwaitingConfirmation { state_hash, obtained, .. } => {
+            ConsentState::AwaitingConfirmation { state_hash, .. } => {
                 let state = ConsentState::Completed { connection, state_hash: Some(state_hash) };
-                Ok((self.become_state(state), *obtained))
+                Ok(Self { leftover: replaced, ..self.become_state(state) })
             }
             _ => self.refuse("completed"),
         }

@@ -67,6 +67,7 @@ pub(super) fn provider() -> ProviderSpec {
         authorize_params: Vec::new(),
         token_url: url("token"),
         revoke: RevokeStyle::Unsupported,
+        revocation_ends: crate::domain::provider::RevocationEnds::EveryAuthorization,
         account: AccountLookup {
             url: url("me"),
             id_pointer: "/id".to_owned(),

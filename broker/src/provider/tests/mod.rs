@@ -39,6 +39,7 @@ fn spec(base: &Url) -> ProviderSpec {
         authorize_params: Vec::new(),
         token_url: base.join("/token").unwrap(),
         revoke: RevokeStyle::Rfc7009(base.join("/revoke").unwrap()),
+        revocation_ends: crate::domain::provider::RevocationEnds::EveryAuthorization,
         account: AccountLookup {
             url: base.join("/me").unwrap(),
             id_pointer: "/user/id".to_owned(),

@@ -11,6 +11,7 @@ pub(crate) mod consents;
 pub(crate) mod groups;
 pub(crate) mod keys;
 pub(crate) mod malformed;
+pub(crate) mod parents;
 pub(crate) mod pen;
 pub(crate) mod random_batches;
 pub(crate) mod refresh;
@@ -20,7 +21,9 @@ pub(crate) mod seal;
 pub(crate) mod secrets;
 pub(crate) mod sessions;
 
-use super::{Approvals, AuditLog, Connections, Consents, Ledger, Requests, Sessions, Wakeups, WrappedKeys};
+use super::{
+    Approvals, AuditLog, Connections, Consents, Ledger, Parents, Requests, Sessions, Wakeups, WrappedKeys,
+};
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -29,6 +32,7 @@ pub(crate) struct Fixture {
     pub(crate) connections: Arc<dyn Connections>,
     pub(crate) approvals: Arc<dyn Approvals>,
     pub(crate) consents: Arc<dyn Consents>,
+    pub(crate) parents: Arc<dyn Parents>,
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) requests: Arc<dyn Requests>,
     pub(crate) wrapped_keys: Arc<dyn WrappedKeys>,
@@ -78,6 +82,12 @@ macro_rules! conformance {
         #[tokio::test]
         async fn changed_consents_wake_their_waiters_after_the_commit() {
             suite::consents::wakeups(&$open().await).await;
+        }
+
+        /// Proves: GR6, CO2
+        #[tokio::test]
+        async fn gr6_a_parent_page_comes_back_as_it_was_until_its_time_is_over() {
+            suite::parents::writes(&$open().await).await;
         }
 
         #[tokio::test]

@@ -16,6 +16,7 @@ fn store(fixture: &Fixture) -> Store {
         connections: fixture.connections.clone(),
         approvals: fixture.approvals.clone(),
         consents: fixture.consents.clone(),
+        parents: fixture.parents.clone(),
         sessions: fixture.sessions.clone(),
         requests: fixture.requests.clone(),
         wrapped_keys: fixture.wrapped_keys.clone(),

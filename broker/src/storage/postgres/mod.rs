@@ -17,6 +17,7 @@ mod ledger;
 mod listen;
 pub mod migrate;
 mod open;
+mod parents;
 mod patient;
 mod requests;
 mod rules;

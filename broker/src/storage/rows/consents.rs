@@ -91,7 +91,7 @@ fn failure(cells: &Cells<'_, impl Columns>) -> Result<Option<Reason>, StoreError
 
 /// Whether a state may leave tokens to be revoked: their columns are then those of what was obtained.
 fn leaves(cells: &Cells<'_, impl Columns>) -> Result<bool, StoreError> {
-    Ok(matches!(cells.text("state")?.as_str(), "declined" | "expired" | "failed"))
+    Ok(matches!(cells.text("state")?.as_str(), "completed" | "declined" | "expired" | "failed"))
 }
 
 fn leftover(cells: &Cells<'_, impl Columns>) -> Result<Leftover, StoreError> {

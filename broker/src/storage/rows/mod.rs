@@ -13,6 +13,7 @@ pub(in crate::storage) mod approvals;
 pub(in crate::storage) mod audit;
 pub(in crate::storage) mod connections;
 pub(in crate::storage) mod consents;
+pub(in crate::storage) mod parents;
 pub(in crate::storage) mod requests;
 pub(in crate::storage) mod rules;
 pub(in crate::storage) mod sessions;

@@ -32,6 +32,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "token holders",
         sql: include_str!("../../../../migrations/sqlite/0005_token_holders.sql"),
     },
+    Migration {
+        version: 6,
+        name: "parent pages",
+        sql: include_str!("../../../../migrations/sqlite/0006_parent_pages.sql"),
+    },
 ];
 
 const TABLE: &str = "\

@@ -11,6 +11,7 @@ mod groups;
 mod ledger;
 pub mod migrate;
 mod open;
+mod parents;
 mod requests;
 mod rules;
 mod sessions;

@@ -1,21 +1,19 @@
 //! `GrantService`.
 
-use super::{convert, gate::Principal, status::to_status};
+use super::{convert, gate::Principal, grant_requests, status::to_status};
 use crate::{
-    consent::words,
-    domain::{Refusal, ScopeSet, SecretString},
-    usecase::{ConsentLink, GrantOutcome, GrantRequest, Issued, MAX_REQUEST_ID, Rooms, issue_grant},
+    domain::{EventKind, Outcome, Reason, Refusal},
+    usecase::{
+        BatchOutcome, Caller, ConsentLink, GrantOutcome, Issued, ParentLink, Rooms, batch_issue_grants,
+        issue_grant, record_denial,
+    },
 };
-use broker_proto::v1::{self, grant_service_server::GrantService, issue_grant_response};
-use std::{sync::Arc, time::Duration};
+use broker_proto::v1::{
+    self, batch_issue_grants_response, grant_item_standing, grant_service_server::GrantService,
+    issue_grant_response,
+};
+use std::sync::Arc;
 use tonic::{Request, Response, Status};
-
-/// Longest resource indicator, in bytes.
-const MAX_RESOURCE: usize = 2048;
-/// Longest life that can be asked for.
-const MAX_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Largest assertion that is looked at, in bytes (ID5); the verifier says so again.
-const MAX_ASSERTION: usize = 16 * 1024;
 
 pub(super) struct Grants(pub(super) Arc<Rooms>);
 
@@ -26,23 +24,9 @@ impl GrantService for Grants {
         request: Request<v1::IssueGrantRequest>,
     ) -> Result<Response<v1::IssueGrantResponse>, Status> {
         let caller = Principal::of(&request)?.caller().map_err(|r| to_status(&r))?;
-        let parsed = match parse(request.into_inner()) {
-            Ok(parsed) => parsed,
-            Err(refusal) => {
-                use crate::domain::{EventKind, Outcome};
-                let draft = caller.draft(&*self.0.rng, EventKind::GrantIssue, Outcome::Denied);
-                let refusal = crate::usecase::record_denial(&self.0, &caller.call, draft, refusal).await;
-                return Err(to_status(&refusal));
-            }
-        };
-        let deadline = caller.call.deadline;
-        let left = deadline.remaining(&*self.0.clock);
-        let issued = tokio::time::timeout(left, issue_grant(&self.0, &caller, parsed)).await;
-        let outcome = match issued {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(refusal)) => return Err(to_status(&refusal)),
-            Err(_) => return Err(to_status(&Refusal::new(crate::domain::Reason::DeadlineExceeded))),
-        };
+        let parsed = grant_requests::single(request.into_inner());
+        let (assertion, request) = self.parsed(&caller, parsed).await?;
+        let outcome = self.in_time(&caller, issue_grant(&self.0, &caller, assertion, request)).await?;
         let outcome = match outcome {
             GrantOutcome::Granted(issued) => issue_grant_response::Outcome::Grant(self.grant(&issued)),
             GrantOutcome::ConsentRequired(link) => {
@@ -51,9 +35,52 @@ impl GrantService for Grants {
         };
         Ok(Response::new(v1::IssueGrantResponse { outcome: Some(outcome) }))
     }
+
+    async fn batch_issue_grants(
+        &self,
+        request: Request<v1::BatchIssueGrantsRequest>,
+    ) -> Result<Response<v1::BatchIssueGrantsResponse>, Status> {
+        let caller = Principal::of(&request)?.caller().map_err(|r| to_status(&r))?;
+        let parsed = grant_requests::batch(request.into_inner());
+        let (assertion, items) = self.parsed(&caller, parsed).await?;
+        let outcome = self.in_time(&caller, batch_issue_grants(&self.0, &caller, assertion, items)).await?;
+        let outcome = match outcome {
+            BatchOutcome::Granted(issued) => {
+                let grants = issued.iter().map(|issued| self.grant(issued)).collect();
+                batch_issue_grants_response::Outcome::Grants(v1::BatchGrants { grants })
+            }
+            BatchOutcome::ConsentRequired(link) => {
+                batch_issue_grants_response::Outcome::ConsentRequired(parent_required(*link))
+            }
+        };
+        Ok(Response::new(v1::BatchIssueGrantsResponse { outcome: Some(outcome) }))
+    }
 }
 
 impl Grants {
+    /// What cannot be read is written down and refused.
+    async fn parsed<T>(&self, caller: &Caller, parsed: Result<T, Refusal>) -> Result<T, Status> {
+        match parsed {
+            Ok(parsed) => Ok(parsed),
+            Err(refusal) => {
+                let draft = caller.draft(&*self.0.rng, EventKind::GrantIssue, Outcome::Denied);
+                Err(to_status(&record_denial(&self.0, &caller.call, draft, refusal).await))
+            }
+        }
+    }
+
+    async fn in_time<T>(
+        &self,
+        caller: &Caller,
+        work: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Status> {
+        let left = caller.call.deadline.remaining(&*self.0.clock);
+        match tokio::time::timeout(left, work).await {
+            Ok(done) => done.map_err(|refusal| to_status(&refusal)),
+            Err(_elapsed) => Err(to_status(&Refusal::new(Reason::DeadlineExceeded))),
+        }
+    }
+
     fn grant(&self, issued: &Issued) -> v1::Grant {
         let facts = &issued.grant.facts;
         let spec = self.0.providers.get(&issued.connection.provider);
@@ -103,51 +130,16 @@ fn consent_required(link: ConsentLink) -> v1::ConsentRequired {
     }
 }
 
-fn parse(request: v1::IssueGrantRequest) -> Result<GrantRequest, Refusal> {
-    if request.assertion.len() > MAX_ASSERTION {
-        return Err(Refusal::invalid("assertion", "An assertion has at most 16 KiB."));
-    }
-    let scopes =
-        ScopeSet::parse(&request.scopes).map_err(|e| Refusal::invalid("scopes", convert::sentence(&e)))?;
-    if scopes.is_empty() {
-        return Err(Refusal::invalid("scopes", "Ask for at least one scope."));
-    }
-    let connection = match request.connection.as_deref() {
-        None | Some("") => None,
-        Some(text) => Some(convert::connection_id("connection", text)?),
+fn parent_required(link: ParentLink) -> v1::BatchConsentRequired {
+    let standing = |item: Option<ConsentLink>| match item {
+        None => grant_item_standing::Standing::Ready(v1::GrantItemReady {}),
+        Some(link) => grant_item_standing::Standing::ConsentRequired(consent_required(link)),
     };
-    let resource = request.resource.unwrap_or_default();
-    let is_resource = |text: &str| url::Url::parse(text).is_ok_and(|url| url.fragment().is_none());
-    if resource.len() > MAX_RESOURCE || (!resource.is_empty() && !is_resource(&resource)) {
-        return Err(Refusal::invalid(
-            "resource",
-            "A resource is an absolute URI without fragment, at most 2048 bytes (RFC 8707).",
-        ));
+    let items = link.items.into_iter().map(|item| v1::GrantItemStanding { standing: Some(standing(item)) });
+    v1::BatchConsentRequired {
+        items: items.collect(),
+        expire_time: Some(convert::timestamp(link.parent.expires_at)),
+        url: link.url,
+        message: link.sentence,
     }
-    for (field, text) in [("tool", &request.tool), ("purpose", &request.purpose)] {
-        words::check(text).map_err(|e| Refusal::invalid(field, convert::sentence(&e)))?;
-    }
-    let request_id = request.request_id.unwrap_or_default();
-    if request_id.len() > MAX_REQUEST_ID || !request_id.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Refusal::invalid("request_id", "A request id has at most 128 visible ASCII characters."));
-    }
-    Ok(GrantRequest {
-        assertion: SecretString::from(request.assertion),
-        provider: convert::provider_id(&request.provider)?,
-        scopes,
-        connection,
-        resource,
-        ttl: request.ttl.map(ttl).transpose()?,
-        tool: request.tool,
-        purpose: request.purpose,
-        request_id,
-    })
-}
-
-fn ttl(ttl: prost_types::Duration) -> Result<Duration, Refusal> {
-    // Looked at first: the conversion overflows at the far end of negative numbers.
-    let positive = Some(ttl).filter(|ttl| ttl.seconds >= 0 && (0..1_000_000_000).contains(&ttl.nanos));
-    let ttl =
-        positive.and_then(|ttl| Duration::try_from(ttl).ok()).filter(|ttl| !ttl.is_zero() && *ttl <= MAX_TTL);
-    ttl.ok_or_else(|| Refusal::invalid("ttl", "A ttl is more than 0 and at most 7 days."))
 }

@@ -10,6 +10,7 @@ mod credentials;
 mod denied;
 mod framing;
 mod gate;
+mod grant_requests;
 mod grants;
 mod health;
 mod paging;

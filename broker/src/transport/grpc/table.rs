@@ -47,6 +47,7 @@ const CHANGES: Limit = Limit::PerCaller(Rate { per_second: 20, burst: 40 });
 /// Every RPC that is served.
 pub const GATE: &[GateRow] = &[
     row("/broker.v1.GrantService/IssueGrant", "grant.issue", Who::Workload, GRANTS),
+    row("/broker.v1.GrantService/BatchIssueGrants", "grant.batch_issue", Who::Workload, GRANTS),
     row("/broker.v1.ConsentService/GetConsent", "consent.get", Who::Workload, READS),
     row("/broker.v1.ConsentService/WatchConsent", "consent.watch", Who::Workload, CHANGES),
     row("/broker.v1.ConnectionService/ListConnections", "connection.list", Who::WorkloadOrPerson, READS),

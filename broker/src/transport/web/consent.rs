@@ -41,7 +41,7 @@ pub(super) async fn show(State(web): State<Arc<Web>>, incoming: Incoming) -> Ans
     let visitor = incoming.visitor(session);
     let frame = web.frame(&visitor.session);
     match open_consent(&web.rooms, &visitor, &handle).await? {
-        Visit::SomebodyElses => Ok(wrong_person(&web, &visitor.session, &handle)),
+        Visit::SomebodyElses => Ok(wrong_person(&web, &visitor.session, &ReturnPath::Consent(handle))),
         Visit::Own(view) => {
             let note = Note::read(&web, &incoming, &handle);
             let forms = forms(&web, &visitor.session, &handle);
@@ -54,8 +54,8 @@ pub(super) async fn show(State(web): State<Arc<Web>>, incoming: Incoming) -> Ans
 }
 
 /// Says that the link is not for this person, and nothing about it.
-pub(super) fn wrong_person(web: &Web, session: &WebSession, handle: &str) -> Response {
-    let back = ReturnPath::Consent(handle.to_owned()).path();
+pub(super) fn wrong_person(web: &Web, session: &WebSession, link: &ReturnPath) -> Response {
+    let back = link.path();
     let token = web.token(session, Action::SwitchAccount, &back);
     reply::page(StatusCode::FORBIDDEN, pages::wrong_person(&web.frame(session), &back, &token))
 }
@@ -72,7 +72,7 @@ fn forms(web: &Web, session: &WebSession, handle: &str) -> pages::Forms {
 }
 
 /// The handle, which is only looked up when it has the form of one.
-fn handle(incoming: &Incoming) -> Result<String, Failure> {
+pub(super) fn handle(incoming: &Incoming) -> Result<String, Failure> {
     let handle = incoming.path("handle");
     if cookies::is_token(handle) { Ok(handle.to_owned()) } else { Err(Failure::not_found()) }
 }
@@ -99,7 +99,7 @@ pub(super) async fn approve(State(web): State<Arc<Web>>, incoming: Incoming) -> 
     visitor.browser_hash = Some(sha256(&binding));
     match approve_consent(&web.rooms, &visitor, &handle, &seen, chosen).await {
         Ok(Approved::Leave(url)) => Ok(reply::with_cookie(reply::leaving(pages::to_provider(&url)), cookie)),
-        Ok(Approved::Completed) => Ok(see(&handle)),
+        Ok(Approved::Completed) => see_next(&web, &visitor, &handle).await,
         Err(refusal) => settled(&web, &visitor, &handle, refusal).await,
     }
 }
@@ -135,9 +135,20 @@ pub(super) async fn confirm(State(web): State<Arc<Web>>, incoming: Incoming) -> 
 
 async fn after(web: &Web, visitor: &Visitor, handle: &str, done: Result<(), Refusal>) -> Answer {
     match done {
-        Ok(()) => Ok(see(handle)),
+        Ok(()) => see_next(web, visitor, handle).await,
         Err(refusal) => settled(web, visitor, handle, refusal).await,
     }
+}
+
+/// Answered: back to the page that leads through the others, if this consent is one of several (GR6).
+async fn see_next(web: &Web, visitor: &Visitor, handle: &str) -> Answer {
+    if let Ok(Visit::Own(view)) = open_consent(&web.rooms, visitor, handle).await
+        && view.consent.state.is_terminal()
+        && let Some(parent) = view.parent
+    {
+        return Ok(reply::see_other(&ReturnPath::Parent(parent).path()));
+    }
+    Ok(see(handle))
 }
 
 fn see(handle: &str) -> Response {

@@ -15,6 +15,7 @@ mod incoming;
 mod login;
 mod pages;
 mod params;
+mod parent;
 mod reply;
 mod return_path;
 mod session;
@@ -71,6 +72,7 @@ fn routes() -> Router<Arc<Web>> {
         .route("/consent/{handle}/decline", post(consent::decline))
         .route("/consent/{handle}/confirm", post(consent::confirm))
         .route("/consent/{handle}/reject", post(consent::reject))
+        .route("/consents/{handle}", quiet_head(get(parent::show)))
         .route("/oauth/callback/{provider}", quiet_head(get(callback::finish)))
         .route("/connections", quiet_head(get(connections::list)))
         .route(

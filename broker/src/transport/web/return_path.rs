@@ -7,6 +7,8 @@ use super::cookies::is_token;
 pub(super) enum ReturnPath {
     /// A consent, by its handle.
     Consent(String),
+    /// A parent page, by its handle.
+    Parent(String),
     /// The person's own connections.
     Connections,
 }
@@ -17,14 +19,19 @@ impl ReturnPath {
         if text == "/connections" {
             return Some(Self::Connections);
         }
-        let handle = text.strip_prefix("/consent/")?;
-        is_token(handle).then(|| Self::Consent(handle.to_owned()))
+        let known = |handle: &&str| is_token(handle);
+        if let Some(handle) = text.strip_prefix("/consents/").filter(known) {
+            return Some(Self::Parent(handle.to_owned()));
+        }
+        let handle = text.strip_prefix("/consent/").filter(known)?;
+        Some(Self::Consent(handle.to_owned()))
     }
 
     /// The path on this host.
     pub(super) fn path(&self) -> String {
         match self {
             Self::Consent(handle) => format!("/consent/{handle}"),
+            Self::Parent(handle) => format!("/consents/{handle}"),
             Self::Connections => "/connections".to_owned(),
         }
     }

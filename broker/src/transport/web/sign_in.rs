@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::{ExposeSecret, RealmId, Reason, Refusal, SecretString},
     usecase::{
-        find_by_handle,
+        find_by_handle, find_parent,
         session::{ABSOLUTE, end_session, find_session, start_session},
     },
 };
@@ -45,6 +45,7 @@ pub(super) async fn switch(State(web): State<Arc<Web>>, incoming: Incoming) -> A
     let visitor = incoming.sender(&web, Action::SwitchAccount, &back.path()).await?;
     let realm = match &back {
         ReturnPath::Consent(handle) => find_by_handle(&web.rooms, handle).await?.subject.realm,
+        ReturnPath::Parent(handle) => find_parent(&web.rooms, handle).await?.subject.realm,
         ReturnPath::Connections => visitor.session.subject.realm.clone(),
     };
     let (url, cookies) = begin(&web, &incoming, client_of(&web, &realm)?, &back, true).await?;

@@ -1,6 +1,9 @@
 //! Every sentence people read on the pages, in one place for whoever translates them. `{name}` marks what is filled in.
 
-use crate::domain::{ConnectionState, Reason, provider::ScopeAccess};
+use crate::{
+    domain::{ConnectionState, ConsentReason, Reason, provider::ScopeAccess},
+    usecase::Standing,
+};
 
 /// What went wrong and what to do, for a person.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,6 +98,48 @@ pub(super) const EXPIRED: &str = "Nobody finished it in time, so nothing was con
 pub(super) const FAILED_TITLE: &str = "This did not work";
 pub(super) const FAILED: &str = "{provider} was not connected.";
 pub(super) const PROVIDER_SAID: &str = "{provider} says";
+
+// Several at once.
+pub(super) const ALL_TITLE: &str = "{server} needs several connections";
+pub(super) const ALL_LEAD: &str =
+    "Each is asked about on its own page, and you can decline any of them. You come back here after each.";
+pub(super) const ONE_TITLE: &str = "{server} needs a connection";
+pub(super) const ONE_LEAD: &str =
+    "It is asked about on its own page, and you can decline it there. You come back here afterwards.";
+pub(super) const ALL_PROGRESS: &str = "{done} of {all} done";
+pub(super) const ALL_NOTE: &str = "{server} needs all of them for this task.";
+pub(super) const ALL_DONE_TITLE: &str = "All done";
+pub(super) const ALL_DONE: &str = "{server} has everything it asked for.";
+pub(super) const ALL_STOPPED_TITLE: &str = "Not everything was connected";
+pub(super) const ALL_STOPPED: &str = "{server} needs all of these for its task. What is connected stays connected, and you can disconnect it at any time.";
+pub(super) const ALL_EXPIRED: &str = "Nobody finished all of it in time. What is connected stays connected.";
+pub(super) const BACK_TO_ALL: &str = "Back to the other connections";
+pub(super) const NEXT_ONE: &str = "Continue with {provider}";
+pub(super) const OPEN_ONE: &str = "Do {provider} first";
+
+/// How one of several stands.
+pub(super) const fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Open => "Missing",
+        Standing::Begun => "Begun",
+        Standing::Done => "Connected",
+        Standing::Declined => "Declined",
+        Standing::Expired => "Expired",
+        Standing::Failed => "Failed",
+    }
+}
+
+/// What one of several asks for.
+pub(super) const fn step(reason: ConsentReason) -> &'static str {
+    match reason {
+        ConsentReason::NotConnected => "To be connected",
+        ConsentReason::ScopesMissing => "Connected, but more access is needed",
+        ConsentReason::NotApproved => "Connected, but not for this server",
+        ConsentReason::WiderThanApproved => "Connected, but the service can only give more than you allowed",
+        ConsentReason::ChooseAccount => "Several accounts are connected; choose one",
+        ConsentReason::ReauthRequired => "The connection has ended and has to be made again",
+    }
+}
 
 // Other people, other browsers.
 pub(super) const WRONG_PERSON_TITLE: &str = "This link is not for this account";
@@ -312,9 +357,9 @@ pub(super) const fn explain(reason: Reason) -> Explained {
             "Ask your assistant again. If this happens twice, tell your administrator.",
         ),
         Reason::ConsentScopesReduced => told(
-            "Nothing useful was granted",
-            "The service granted none of what was asked for. What it did grant was given back.",
-            "Ask your assistant again and agree to at least one of the permissions.",
+            "Too little was granted",
+            "The service granted none of what was asked for, or less than your connection has already. What you had stays as it is.",
+            "Ask your assistant again, and leave the permissions ticked that you have given before.",
         ),
         Reason::ConsentAccountChanged => told(
             "This is a different account",

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::walk;
 use crate::world::{ALICE, BOB, Options, Person};
 
-const STEPS: usize = 14;
+const STEPS: usize = 15;
 
 /// Proves: VA10
 #[tokio::test]
@@ -34,6 +34,7 @@ async fn the_whole_story_is_told_and_holds_no_secret() {
         "alice@notes.example",
         "This link is not for this account",
         "ASSERTION_AUDIENCE",
+        "Ticket helper needs more access to your Notes account than it has.",
         "and now gets 401",
         "connection.revoked",
         "verified: ",

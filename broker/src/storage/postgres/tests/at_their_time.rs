@@ -3,13 +3,13 @@
 use super::PostgresStore;
 use crate::{
     domain::{
-        ConnectionId, Consent, ConsentId, Group, LogoutNames, Owner, ProviderId, RequestClaim, Rule,
-        ScopeSet, SecretKind, SecretRow, StoredConnection, Subject, Tagged, TenantId, Timestamp, WebSession,
-        WorkloadId, ledger::Head,
+        ConnectionId, Consent, ConsentId, Group, LogoutNames, Owner, ParentPage, ProviderId, RequestClaim,
+        Rule, ScopeSet, SecretKind, SecretRow, StoredConnection, Subject, Tagged, TenantId, Timestamp,
+        WebSession, WorkloadId, ledger::Head,
     },
     storage::{
-        Committed, Connections, Consents, Ledger, LockMode, QueuedRevocation, Readable, Requests, Seal,
-        Sessions, StoreError, StreamRow, conformance::samples,
+        Committed, Connections, Consents, Ledger, LockMode, Parents, QueuedRevocation, Readable, Requests,
+        Seal, Sessions, StoreError, StreamRow, conformance::samples,
     },
 };
 use async_trait::async_trait;
@@ -112,7 +112,7 @@ impl Consents for AtTheirTime {
     }
 
     async fn by_handle(&self, handle_hash: &[u8; 32]) -> Result<Option<Tagged<Consent>>, StoreError> {
-        self.store.by_handle(handle_hash).await
+        Consents::by_handle(&*self.store, handle_hash).await
     }
 
     async fn by_state(&self, state_hash: &[u8; 32]) -> Result<Option<Tagged<Consent>>, StoreError> {
@@ -136,7 +136,7 @@ impl Consents for AtTheirTime {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError> {
-        self.at(now).await.open_of(subject, now, limit).await
+        Consents::open_of(self.at(now).await, subject, now, limit).await
     }
 
     async fn overdue(
@@ -145,6 +145,22 @@ impl Consents for AtTheirTime {
         limit: u32,
     ) -> Result<Vec<Readable<Tagged<Consent>>>, StoreError> {
         self.at(now).await.overdue(now, limit).await
+    }
+}
+
+#[async_trait]
+impl Parents for AtTheirTime {
+    async fn by_handle(&self, handle_hash: &[u8; 32]) -> Result<Option<Tagged<ParentPage>>, StoreError> {
+        Parents::by_handle(&*self.store, handle_hash).await
+    }
+
+    async fn open_of(
+        &self,
+        subject: &Subject,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Readable<Tagged<ParentPage>>>, StoreError> {
+        Parents::open_of(self.at(now).await, subject, now, limit).await
     }
 }
 

@@ -64,6 +64,7 @@ impl Place {
         Fixture {
             connections: timed.clone(),
             consents: timed.clone(),
+            parents: timed.clone(),
             sessions: timed.clone(),
             requests: timed.clone(),
             ledger: timed,
@@ -78,6 +79,7 @@ impl Place {
             connections: store.clone(),
             approvals: store.clone(),
             consents: store.clone(),
+            parents: store.clone(),
             sessions: store.clone(),
             requests: store.clone(),
             wrapped_keys: store.clone(),

@@ -3,6 +3,7 @@
 mod approvals;
 mod connections;
 mod consents;
+mod parents;
 mod provider_revocations;
 mod refresh;
 mod secrets;
@@ -58,6 +59,8 @@ fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
     let query = match write {
         Write::InsertConsent { row, handle_hash } => consents::insert(row, handle_hash),
         Write::UpdateConsent { row, expected_version } => consents::update(row, *expected_version),
+        Write::InsertParent { row, handle_hash } => parents::insert(row, handle_hash),
+        Write::UpdateParent { row, expected_version } => parents::update(row, *expected_version),
         Write::SetAsideConsent(row) => consents::set_aside(row),
         Write::SetAsideConnection(row) => connections::set_aside(row),
         Write::InsertConnection(row) => connections::insert(row),

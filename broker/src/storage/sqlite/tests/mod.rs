@@ -24,6 +24,7 @@ async fn open_fixture() -> (Fixture, Arc<SqliteStore>) {
         connections: store.clone(),
         approvals: store.clone(),
         consents: store.clone(),
+        parents: store.clone(),
         sessions: store.clone(),
         requests: store.clone(),
         wrapped_keys: store.clone(),

@@ -56,7 +56,7 @@ pub(in crate::transport::web) fn consent(
         ConsentState::AwaitingConfirmation { obtained, .. } => confirm(frame, view, forms, obtained),
         ConsentState::Completed { .. } => outcome::done(frame, view),
         ConsentState::Declined { .. } => outcome::declined(frame, view, note),
-        ConsentState::Expired { .. } => outcome::expired(frame),
+        ConsentState::Expired { .. } => outcome::expired(frame, view),
         ConsentState::Failed { reason, .. } => outcome::failed(frame, view, *reason, note),
     }
 }

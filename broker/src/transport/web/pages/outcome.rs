@@ -11,8 +11,11 @@ use maud::{Markup, html};
 
 pub(super) fn done(frame: &Frame, view: &ConsentView) -> Markup {
     let text = if view.account.is_some() { texts::DONE_AS } else { texts::DONE };
-    let content = html! { p.lead { (sentence(text, &names(view))) } p { (texts::CLOSE) } };
-    end(frame, texts::DONE_TITLE, content)
+    let content = html! {
+        p.lead { (sentence(text, &names(view))) }
+        @if view.parent.is_none() { p { (texts::CLOSE) } }
+    };
+    end(frame, texts::DONE_TITLE, content, view.parent.as_deref())
 }
 
 pub(super) fn declined(frame: &Frame, view: &ConsentView, note: Option<&str>) -> Markup {
@@ -21,12 +24,12 @@ pub(super) fn declined(frame: &Frame, view: &ConsentView, note: Option<&str>) ->
         (said(view, note))
         p { (texts::ASK_AGAIN) }
     };
-    end(frame, texts::DECLINED_TITLE, content)
+    end(frame, texts::DECLINED_TITLE, content, view.parent.as_deref())
 }
 
-pub(super) fn expired(frame: &Frame) -> Markup {
+pub(super) fn expired(frame: &Frame, view: &ConsentView) -> Markup {
     let content = html! { p.lead { (texts::EXPIRED) } p { (texts::ASK_AGAIN) } };
-    end(frame, texts::EXPIRED_TITLE, content)
+    end(frame, texts::EXPIRED_TITLE, content, view.parent.as_deref())
 }
 
 pub(super) fn failed(frame: &Frame, view: &ConsentView, reason: Reason, note: Option<&str>) -> Markup {
@@ -38,7 +41,7 @@ pub(super) fn failed(frame: &Frame, view: &ConsentView, reason: Reason, note: Op
         p { (why.next) }
         @if why.next != texts::ASK_AGAIN { p { (texts::ASK_AGAIN) } }
     };
-    end(frame, texts::FAILED_TITLE, content)
+    end(frame, texts::FAILED_TITLE, content, view.parent.as_deref())
 }
 
 /// The provider's words, as text.
@@ -53,13 +56,19 @@ fn said(view: &ConsentView, note: Option<&str>) -> Markup {
     }
 }
 
-fn end(frame: &Frame, title: &str, content: Markup) -> Markup {
+/// `parent` leads back to the other consents that are asked for at the same time.
+fn end(frame: &Frame, title: &str, content: Markup, parent: Option<&str>) -> Markup {
     frame.page(
         title,
         html! {
             h1 { (title) }
             (content)
-            p.actions { a.button href="/connections" { (texts::SEE_CONNECTIONS) } }
+            p.actions {
+                @if let Some(handle) = parent {
+                    a.button.primary href=(format!("/consents/{handle}")) { (texts::BACK_TO_ALL) }
+                }
+                a.button href="/connections" { (texts::SEE_CONNECTIONS) }
+            }
         },
     )
 }

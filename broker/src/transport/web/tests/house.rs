@@ -318,6 +318,7 @@ fn store(sqlite: &Arc<SqliteStore>) -> Store {
         connections: sqlite.clone(),
         approvals: sqlite.clone(),
         consents: sqlite.clone(),
+        parents: sqlite.clone(),
         sessions: sqlite.clone(),
         requests: sqlite.clone(),
         wrapped_keys: sqlite.clone(),

@@ -95,6 +95,7 @@ impl Outside {
             authorize_params: Vec::new(),
             token_url: at("token"),
             revoke: RevokeStyle::Rfc7009(at("revoke")),
+            revocation_ends: crate::domain::provider::RevocationEnds::EveryAuthorization,
             account: AccountLookup {
                 url: at("me"),
                 id_pointer: "/id".into(),

@@ -45,7 +45,7 @@ fn every_page_is_well_formed_for_people_and_screen_readers() {
             "{name}"
         );
         assert_eq!(
-            count(&html, "<ul class="),
+            count(&html, "<ul class=") + count(&html, "<ol class="),
             count(&html, "role=\"list\""),
             "{name}: no marker, but a list"
         );

@@ -45,6 +45,7 @@ fn every_route() -> Vec<(String, &'static str)> {
     for verb in ["approve", "decline", "confirm", "reject"] {
         routes.push((format!("/consent/{handle}/{verb}"), "POST"));
     }
+    routes.push((format!("/consents/{handle}"), "GET"));
     routes.push((format!("/connections/{id}/disconnect"), "GET,POST"));
     routes
 }

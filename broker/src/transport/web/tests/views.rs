@@ -13,7 +13,7 @@ use crate::{
         pages::{self, Approved, Forms, Frame, Listing, SignedIn},
         texts,
     },
-    usecase::{AtProvider, ConsentView, Disconnected},
+    usecase::{AtProvider, ConsentView, Disconnected, ParentView, Standing, Step},
 };
 use maud::Markup;
 use std::time::Duration;
@@ -111,6 +111,7 @@ pub(super) fn view(words: Words, reason: ConsentReason, state: ConsentState) -> 
         scopes: scopes(words),
         wider: Vec::new(),
         held_too: Vec::new(),
+        parent: None,
         also_held_by: Vec::new(),
         account: existing.then(|| account(words)),
         choices: if reason == ConsentReason::ChooseAccount { choices.to_vec() } else { Vec::new() },
@@ -163,6 +164,9 @@ pub(super) fn every_page(words: Words) -> Vec<(String, Markup)> {
     let url = url::Url::parse("https://notes.example/authorize?client_id=broker&state=s").unwrap();
     let realm = RealmId::parse("staff").unwrap();
     let mut put = |name: &str, page| pages.push((name.to_owned(), page));
+    for (name, view) in parents(words) {
+        put(name, pages::parent(&frame, &view, "/consents/handle"));
+    }
     put("wrong-person", pages::wrong_person(&frame, "/connections", "token"));
     put("other-browser-at-callback", pages::other_browser(&frame, None));
     put("leaving", pages::to_provider(&url));
@@ -190,6 +194,32 @@ pub(super) fn every_page(words: Words) -> Vec<(String, Markup)> {
         put(&name, pages::error(texts::explain(*reason), Some("/connections"), &"0".repeat(32)));
     }
     pages
+}
+
+/// A parent page in every state, with a line in every state.
+fn parents(words: Words) -> Vec<(&'static str, ParentView)> {
+    use Standing::{Begun, Declined, Done, Expired, Failed, Open};
+    let step = |(reason, standing)| Step {
+        provider: words.provider.to_owned(),
+        reason,
+        scopes: vec![scope("notes.read", words.scope, ScopeAccess::Read)],
+        standing,
+        handle: "h".repeat(43),
+    };
+    let page = |standings: &[Standing], is_over| ParentView {
+        server: words.server.to_owned(),
+        steps: ConsentReason::ALL.into_iter().zip(standings.iter().copied()).map(step).collect(),
+        expires_at: NOW,
+        is_over,
+    };
+    vec![
+        ("parent", page(&[Done, Declined, Begun, Open, Expired, Failed], false)),
+        ("parent-fresh", page(&[Open; 6], false)),
+        ("parent-one", page(&[Open], false)),
+        ("parent-done", page(&[Done, Done], false)),
+        ("parent-stopped", page(&[Done, Declined, Failed], false)),
+        ("parent-over", page(&[Done, Expired], true)),
+    ]
 }
 
 fn consent_pages(words: Words) -> Vec<(String, Markup)> {
@@ -221,6 +251,11 @@ fn consent_pages(words: Words) -> Vec<(String, Markup)> {
     for (name, state) in states {
         put(name.into(), &view(words, ConsentReason::NotConnected, state), true);
     }
+    let one_of_several = ConsentView {
+        parent: Some("h".repeat(43)),
+        ..view(words, ConsentReason::NotConnected, ConsentState::Declined { state_hash: None })
+    };
+    put("declined-one-of-several".into(), &one_of_several, true);
     put("other-browser".into(), &view(words, ConsentReason::NotConnected, whole), false);
     let mut poor =
         view(words, ConsentReason::ReauthRequired, obtained(words, &["notes.read", "admin"], false));

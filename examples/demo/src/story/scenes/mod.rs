@@ -5,6 +5,7 @@ pub(super) mod audit;
 pub(super) mod connect;
 pub(super) mod disconnect;
 pub(super) mod second;
+pub(super) mod wider;
 
 use crate::browser::Page;
 

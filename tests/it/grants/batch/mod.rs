@@ -1,0 +1,8 @@
+//! `GrantService.BatchIssueGrants`: all of it or nothing, and the one page that leads through what is missing.
+
+mod client;
+mod issued;
+mod malformed;
+mod missing;
+mod refused;
+mod repeated;
