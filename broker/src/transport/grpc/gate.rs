@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     audit::Deadline,
-    domain::{Reason, Refusal},
+    domain::{Reason, Refusal, Share, Shares, WorkloadId},
     identity::VerifiedWorkload,
     usecase::{Call, Caller, Rooms},
 };
@@ -35,6 +35,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// How long before the caller's time is over it is told so: the stack around us would call it CANCELLED, and the answer has
 /// to travel.
 const MARGIN: Duration = Duration::from_millis(5);
+/// When to come again where there is no place.
+const LATER: Duration = Duration::from_millis(100);
 /// Calls at once of methods that are anyone's. Each takes a moment.
 const OPEN_CALLS: usize = 64;
 
@@ -80,6 +82,8 @@ struct Gate {
     /// The same of methods that are anyone's: strangers and everybody else keep no place from each other, and health stays
     /// answerable however busy the rest is.
     open_calls: Semaphore,
+    /// How workloads share them; `None` where there is only one (AV4).
+    shares: Option<Shares<WorkloadId>>,
     arrivals: Arrivals,
     credentials: Credentials,
 }
@@ -91,9 +95,10 @@ impl GateLayer {
         let limits = rooms.settings.limits;
         let at_once = limits.max_concurrent_requests as usize;
         let (calls, open_calls) = (Semaphore::new(at_once), Semaphore::new(OPEN_CALLS));
+        let shares = (rooms.settings.workload_names.len() > 1).then(|| Shares::new(at_once));
         let arrivals = Arrivals::new(at_once, limits.max_request_bytes as usize);
         let credentials = Credentials::new(Arc::clone(&rooms));
-        Self(Arc::new(Gate { rooms, buckets, calls, open_calls, arrivals, credentials }))
+        Self(Arc::new(Gate { rooms, buckets, calls, open_calls, shares, arrivals, credentials }))
     }
 }
 
@@ -159,6 +164,10 @@ where
                     Ok(None) => return inner.call(Request::from_parts(parts, body)).await,
                     Err(refusal) => return Ok(framing::refused(&refusal, body).await),
                 };
+                let _share = match gate.share(&principal) {
+                    Ok(share) => share,
+                    Err(refusal) => return Ok(framing::refused(&refusal, body).await),
+                };
                 parts.extensions.insert(principal.clone());
                 let response = inner.call(Request::from_parts(parts, body)).await?;
                 match framing::unreadable(&response) {
@@ -199,6 +208,18 @@ impl Gate {
         let Some(row) = table::find(request.uri.path()) else { return Ok(None) };
         let places = if row.who == Who::Anyone { &self.open_calls } else { &self.calls };
         places.try_acquire().map(Some)
+    }
+
+    /// One of the places its workload may have. Who has them all is told at once, and a summary says so later (AU2): whatever
+    /// keeps the others waiting may be the log itself.
+    fn share(&self, principal: &Principal) -> Result<Option<Share>, Refusal> {
+        let (Some(shares), Some(workload)) = (&self.shares, &principal.workload) else { return Ok(None) };
+        if let Some(share) = shares.take(workload.id()) {
+            return Ok(Some(share));
+        }
+        self.rooms.refusals.sum_up("grpc", Reason::RateLimited, workload.id());
+        let sentence = "This server has its share of calls under way: send the next when some are answered.";
+        Err(Refusal::because(Reason::RateLimited, sentence).retry_after(LATER))
     }
 
     async fn admit(&self, request: &Parts, deadline: Deadline) -> Result<Option<Principal>, Refusal> {
@@ -263,7 +284,7 @@ fn peer(request: &Parts) -> Option<IpAddr> {
 }
 
 fn overloaded() -> Refusal {
-    Refusal::new(Reason::Overloaded).retry_after(Duration::from_millis(100))
+    Refusal::new(Reason::Overloaded).retry_after(LATER)
 }
 
 /// The trace id of a W3C `traceparent` header.
