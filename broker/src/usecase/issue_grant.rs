@@ -122,7 +122,7 @@ async fn try_issue(
     about.provider = Some(spec.id.clone());
     request.check_scopes(spec)?;
     // ID15: an absent or bad assertion ends here; nothing is served from anything shared instead.
-    let assertion = rooms.identity.assertion(request.assertion.expose_secret(), &caller.workload).await?;
+    let assertion = rooms.assertion(request.assertion.expose_secret(), caller).await?;
     *about = caller.call.about(about.clone(), assertion.subject(), Some(assertion.label()));
     about.client_id = assertion.client_id().map(str::to_owned);
     about.assertion_sha256 = Some(data_encoding::HEXLOWER.encode(assertion.sha256()));

@@ -1,21 +1,21 @@
 //! The gate every RPC passes: table, limit, credential; in this order, cheapest first (design §6).
 
 use super::{
-    super::{
-        bucket::{Buckets, bucket_key},
-        listener::Peer,
-    },
+    super::listener::Peer,
     arrival::Arrivals,
     credentials::Credentials,
     denied, framing,
     status::to_status,
-    table::{self, GateRow, Limit, Who},
+    table::{self, GateRow, Limit, STRANGERS, Who},
 };
 use crate::{
     audit::Deadline,
     domain::{Reason, Refusal, Share, Shares, WorkloadId},
     identity::VerifiedWorkload,
-    usecase::{Call, Caller, Rooms},
+    usecase::{
+        Call, Caller, Pace, Rooms,
+        bucket::{Buckets, bucket_key},
+    },
 };
 use http::{Request, Response, header::AUTHORIZATION, request::Parts};
 use std::{
@@ -49,6 +49,8 @@ pub struct Principal {
     pub call: Call,
     /// The method's name in the gate table.
     pub action: &'static str,
+    /// How often one person may call it.
+    pub pace: Option<Pace>,
 }
 
 impl Principal {
@@ -252,14 +254,18 @@ impl Gate {
         let call =
             Call { client_address: peer.map(|ip| ip.to_string()), trace_id: trace_id(request), deadline };
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
-            return Ok(Some(Principal { workload: None, call, action: row.action }));
+            return Ok(Some(Principal { workload: None, call, action: row.action, pace: row.pace() }));
         }
         let workload = self.credentials.verify(credential, peer, call.deadline).await?;
-        Ok(Some(Principal { workload: Some(workload), call, action: row.action }))
+        Ok(Some(Principal { workload: Some(workload), call, action: row.action, pace: row.pace() }))
     }
 
     fn limit(&self, row: &GateRow, credential: Option<&str>, peer: Option<IpAddr>) -> Result<(), Refusal> {
-        let Limit::PerCaller(rate) = row.limit else { return Ok(()) };
+        let Limit::PerCaller(mut rate) = row.limit else { return Ok(()) };
+        if credential.is_none() && row.who == Who::WorkloadOrPerson {
+            // Who it is will be known from the message, and has the method's own pace then.
+            rate = STRANGERS;
+        }
         let key = bucket_key(row.method, credential, peer);
         self.buckets.take(key, rate).map_err(|wait| Refusal::new(Reason::RateLimited).retry_after(wait))
     }
