@@ -35,7 +35,7 @@ impl Scene {
     async fn set() -> (Scene, Cable) {
         let database = PgDatabase::durable();
         let cable = Cable::to(database.server().socket()).await;
-        database.reached_at(cable.address());
+        database.reached_at(&cable.address().to_string());
         let replicas = Replicas::on(2, database, Options::default()).await;
         let connection = replicas.connect(0, &BOB, TicketHelper, READ).await.connection_id;
         let mut earlier = 1;
