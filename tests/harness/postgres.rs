@@ -7,7 +7,7 @@ use std::time::Duration;
 use broker::app;
 use broker::config::Config;
 use broker::domain::{Clock, SecretString, SystemClock};
-use broker_testkit::{APPLICATION, OWNER, Server, shared};
+use broker_testkit::{APPLICATION, OWNER, Pooler, Server, shared};
 use demo::world::{Options, Site};
 use tempfile::TempDir;
 
@@ -32,8 +32,8 @@ pub struct PgDatabase {
     own: Option<Arc<Server>>,
     name: String,
     secrets: Arc<TempDir>,
-    /// What the configuration says about TLS.
-    tls: String,
+    /// What the configuration says about the way there.
+    way: String,
 }
 
 impl PgDatabase {
@@ -55,7 +55,7 @@ impl PgDatabase {
         let server = Server::encrypted(&certificate, &key);
         let port = server.port();
         let mut database = PgDatabase::on(Some(Arc::new(server)));
-        database.tls = format!("ca_file: {}", ca_file.display());
+        database.way = format!("ca_file: {}", ca_file.display());
         database.reached_at(&format!("{host}:{port}"));
         database
     }
@@ -66,12 +66,20 @@ impl PgDatabase {
         let secrets = Arc::new(tempfile::tempdir().expect("a directory"));
         std::fs::write(secrets.path().join("url"), server.url(APPLICATION, &name)).expect("the URL");
         std::fs::write(secrets.path().join("owner-url"), server.url(OWNER, &name)).expect("the URL");
-        PgDatabase { own, name, secrets, tls: "tls: false".to_owned() }
+        PgDatabase { own, name, secrets, way: "tls: false".to_owned() }
     }
 
     /// From now on brokers that read their configuration reach it over TCP, at this address.
     pub fn reached_at(&self, address: &str) {
         std::fs::write(self.secrets.path().join("url"), self.url_at(address)).expect("the URL");
+    }
+
+    /// From now on brokers that read their configuration reach it through this pooler, and past it where they must.
+    pub fn pooled(&mut self, pooler: &Pooler) {
+        let direct = self.secrets.path().join("direct-url");
+        std::fs::write(&direct, self.server().url(APPLICATION, &self.name)).expect("the URL");
+        self.way = format!("tls: false, direct_url: \"${{file:{}}}\"", direct.display());
+        self.reached_at(&pooler.address().to_string());
     }
 
     /// Its URL for the serving role, over TCP.
@@ -92,7 +100,7 @@ impl PgDatabase {
         format!(
             "storage:\n  postgres: {{ url: \"${{file:{}}}\", {}{development} }}\n",
             url.display(),
-            self.tls
+            self.way
         )
     }
 

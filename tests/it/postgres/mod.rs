@@ -5,5 +5,6 @@ mod encrypted;
 mod faults;
 mod job;
 mod load;
+mod pooler;
 mod stopped;
 mod suite;

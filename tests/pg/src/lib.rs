@@ -1,5 +1,9 @@
 //! A private PostgreSQL server for tests: no TCP port, a directory of its own, gone when the test process is.
 
+mod pooler;
+
+pub use pooler::Pooler;
+
 use std::{
     fs,
     io::{BufRead, BufReader},

@@ -18,6 +18,7 @@ mod listen;
 pub mod migrate;
 mod open;
 mod patient;
+mod pooler;
 mod requests;
 mod rules;
 mod server;
