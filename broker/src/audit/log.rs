@@ -15,7 +15,7 @@ use crate::{
     keys::KeyRing,
     metrics::Metrics,
     policy::{Permit, Purpose},
-    storage::{Ledger, StoreError},
+    storage::{Ledger, STREAM_WINDOW, StoreError},
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -52,7 +52,7 @@ impl Default for AuditConfig {
             batch: 256,
             commit_timeout: Duration::from_secs(5),
             stream_events: 1_000_000,
-            stream_window: Duration::from_secs(24 * 60 * 60),
+            stream_window: STREAM_WINDOW,
             metrics: Metrics::default(),
         }
     }

@@ -36,6 +36,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "roles",
         sql: include_str!("../../../../migrations/postgres/0005_roles.sql"),
     },
+    Migration {
+        version: 6,
+        name: "sweeps",
+        sql: include_str!("../../../../migrations/postgres/0006_sweeps.sql"),
+    },
 ];
 
 const TABLE: &str = "\

@@ -1,7 +1,8 @@
 //! Opening the database for serving.
 
 use super::{
-    PostgresStore, WAKEUP_BACKLOG, connect, error::unavailable, listen, migrate, patient::PatientPool, pooler, server,
+    PostgresStore, WAKEUP_BACKLOG, connect, error::unavailable, listen, migrate, patient::PatientPool,
+    pooler, server,
 };
 use crate::{
     config::Postgres,

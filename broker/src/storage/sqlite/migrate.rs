@@ -32,6 +32,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "token holders",
         sql: include_str!("../../../../migrations/sqlite/0005_token_holders.sql"),
     },
+    Migration {
+        version: 6,
+        name: "sweeps",
+        sql: include_str!("../../../../migrations/sqlite/0006_sweeps.sql"),
+    },
 ];
 
 const TABLE: &str = "\
