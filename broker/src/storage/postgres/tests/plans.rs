@@ -60,7 +60,7 @@ const IN_VAIN: u64 = 20_000;
 /// The same where a time alone is asked for: it is looked for in the streams of two days.
 const IN_VAIN_OF_A_TIME: u64 = 200_000;
 /// Of the tenth day of 2027, in milliseconds.
-const NOON: i64 = 1798761600_000 + (9 * 24 + 12) * 3_600_000;
+const NOON: i64 = 1_798_761_600_000 + (9 * 24 + 12) * 3_600_000;
 
 /// Issues, refreshes, resolves and lists, so that every statement that is asked often is asked.
 async fn work(pen: &mut Pen<'_>, store: &PostgresStore, connection: &ConnectionId) {
