@@ -10,7 +10,7 @@ use async_trait::async_trait;
 /// One static text for every filter. It walks the primary key in order, in the streams of the days that are asked
 /// for, so pages are stable; columns people filter on have
 /// no index here, which spares the hot path an index write per column and row.
-const LIST: &str = "\
+pub(super) const LIST: &str = "\
 SELECT * FROM audit_events
 WHERE (stream, seq) > (?1, ?2) AND stream < ?11
   AND (?3 IS NULL OR time >= ?3) AND (?4 IS NULL OR time < ?4)
