@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use broker_tests::stage::{READ, Stage, granted};
 use demo::notes::Fault;
 use demo::world::{ALICE, BOB, Options, Workload::ReportWriter, Workload::TicketHelper};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// Grants measured at a time.
 const SAMPLES: usize = 100;
