@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -20,12 +22,17 @@ pub enum Quality {
     Silent,
 }
 
+/// `COMMIT` as a simple query (PostgreSQL's manual, "Message Formats": Query).
+const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
+
 /// Carries until dropped.
 pub struct Cable {
     address: SocketAddr,
     quality: watch::Sender<Quality>,
     /// Connections that began before this many losses carry nothing any more.
     losses: watch::Sender<u32>,
+    /// Whether the next `COMMIT` is the last that its connection sends.
+    swallows: Arc<AtomicBool>,
     carrying: JoinHandle<()>,
 }
 
@@ -41,22 +48,35 @@ impl Cable {
         let told = quality.subscribe();
         let losses = watch::Sender::new(0);
         let lost = losses.clone();
+        let swallows = Arc::<AtomicBool>::default();
+        let swallowing = Arc::clone(&swallows);
         let carrying = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
                 let (socket, told, lost) = (socket.clone(), told.clone(), lost.subscribe());
+                let swallowing = Arc::clone(&swallowing);
                 connections.spawn(async move {
                     let Ok(far) = UnixStream::connect(socket).await else { return };
                     near.set_nodelay(true).ok();
                     let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+                    // Of this connection alone.
+                    let silenced = watch::Sender::new(0);
+                    let fate =
+                        || Fate { told: told.clone(), lost: lost.clone(), silenced: silenced.subscribe() };
+                    let swallow = |sent: &[u8]| {
+                        let commits = sent.windows(COMMIT.len()).any(|window| window == COMMIT);
+                        if commits && swallowing.swap(false, Ordering::SeqCst) {
+                            silenced.send_replace(1);
+                        }
+                    };
                     tokio::select! {
-                        () = carry(near_in, far_out, told.clone(), lost.clone()) => {}
-                        () = carry(far_in, near_out, told.clone(), lost.clone()) => {}
+                        () = carry(near_in, far_out, fate(), swallow) => {}
+                        () = carry(far_in, near_out, fate(), |_| ()) => {}
                     }
                 });
             }
         });
-        Cable { address, quality, losses, carrying }
+        Cable { address, quality, losses, swallows, carrying }
     }
 
     /// Where brokers plug in.
@@ -67,6 +87,16 @@ impl Cable {
     /// Whatever is connected now stays so and is silent for good; who connects anew is served: a failover of which nobody is told.
     pub fn lose(&self) {
         self.losses.send_modify(|losses| *losses += 1);
+    }
+
+    /// The next `COMMIT` does not arrive, and its connection stays open and silent for good; every other one is carried.
+    pub fn swallow_a_commit(&self) {
+        self.swallows.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether one is still to come.
+    pub fn waits_for_a_commit(&self) -> bool {
+        self.swallows.load(Ordering::SeqCst)
     }
 
     /// From now on.
@@ -81,26 +111,39 @@ impl Drop for Cable {
     }
 }
 
+/// What may become of a connection.
+struct Fate {
+    told: watch::Receiver<Quality>,
+    lost: watch::Receiver<u32>,
+    silenced: watch::Receiver<u32>,
+}
+
 async fn carry(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut quality: watch::Receiver<Quality>,
-    mut lost: watch::Receiver<u32>,
+    mut fate: Fate,
+    looks: impl Fn(&[u8]),
 ) {
-    let born = *lost.borrow();
+    let born = *fate.lost.borrow();
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let read = tokio::select! {
-            read = from.read(&mut buffer) => read,
+            biased;
             // Held open, and nobody reads: whoever sends is not told.
-            () = loss(&mut lost, born) => std::future::pending().await,
+            () = more(&mut fate.lost, born) => std::future::pending().await,
+            () = more(&mut fate.silenced, 0) => std::future::pending().await,
+            read = from.read(&mut buffer) => read,
         };
         let Ok(read) = read else { return };
-        let now = *quality.borrow();
+        looks(&buffer[..read]);
+        if *fate.silenced.borrow() > 0 {
+            continue;
+        }
+        let now = *fate.told.borrow();
         if let Quality::Slow(by) = now {
             tokio::time::sleep(by).await;
         }
-        if quality.wait_for(|now| *now != Quality::Silent).await.is_err() {
+        if fate.told.wait_for(|now| *now != Quality::Silent).await.is_err() {
             return;
         }
         if read == 0 || to.write_all(&buffer[..read]).await.is_err() {
@@ -109,7 +152,7 @@ async fn carry(
     }
 }
 
-async fn loss(lost: &mut watch::Receiver<u32>, born: u32) {
-    // Whether it was lost or the cable is gone: nothing more comes.
-    let _ = lost.wait_for(|losses| *losses > born).await.is_ok();
+async fn more(counted: &mut watch::Receiver<u32>, than: u32) {
+    // Whether it happened or the cable is gone: nothing more comes.
+    let _ = counted.wait_for(|count| *count > than).await.is_ok();
 }

@@ -92,6 +92,22 @@ impl Database {
         done.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// Keeps everybody else from writing the log, until [`Self::let_go`]; they wait up to two seconds for it. Reading goes on.
+    pub async fn hold_log(&mut self) {
+        match &self.0 {
+            Inner::Sqlite(_) => self.run("BEGIN IMMEDIATE").await,
+            Inner::Postgres(_) => {
+                self.run("BEGIN").await;
+                self.run("LOCK TABLE audit_streams IN EXCLUSIVE MODE").await
+            }
+        };
+    }
+
+    /// Lets them write.
+    pub async fn let_go(&mut self) {
+        self.run("ROLLBACK").await;
+    }
+
     /// Runs statements, parted by semicolons, each of which must change something.
     pub async fn edit(&mut self, sql: &str) {
         for statement in sql.split(';') {

@@ -1,17 +1,18 @@
 //! A PostgreSQL database for a broker of the tests, and its clock in their hands.
 
-use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker::app;
 use broker::config::Config;
 use broker::domain::{Clock, SecretString, SystemClock};
-use broker_testkit::{APPLICATION, OWNER, Server, shared};
+use broker_testkit::{APPLICATION, OWNER, Pooler, Server, shared};
 use demo::world::{Options, Site};
 use tempfile::TempDir;
 
 use crate::database::Database;
+use crate::pki::KeyFiles;
 
 const SQLITE: &str = "storage:\n  sqlite: { path: broker.db }\n";
 const SUPERUSER: &str = "postgres";
@@ -31,6 +32,8 @@ pub struct PgDatabase {
     own: Option<Arc<Server>>,
     name: String,
     secrets: Arc<TempDir>,
+    /// What the configuration says about the way there.
+    way: String,
 }
 
 impl PgDatabase {
@@ -44,19 +47,44 @@ impl PgDatabase {
         PgDatabase::on(Some(Arc::new(Server::durable())))
     }
 
+    /// Makes one on a server of its own that is reached at `host` over TLS, with the certificate of `files` and vouched for by whom
+    /// `ca_file` names.
+    pub fn encrypted(host: &str, files: &KeyFiles, ca_file: &Path) -> PgDatabase {
+        let [certificate, key] =
+            [&files.certificate, &files.key].map(|file| std::fs::read_to_string(file).expect("PEM"));
+        let server = Server::encrypted(&certificate, &key);
+        let port = server.port();
+        let mut database = PgDatabase::on(Some(Arc::new(server)));
+        database.way = format!("ca_file: {}", ca_file.display());
+        database.reached_at(&format!("{host}:{port}"));
+        database
+    }
+
     fn on(own: Option<Arc<Server>>) -> PgDatabase {
         let server = own.as_deref().unwrap_or_else(|| shared());
         let name = server.database();
         let secrets = Arc::new(tempfile::tempdir().expect("a directory"));
         std::fs::write(secrets.path().join("url"), server.url(APPLICATION, &name)).expect("the URL");
         std::fs::write(secrets.path().join("owner-url"), server.url(OWNER, &name)).expect("the URL");
-        PgDatabase { own, name, secrets }
+        PgDatabase { own, name, secrets, way: "tls: false".to_owned() }
     }
 
     /// From now on brokers that read their configuration reach it over TCP, at this address.
-    pub fn reached_at(&self, address: SocketAddr) {
-        let url = format!("postgres://{APPLICATION}@{address}/{}", self.name);
-        std::fs::write(self.secrets.path().join("url"), url).expect("the URL");
+    pub fn reached_at(&self, address: &str) {
+        std::fs::write(self.secrets.path().join("url"), self.url_at(address)).expect("the URL");
+    }
+
+    /// From now on brokers that read their configuration reach it through this pooler, and past it where they must.
+    pub fn pooled(&mut self, pooler: &Pooler) {
+        let direct = self.secrets.path().join("direct-url");
+        std::fs::write(&direct, self.server().url(APPLICATION, &self.name)).expect("the URL");
+        self.way = format!("tls: false, direct_url: \"${{file:{}}}\"", direct.display());
+        self.reached_at(&pooler.address().to_string());
+    }
+
+    /// Its URL for the serving role, over TCP.
+    pub fn url_at(&self, address: &str) -> String {
+        format!("postgres://{APPLICATION}@{address}/{}", self.name)
     }
 
     /// The server it is on.
@@ -69,7 +97,11 @@ impl PgDatabase {
         let url = self.secrets.path().join("url");
         // The shared server runs without fsync.
         let development = if self.own.is_none() { ", development: true" } else { "" };
-        format!("storage:\n  postgres: {{ url: \"${{file:{}}}\", tls: false{development} }}\n", url.display())
+        format!(
+            "storage:\n  postgres: {{ url: \"${{file:{}}}\", {}{development} }}\n",
+            url.display(),
+            self.way
+        )
     }
 
     /// A configuration's text with this database instead of the SQLite file.

@@ -26,7 +26,7 @@ use crate::{
         tls::{self, TlsError, TlsFiles},
         web::{self, LoginSpec, Logins},
     },
-    usecase::Rooms,
+    usecase::{Rooms, bucket::Buckets, lines::Lines},
     vault::Vault,
     worker,
 };
@@ -42,6 +42,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Denials per workload and minute that get rows of their own (AU2).
 const DENIAL_BUDGET: u32 = 600;
+/// Most persons whose pace is watched; the least active are forgotten first.
+const PERSONS: u64 = 100_000;
 /// Connections open at once on the operations listener: a few probes and scrapers.
 const OPS_CONNECTIONS: usize = 256;
 
@@ -290,6 +292,12 @@ async fn rooms(
     let providers: HashMap<_, _> =
         config.providers.iter().map(|spec| (spec.id.clone(), spec.clone())).collect();
     Ok(Rooms {
+        lines: Lines::new(
+            config.limits.max_concurrent_verifications as usize,
+            config.limits.max_concurrent_requests as usize,
+            clock.clone(),
+        ),
+        persons: Buckets::new(clock.clone(), PERSONS),
         settings: wiring::settings(config),
         providers: Arc::new(providers),
         refusals: Arc::new(Refusals::new(clock.clone(), rng.clone(), DENIAL_BUDGET).metered(metrics.clone())),

@@ -10,12 +10,12 @@ use super::{
 use crate::{
     domain::{
         Clock, Entry, EventDraft, EventKind, Group, Outcome, Owner, Personal, Position, Rng, Rule, Rules,
-        StreamId,
+        Shares, StreamId, WorkloadId,
     },
     keys::KeyRing,
     metrics::Metrics,
     policy::{Permit, Purpose},
-    storage::{Ledger, StoreError},
+    storage::{Ledger, STREAM_WINDOW, StoreError},
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -52,7 +52,7 @@ impl Default for AuditConfig {
             batch: 256,
             commit_timeout: Duration::from_secs(5),
             stream_events: 1_000_000,
-            stream_window: Duration::from_secs(24 * 60 * 60),
+            stream_window: STREAM_WINDOW,
             metrics: Metrics::default(),
         }
     }
@@ -94,6 +94,8 @@ pub struct Audit {
     main: mpsc::Sender<Request>,
     reserved: mpsc::Sender<Request>,
     denial_floor: usize,
+    /// How the queue is shared between workloads.
+    shares: Shares<WorkloadId>,
     close: Mutex<Option<oneshot::Sender<CloseRequest>>>,
 }
 
@@ -138,10 +140,11 @@ impl Audit {
         let (close, close_end) = oneshot::channel();
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let (clock, rng) = (context.clock.clone(), context.rng.clone());
-        let denial_floor = config.queue / 4;
+        let (denial_floor, shares) = (config.queue / 4, Shares::new(config.queue));
         let writer = Writer::new(context, config, rules.clone(), opened, main_end, reserved_end);
         tokio::spawn(writer.run(close_end));
-        Self { keys, clock, rng, rules, main, reserved, denial_floor, close: Mutex::new(Some(close)) }
+        let close = Mutex::new(Some(close));
+        Self { keys, clock, rng, rules, main, reserved, denial_floor, shares, close }
     }
 
     /// The revocation rules this process has seen. Read names under its epoch, and put that epoch into the entry.
@@ -255,13 +258,13 @@ impl Audit {
         };
         let (answer, receiver) = oneshot::channel();
         let ticket = Ticket::default();
-        let request = Request { group, prepared, deadline, ticket: ticket.clone(), answer };
+        let request = Request { group, prepared, deadline, ticket: ticket.clone(), answer, share: None };
         let may_withdraw = !request.must_be_written();
         self.enqueue(request).await?;
         Waiting { ticket, answer: receiver, may_withdraw }.answer(self.remaining(deadline)).await
     }
 
-    async fn enqueue(&self, request: Request) -> Result<(), Refused> {
+    async fn enqueue(&self, mut request: Request) -> Result<(), Refused> {
         if request.must_be_written() {
             let wait = self.remaining(request.deadline);
             return match tokio::time::timeout(wait, self.reserved.send(request)).await {
@@ -273,6 +276,11 @@ impl Audit {
         let denial = |e: &Entry| e.draft.outcome == Outcome::Denied && e.effect.is_empty() && !summary(e);
         if request.group.entries.iter().all(denial) && self.main.capacity() <= self.denial_floor {
             return Err(Refused::Overloaded);
+        }
+        // Callers that give up leave what they asked for in the queue until the writer comes to it: one workload's must not
+        // fill it (AV4).
+        if let Some(workload) = request.workload() {
+            request.share = Some(self.shares.take(workload).ok_or(Refused::Overloaded)?);
         }
         self.main.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Refused::Overloaded,

@@ -1,7 +1,7 @@
 //! What waits for the writer, and the one question that must have one answer: was it begun or withdrawn? (AU17)
 
 use super::{prepare::Prepared, refused::Refused};
-use crate::domain::{Group, Position};
+use crate::domain::{EventKind, Group, Position, Share, WorkloadId};
 use std::{
     sync::{
         Arc,
@@ -51,9 +51,18 @@ pub(super) struct Request {
     pub(super) deadline: Duration,
     pub(super) ticket: Ticket,
     pub(super) answer: oneshot::Sender<Answer>,
+    /// Its workload's part of the queue, until it leaves that.
+    pub(super) share: Option<Share>,
 }
 
 impl Request {
+    /// The workload whose call this is about.
+    pub(super) fn workload(&self) -> Option<&WorkloadId> {
+        let draft = &self.group.entries.first()?.draft;
+        // The broker itself sums up.
+        draft.workload.as_ref().filter(|_| draft.kind != EventKind::RefusalsSummary)
+    }
+
     /// Its outside half happened, or it reduces authority: it is written even when nobody waits any more.
     pub(super) fn must_be_written(&self) -> bool {
         self.is_rule() || self.group.entries.iter().any(|e| e.settlement)

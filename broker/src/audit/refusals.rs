@@ -114,9 +114,14 @@ impl Refusals {
             }
         };
         if !within {
-            self.add(listener, reason, String::new(), Some(workload.clone()));
+            self.sum_up(listener, reason, workload);
         }
         within
+    }
+
+    /// Counts a refusal of an authenticated workload that gets no row of its own in any case.
+    pub fn sum_up(&self, listener: &'static str, reason: Reason, workload: &WorkloadId) {
+        self.add(listener, reason, String::new(), Some(workload.clone()));
     }
 
     /// All minutes that are over at `now`. What is drained is forgotten here: what is not written is [put back](Self::put_back).

@@ -14,10 +14,12 @@ pub(super) struct RawLimits {
     /// Largest request message, in bytes. Default 131072.
     #[schemars(range(min = 32_768, max = 4_194_304))]
     max_request_bytes: Option<u32>,
-    /// Requests served at the same time; more are refused. Default 1024.
+    /// Requests served at the same time; more are refused. Where there are several workloads, one alone has at most half, and
+    /// fewer where others have many. Default 1024.
     #[schemars(range(min = 1, max = 100_000))]
     max_concurrent_requests: Option<u32>,
-    /// Signatures verified at the same time. Default 64.
+    /// Signatures of credentials and assertions verified at the same time; whoever has to fetch an issuer's keys first, and senders
+    /// of whom bad ones keep coming, have lines of their own beside it. Default 64.
     #[schemars(range(min = 1, max = 10_000))]
     max_concurrent_verifications: Option<u32>,
     /// Policy decisions remembered. Default 10000.

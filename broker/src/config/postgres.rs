@@ -22,7 +22,7 @@ pub(super) struct RawPostgres {
     /// The same database and role without a pooler in between, as ${file:/path} or ${env:NAME}: wake-ups between replicas
     /// need it. Absent: the one above. Where it leads through a pooler all the same, waiters look again every 5 seconds.
     direct_url: Option<String>,
-    /// PEM file with the certificates that may vouch for the server. Absent: those the system trusts.
+    /// PEM file with certificates that may vouch for the server, beside those the system trusts.
     ca_file: Option<String>,
     /// Whether the connection is encrypted and the server's name checked. May be switched off only for a server on this
     /// machine. Default true; on a socket there is no TLS.
@@ -42,7 +42,7 @@ pub struct Postgres {
     pub url: SecretString,
     /// The same without a pooler.
     pub direct_url: SecretString,
-    /// Who may vouch for the server; `None` = whom the system trusts.
+    /// Who may vouch for the server, beside whom the system trusts.
     pub ca_file: Option<PathBuf>,
     /// Whether TLS is required, with the server's name checked.
     pub tls: bool,

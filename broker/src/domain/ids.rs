@@ -85,6 +85,13 @@ impl StreamId {
         bytes[..8].copy_from_slice(&time.micros().to_be_bytes());
         Self(format!("{}{}", Self::PREFIX, encode(&bytes)).into())
     }
+
+    /// What sorts before every stream opened at `time` or later, and after those opened earlier. Before 1970 there are none.
+    pub fn bound(time: Timestamp) -> String {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&time.micros().max(0).to_be_bytes());
+        format!("{}{}", Self::PREFIX, encode(&bytes))
+    }
 }
 
 macro_rules! name {

@@ -7,6 +7,7 @@ pub mod sqlite;
 
 mod ending;
 mod error;
+mod log_order;
 mod recently_used;
 mod rows;
 mod rule_window;
@@ -17,6 +18,7 @@ mod conformance;
 
 pub use error::StoreError;
 pub use hot::{HotLimits, with_hot_rows};
+pub use log_order::STREAM_WINDOW;
 pub use postgres::PostgresStore;
 pub use schema::{AppliedMigration, Migration, SchemaError};
 pub use sqlite::SqliteStore;

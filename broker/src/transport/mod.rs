@@ -1,6 +1,5 @@
 //! Driven by callers: gRPC, pages, operations. Three listeners.
 
-pub mod bucket;
 mod conn;
 pub mod grpc;
 pub mod http;
@@ -8,5 +7,4 @@ pub mod listener;
 pub mod ops;
 mod slots;
 pub mod tls;
-mod turns;
 pub mod web;

@@ -1,6 +1,9 @@
 //! Who calls an RPC for auditors and operators: a person by assertion, or a workload by its roles.
 
-use super::{Call, Caller, Rooms};
+use super::{
+    Call, Caller, Rooms,
+    bucket::{Rate, bucket_key},
+};
 use crate::{
     domain::{EventDraft, EventKind, Names, Outcome, Reason, Refusal, TenantId},
     identity::{VerifiedAssertion, VerifiedWorkload},
@@ -94,6 +97,21 @@ impl Actor {
         super::record_denial(rooms, self.call(), draft, refusal).await
     }
 
+    /// Whether a person calls no more often than they may; a workload was held to it before. What is refused for this is summed up
+    /// like a workload's denials beyond its budget (AU2): else its rows would be the flood. It comes before policy is asked, so that
+    /// whoever lacks the role has no more rows to spend either.
+    fn keeps(&self, rooms: &Rooms, pace: Pace) -> Result<(), Refusal> {
+        let Self::Person(..) = self else { return Ok(()) };
+        let key = bucket_key(pace.of, Some(&self.name()), None);
+        rooms.persons.take(key, pace.rate).map_err(|wait| {
+            let refusal = Refusal::new(Reason::RateLimited).retry_after(wait);
+            if let Some(source) = self.call().client_address.as_deref().and_then(|text| text.parse().ok()) {
+                rooms.refusals.count("grpc", refusal.reason, source);
+            }
+            refusal.recorded()
+        })
+    }
+
     fn names(&self) -> Names {
         match self {
             Self::Workload(caller) => Names { workload: Some(caller.id().clone()), ..Names::default() },
@@ -107,22 +125,36 @@ impl Actor {
     }
 }
 
+/// How often one person may call a method.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The method.
+    pub of: &'static str,
+    /// So often.
+    pub rate: Rate,
+}
+
 /// Establishes who calls and asks policy whether they may. A refusal of a known caller is recorded.
 ///
 /// # Errors
-/// [`Reason::AssertionMissing`] without any credential; the verifier's; [`Reason::Blocked`]; [`Reason::RoleMissing`].
+/// [`Reason::AssertionMissing`] without any credential; the verifier's; [`Reason::RateLimited`], not recorded;
+/// [`Reason::Blocked`]; [`Reason::RoleMissing`].
 pub async fn authorize(
     rooms: &Rooms,
     workload: Option<VerifiedWorkload>,
     assertion: Option<&str>,
     call: Call,
     action: RpcAction,
+    pace: Option<Pace>,
 ) -> Result<Actor, Refusal> {
     let actor = match (assertion, workload) {
-        (Some(token), _) => Actor::Person(Box::new(rooms.identity.person(token).await?), call),
+        (Some(token), _) => Actor::Person(Box::new(rooms.person(token, &call).await?), call),
         (None, Some(workload)) => Actor::Workload(Caller { workload, call }),
         (None, None) => return Err(Refusal::new(Reason::AssertionMissing)),
     };
+    if let Some(pace) = pace {
+        actor.keeps(rooms, pace)?;
+    }
     let allowed = rooms.not_blocked(&actor.names()).and_then(|_| {
         let caller = match &actor {
             Actor::Workload(caller) => {

@@ -61,7 +61,7 @@ pub(super) async fn person(
     caller: &Caller,
     assertion: &SecretString,
 ) -> Result<VerifiedAssertion, Refusal> {
-    Ok(rooms.identity.assertion(assertion.expose_secret(), &caller.workload).await?)
+    rooms.assertion(assertion.expose_secret(), caller).await
 }
 
 /// Where it is asked for. Fills in what of the request the event says.

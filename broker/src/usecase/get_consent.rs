@@ -20,7 +20,7 @@ pub async fn get_consent(
 ) -> Result<Consent, Refusal> {
     let not_found = || Refusal::new(Reason::NotFound);
     let subject = match assertion {
-        Some(token) => Some(rooms.identity.assertion(token, &caller.workload).await?.subject().clone()),
+        Some(token) => Some(rooms.assertion(token, caller).await?.subject().clone()),
         None => None,
     };
     let found = rooms.store.consents.by_id(id).await?.ok_or_else(not_found)?.check(&rooms.row_key())?;

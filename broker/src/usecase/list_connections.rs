@@ -31,7 +31,7 @@ pub async fn of_workload(
     assertion: &str,
     provider: Option<&ProviderId>,
 ) -> Result<Vec<Listed>, Refusal> {
-    let assertion = rooms.identity.assertion(assertion, &caller.workload).await?;
+    let assertion = rooms.assertion(assertion, caller).await?;
     rooms.not_blocked(&caller.names(&assertion))?;
     let key = rooms.row_key();
     let rules = rooms.audit.rules();

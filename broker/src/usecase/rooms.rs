@@ -1,5 +1,6 @@
 //! The finished parts a use case works with. Made once, in `app.rs`.
 
+use super::{bucket::Buckets, lines::Lines};
 use crate::{
     audit::{Audit, Refusals},
     config::Limits,
@@ -65,6 +66,10 @@ pub struct Rooms {
     pub keys: Arc<KeyRing>,
     /// Who is calling.
     pub identity: Identity,
+    /// Where signatures of credentials and assertions are waited for.
+    pub lines: Lines,
+    /// How often persons call who have shown who they are.
+    pub persons: Buckets,
     /// Decides.
     pub policy: Arc<Policy>,
     /// Writes down.

@@ -1,12 +1,15 @@
-//! A provider that hangs holds up those who need it, and nobody else.
+//! A provider that hangs holds up those who need it, a workload that floods itself, and nobody else.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker::domain::Reason;
+use broker_client::Outcome;
 use broker_tests::stage::{READ, Stage};
 use demo::notes::Fault;
 use demo::world::{ALICE, BOB, Options, Workload::ReportWriter, Workload::TicketHelper};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 /// With four calls at once a provider may keep one waiting.
 ///
@@ -40,5 +43,50 @@ async fn av4_callers_beyond_a_hanging_providers_seats_are_shed_at_once_and_the_r
     release.notify_one();
     broker_tests::stage::granted(hung.await.expect("no panic"));
     stage.grant(&BOB, TicketHelper, READ).await;
+    stage.stop().await;
+}
+
+/// With eight calls at once one workload keeps four, and each has a caller. The log stands still, so that they stay.
+///
+/// Proves: AV4, AV1, AU2
+#[tokio::test]
+async fn av4_a_workload_that_floods_is_shed_beyond_its_share_and_another_is_served_meanwhile() {
+    let options =
+        Options { extra_config: "limits: { max_concurrent_requests: 8 }".to_owned(), ..Options::default() };
+    let stage = Stage::with(options).await;
+    stage.connect(&ALICE, TicketHelper, READ).await;
+    let consent = stage.consent(&BOB, ReportWriter, READ).await;
+
+    let mut database = stage.database().await;
+    database.hold_log().await;
+    let mut flood = JoinSet::new();
+    for _ in 0..20 {
+        let (client, request) =
+            (stage.client(TicketHelper).clone(), stage.request(&ALICE, TicketHelper, READ));
+        flood.spawn(async move { client.issue_grant(&request).await });
+    }
+    for _ in 0..16 {
+        let refused = flood.join_next().await.expect("a call").expect("no panic").expect_err("no place");
+        assert_eq!(refused.reason(), "RATE_LIMITED");
+        assert!(refused.retry_after().is_some_and(|wait| !wait.is_zero()));
+    }
+    // Four are held. Another workload is served as ever, what it writes waits for the log and no longer.
+    let other = stage.client(ReportWriter);
+    other.get_consent(&consent.consent_id, None).await.expect("its own consent");
+    let (client, request) = (other.clone(), stage.request(&BOB, ReportWriter, READ));
+    let asked = tokio::spawn(async move { client.issue_grant(&request).await });
+    database.let_go().await;
+    while let Some(served) = flood.join_next().await {
+        broker_tests::stage::granted(served.expect("no panic"));
+    }
+    assert!(matches!(asked.await.expect("no panic"), Ok(Outcome::ConsentRequired(_))));
+    stage.grant(&ALICE, TicketHelper, READ).await;
+
+    // What was shed has no rows of its own, and is not forgotten.
+    let refusals = &stage.world.rooms().refusals;
+    let sums: Vec<_> = refusals.drain_all().iter().map(|sum| refusals.entry(sum).draft).collect();
+    assert_eq!(sums.len(), 1, "{sums:?}");
+    assert_eq!((sums[0].reason, sums[0].detail["count"].as_u64()), (Some(Reason::RateLimited), Some(16)));
+    assert!(sums[0].workload.as_ref().is_some_and(|workload| workload.as_str() == "ticket-helper"));
     stage.stop().await;
 }

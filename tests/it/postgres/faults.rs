@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use broker_client::GrantRequest;
 use broker_tests::cable::{Cable, Quality};
 use broker_tests::operator::reason;
 use broker_tests::postgres::PgDatabase;
 use broker_tests::replicas::{Replicas, client};
 use broker_tests::stage::READ;
-use demo::world::{ALICE, BOB, Options, Workload, Workload::TicketHelper};
+use demo::world::{ALICE, BOB, Options, PROVIDER, Workload, Workload::TicketHelper};
 use tokio::time::timeout;
 use tonic::Code;
 
@@ -20,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const SLACK: Duration = Duration::from_secs(2);
 /// Refusals come, and after the fault grants again, within this.
 const BOUND: Duration = Duration::from_secs(45);
+/// Rows of grants.
+const GRANTS: &str = "SELECT count(*) FROM audit_events WHERE kind = 'grant.issue' AND outcome = 'allowed'";
 /// What a caller may be told while the server is not there.
 const REASONS: [&str; 4] = ["AUDIT_UNAVAILABLE", "STORE_UNAVAILABLE", "DEADLINE_EXCEEDED", "OVERLOADED"];
 
@@ -35,7 +38,7 @@ impl Scene {
     async fn set() -> (Scene, Cable) {
         let database = PgDatabase::durable();
         let cable = Cable::to(database.server().socket()).await;
-        database.reached_at(cable.address());
+        database.reached_at(&cable.address().to_string());
         let replicas = Replicas::on(2, database, Options::default()).await;
         let connection = replicas.connect(0, &BOB, TicketHelper, READ).await.connection_id;
         let mut earlier = 1;
@@ -168,4 +171,39 @@ async fn au3_av3_a_slow_server_serves_slowly_and_a_silent_one_is_given_up_in_tim
     scene.served("every connection was lost without a word").await;
     println!("served again {:?} after every connection was lost", lost.elapsed());
     scene.end().await;
+}
+
+/// The worst moment for a connection to fall silent: everything is written but the last word. The replica gives it up, reads where its
+/// stream stands, and goes on with another one.
+///
+/// Proves: AU3, AV3, AV7
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn au3_av7_a_connection_that_falls_silent_at_commit_is_given_up_and_costs_no_row() {
+    let database = PgDatabase::durable();
+    let cable = Cable::to(database.server().socket()).await;
+    database.reached_at(&cable.address().to_string());
+    let replicas = Replicas::on(1, database, Options::default()).await;
+    replicas.connect(0, &ALICE, TicketHelper, READ).await;
+    let before = replicas.database.sql(GRANTS);
+    let url = replicas.at(0).grpc_url();
+    let client = client(&replicas.site, &url, TicketHelper, PATIENCE).await;
+    let ask = async || {
+        let assertion = replicas.site.assertion(&ALICE, TicketHelper);
+        client.issue_grant(&GrantRequest::new(assertion, PROVIDER, READ.iter().copied())).await
+    };
+
+    cable.swallow_a_commit();
+    let told = ask().await.expect_err("nothing is known of its row");
+    assert!(!cable.waits_for_a_commit(), "the commit was on its way");
+    assert!(REASONS.contains(&told.reason()), "{told:?}");
+    let served = async {
+        while ask().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(BOUND, served).await.expect("served again without a human");
+    // The one that fell silent left nothing behind, or the server ended it: either way the log has what was granted and no more.
+    let after = replicas.database.sql(GRANTS);
+    assert_eq!(after.parse::<u32>().expect("a number"), before.parse::<u32>().expect("a number") + 1);
+    replicas.stop().await;
 }

@@ -12,8 +12,12 @@ use demo::world::{ALICE, BOB, Workload::ReportWriter, Workload::TicketHelper};
 /// Proves: GR5, CO1, RV2
 #[tokio::test]
 async fn the_main_job_runs_on_postgresql() {
-    let database = PgDatabase::create();
-    let stage = Stage::on_postgres(&database).await;
+    main_job(&PgDatabase::create()).await;
+}
+
+/// All of it, through however the broker reaches the database.
+pub async fn main_job(database: &PgDatabase) {
+    let stage = Stage::on_postgres(database).await;
 
     // Nobody is connected: the same need gets the same link, and what comes of it is a grant.
     let needed = stage.consent(&ALICE, TicketHelper, READ).await;

@@ -6,12 +6,20 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use broker_proto::v1::GetConsentRequest;
-use broker_tests::rpc::{Rpc, check, in_time, with};
-use demo::world::Workload::{ReportWriter, TicketHelper};
+use broker::{domain::Reason, identity::Cost, usecase::lines::Standing};
+use broker_proto::v1::{
+    BlockRequest, BlockTarget, GetConsentRequest, IssueGrantRequest, block_target::Target,
+};
+use broker_tests::rpc::{Expected, ROLE_MISSING, Rpc, check, in_time, with};
+use demo::world::{
+    ADMIN, ALICE, BOB, OPERATORS_AUDIENCE, Person,
+    Workload::{self, ReportWriter, TicketHelper},
+};
 use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 const NOT_FOUND: (Code, &str, Option<&str>) = (Code::NotFound, "NOT_FOUND", None);
 
@@ -105,5 +113,85 @@ async fn av1_a_static_secret_waits_for_nobodys_signature_even_when_it_is_new_her
         check("after the guesses", NOT_FOUND, show(&rpc, rpc.world.secret(ReportWriter)).await);
     })
     .await;
+    rpc.stop().await;
+}
+
+const RATE_LIMITED: Expected<'static> = (Code::ResourceExhausted, "RATE_LIMITED", None);
+
+/// What a person is told who blocks a provider.
+async fn block(rpc: &Rpc, assertion: String) -> Result<(), Status> {
+    let target = Some(BlockTarget { target: Some(Target::Provider("other".to_owned())) });
+    let message = BlockRequest { assertion: Some(assertion), target, reason: "why".to_owned() };
+    in_time(rpc.admin().block(rpc.bare(message))).await.map(drop)
+}
+
+/// The clock stands still, so that no bucket fills up again.
+///
+/// Proves: AV1, AU2
+#[tokio::test]
+async fn av1_a_person_is_held_to_their_own_pace_and_to_no_strangers_at_the_same_address() {
+    let rpc = Rpc::start().await;
+    let admin = rpc.world.operator_assertion(&ADMIN);
+    let junk = |number| junk(&rpc.world.operator_assertion(&ADMIN), number);
+    for number in 0..100 {
+        let told = block(&rpc, junk(number)).await.expect_err("junk");
+        assert_eq!(told.code(), Code::Unauthenticated, "{told:?}");
+    }
+    block(&rpc, admin.clone()).await.expect("the administrator blocks");
+
+    // A known person without the role: a row for each refusal, until their pace is over. Then there is a number alone.
+    let before = rpc.events().await.len();
+    let alice = rpc.world.sso().mint_assertion("alice", OPERATORS_AUDIENCE);
+    for _ in 0..40 {
+        check("alice", ROLE_MISSING, block(&rpc, alice.clone()).await);
+    }
+    rpc.world.rooms().refusals.drain_all();
+    for _ in 0..5 {
+        check("alice, too often", RATE_LIMITED, block(&rpc, alice.clone()).await);
+    }
+    assert_eq!(rpc.events().await.len(), before + 40);
+    let refusals = &rpc.world.rooms().refusals;
+    let sums: Vec<_> = refusals.drain_all().iter().map(|sum| refusals.entry(sum).draft).collect();
+    assert_eq!((sums.len(), sums[0].reason), (1, Some(Reason::RateLimited)), "{sums:?}");
+    assert_eq!(sums[0].detail["count"], 5);
+
+    block(&rpc, admin).await.expect("the administrator blocks");
+    rpc.stop().await;
+}
+
+/// A grant for an assertion never seen before, or what is told within half a second.
+async fn briefly(rpc: &Rpc, person: &Person, workload: Workload) -> Result<(), String> {
+    let mut call = rpc.by(workload, rpc.grant_request(person, workload));
+    call.set_timeout(Duration::from_millis(500));
+    let told = rpc.grants().issue_grant(call).await;
+    told.map(drop)
+        .map_err(|status| status.get_details_error_info().map(|info| info.reason).unwrap_or_default())
+}
+
+/// Proves: AV4, AV1
+#[tokio::test]
+async fn av4_a_workload_that_sends_junk_assertions_waits_apart_and_nobody_waits_for_it() {
+    let rpc = Rpc::start().await;
+    rpc.connect(&ALICE, TicketHelper).await;
+    rpc.connect(&BOB, ReportWriter).await;
+    let (lines, suspect) = (&rpc.world.rooms().lines, [9; 32]);
+    let sound = rpc.world.assertion(&ALICE, TicketHelper);
+    for number in 0..60 {
+        let assertion = junk(&sound, number);
+        let message = IssueGrantRequest { assertion, ..rpc.grant_request(&ALICE, TicketHelper) };
+        let told = rpc.grants().issue_grant(rpc.by(TicketHelper, message)).await.expect_err("junk");
+        assert_eq!(told.code(), Code::Unauthenticated, "{told:?}");
+        lines.failed(suspect);
+    }
+    // Somebody else who sends junk has the turn of those who do.
+    let turn = lines.turn(Cost::Signature, Standing::Sent, suspect, Duration::MAX).await.expect("free");
+    let told = briefly(&rpc, &ALICE, TicketHelper).await;
+    assert!(
+        matches!(&told, Err(reason) if reason == "OVERLOADED" || reason == "DEADLINE_EXCEEDED"),
+        "{told:?}"
+    );
+    briefly(&rpc, &BOB, ReportWriter).await.expect("its own turn");
+    drop(turn);
+    briefly(&rpc, &ALICE, TicketHelper).await.expect("it is served in its turn");
     rpc.stop().await;
 }

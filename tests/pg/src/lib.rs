@@ -1,8 +1,14 @@
 //! A private PostgreSQL server for tests: no TCP port, a directory of its own, gone when the test process is.
 
+mod pooler;
+
+pub use pooler::Pooler;
+
 use std::{
     fs,
     io::{BufRead, BufReader},
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
@@ -16,6 +22,8 @@ const FAST: &str = "-c listen_addresses= -c max_connections=300 -c fsync=off -c 
 /// As in production, for tests that pull the plug.
 const DURABLE: &str = "-c listen_addresses= -c max_connections=100";
 
+const STANDARD_PORT: u16 = 5432;
+
 /// Owns the databases and migrates them.
 pub const OWNER: &str = "broker_owner";
 /// Serves.
@@ -25,6 +33,7 @@ pub const APPLICATION: &str = "broker_app";
 pub struct Server {
     bin: PathBuf,
     directory: PathBuf,
+    port: u16,
     databases: AtomicU32,
     // Closing its standard input ends the server.
     _stdin: ChildStdin,
@@ -43,12 +52,32 @@ impl Server {
         Server::start(DURABLE)
     }
 
+    /// A server of one's own that listens on 127.0.0.1 too, with this certificate and key (PEM).
+    pub fn encrypted(certificate: &str, key: &str) -> Server {
+        let directory = new_directory();
+        let port = free_port();
+        let mut settings = format!("{DURABLE} -c listen_addresses=127.0.0.1 -c port={port} -c ssl=on");
+        for (setting, name, text) in
+            [("ssl_cert_file", "tls.crt", certificate), ("ssl_key_file", "tls.key", key)]
+        {
+            let file = directory.join(name);
+            fs::write(&file, text).expect("written");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("its owner's");
+            settings += &format!(" -c {setting}={}", file.display());
+        }
+        Server::start_in(directory, port, &settings)
+    }
+
     fn start(settings: &str) -> Server {
+        Server::start_in(new_directory(), STANDARD_PORT, settings)
+    }
+
+    fn start_in(directory: PathBuf, port: u16, settings: &str) -> Server {
         let bin = programs();
-        let directory = tempfile::Builder::new().prefix("broker-pg-").tempdir().expect("a directory").keep();
         let mut shell = Command::new("sh")
             .args(["-c", include_str!("server.sh"), "sh"])
             .args([bin.as_os_str(), directory.as_os_str(), settings.as_ref(), user().as_ref()])
+            .env("PGPORT", port.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -57,7 +86,7 @@ impl Server {
         let mut line = String::new();
         BufReader::new(shell.stdout.take().expect("a pipe")).read_line(&mut line).expect("an answer");
         assert_eq!(line, "ready\n", "PostgreSQL did not start");
-        Server { bin, directory, databases: AtomicU32::new(0), _stdin: stdin, _shell: shell }
+        Server { bin, directory, port, databases: AtomicU32::new(0), _stdin: stdin, _shell: shell }
     }
 
     /// A new, empty database of the owner's; its name.
@@ -70,12 +99,17 @@ impl Server {
     /// A URL of a database for a role.
     pub fn url(&self, role: &str, database: &str) -> String {
         let socket = self.directory.join("sock").display().to_string().replace('/', "%2F");
-        format!("postgres://{role}@{socket}/{database}")
+        format!("postgres://{role}@{socket}:{}/{database}", self.port)
+    }
+
+    /// The number of its port, and of its socket.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The Unix socket it listens on.
     pub fn socket(&self) -> PathBuf {
-        self.directory.join("sock").join(".s.PGSQL.5432")
+        self.directory.join("sock").join(format!(".s.PGSQL.{}", self.port))
     }
 
     /// What the server has logged so far.
@@ -114,7 +148,11 @@ impl Server {
 
     fn program(&self, name: &str, arguments: &[&str]) -> String {
         let mut command = Command::new(self.bin.join(name));
-        command.arg("-h").arg(self.directory.join("sock")).args(["-U", "postgres"]).args(arguments);
+        command
+            .arg("-h")
+            .arg(self.directory.join("sock"))
+            .args(["-p", &self.port.to_string(), "-U", "postgres"])
+            .args(arguments);
         let done = command.output().unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(done.status.success(), "{name} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).expect("text").trim_end().to_owned()
@@ -129,6 +167,16 @@ impl Server {
         command.args(["-u", user, "--"]).arg(self.bin.join(program));
         command
     }
+}
+
+fn new_directory() -> PathBuf {
+    tempfile::Builder::new().prefix("broker-pg-").tempdir().expect("a directory").keep()
+}
+
+/// A port that nobody listens on. PostgreSQL and its poolers cannot be asked to choose one.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
 }
 
 /// PostgreSQL refuses to run as root.

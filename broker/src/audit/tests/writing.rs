@@ -5,7 +5,10 @@ use crate::{
         Audit, Deadline, Refused,
         testing::{House, Weather, until},
     },
-    domain::{Clock, Entry, EventKind, Group, Outcome, Position, Reason, RuleKind, Target, TenantId, Write},
+    domain::{
+        Clock, Entry, EventKind, Group, Outcome, Position, Reason, RuleKind, Target, TenantId, WorkloadId,
+        Write,
+    },
     storage::LockMode,
 };
 use std::{
@@ -230,6 +233,37 @@ async fn au2_denials_do_not_crowd_out_grants_and_settlements_have_room_of_their_
         one.await.unwrap().unwrap();
     }
     assert_eq!(house.verify().await.unwrap().events, 13);
+}
+
+/// Proves: AV4
+#[tokio::test]
+async fn av4_what_one_workload_leaves_behind_in_the_queue_keeps_no_other_out() {
+    let mut house = patient().await;
+    house.config.queue = 8;
+    let audit = house.start().await.unwrap();
+    let gate = house.ledger.gate.lock().await;
+    let first = occupy(&house, &audit).await;
+    let of = |workload: &str| {
+        let mut entry = house.session();
+        entry.draft.workload = Some(WorkloadId::parse(workload).unwrap());
+        entry
+    };
+    // Its callers give up at once; what they asked for stays until the writer comes to it.
+    for _ in 0..4 {
+        let waiting = audit.waiting().0;
+        let gone = note(&audit, of("impatient"), Deadline::none());
+        until(|| audit.waiting().0 > waiting).await;
+        gone.abort();
+    }
+    assert_eq!(audit.note(of("impatient"), Deadline::none()).await, Err(Refused::Overloaded));
+    let other = note(&audit, of("other"), Deadline::none());
+    let nobodys = note(&audit, house.session(), Deadline::none());
+    until(|| audit.waiting().0 == 6).await;
+    drop(gate);
+    for served in [first, other, nobodys] {
+        served.await.unwrap().unwrap();
+    }
+    audit.note(of("impatient"), Deadline::none()).await.expect("there is room again");
 }
 
 /// Proves: AU1

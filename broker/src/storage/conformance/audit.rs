@@ -130,7 +130,7 @@ pub(crate) async fn reading(fixture: &Fixture) {
     }
     assert_eq!(paged, all.iter().step_by(2).cloned().collect::<Vec<_>>());
     let some = |text: &str| Some(text.to_owned());
-    let time = crate::domain::Timestamp::from_micros;
+    let time = |micros| crate::domain::Timestamp::from_micros(samples::NOW.micros() + micros);
     for (filter, expected) in [
         (AuditFilter { from: Some(time(11)), until: Some(time(14)), ..AuditFilter::default() }, 3),
         (AuditFilter { tenant: some("acme"), ..AuditFilter::default() }, 43),

@@ -1,5 +1,6 @@
 //! A plain seal: chained and MACed, with bodies a test can read.
 
+use super::samples;
 use crate::{
     domain::{Applied, Group, Outcome, Reason, RowKey, Rule, Tagged, Timestamp, ledger::Head},
     storage::{AuditColumns, AuditRow, Seal},
@@ -43,7 +44,7 @@ impl Seal for PlainSeal {
                 body,
                 columns: AuditColumns {
                     id: draft.id.clone(),
-                    time: Timestamp::from_micros(seq),
+                    time: Timestamp::from_micros(samples::NOW.micros() + seq),
                     tenant: draft.tenant.as_ref().map(ToString::to_string).unwrap_or_default(),
                     subject: String::new(),
                     workload: draft.workload.as_ref().map(ToString::to_string).unwrap_or_default(),

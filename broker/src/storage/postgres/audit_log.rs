@@ -21,9 +21,9 @@ macro_rules! events {
 }
 
 /// One static text for every filter: the server plans it for the parameters at hand, by the index of what is asked for, or along the
-/// primary key where most rows match.
+/// primary key where most rows match; in the streams of the days that are asked for.
 const LIST: &str = events!(
-    "WHERE (stream, seq) > ($1, $2) \
+    "WHERE (stream, seq) > ($1, $2) AND stream < $11 \
        AND ($3 IS NULL OR time >= $3) AND ($4 IS NULL OR time < $4) \
        AND ($5 IS NULL OR tenant = $5) AND ($6 IS NULL OR subject = $6) \
        AND ($7 IS NULL OR workload = $7) AND ($8 IS NULL OR provider = $8) \
@@ -39,9 +39,10 @@ impl AuditLog for PostgresStore {
         after: Option<&Position>,
         limit: u32,
     ) -> Result<Vec<AuditRow>, StoreError> {
+        let (stream, seq) = filter.begins_after(after);
         let rows = sqlx::query(LIST)
-            .bind(after.map_or("", |position| position.stream.as_str()))
-            .bind(after.map_or(0, |position| position.seq))
+            .bind(stream)
+            .bind(seq)
             .bind(filter.from.map(Timestamp::micros))
             .bind(filter.until.map(Timestamp::micros))
             .bind(filter.tenant.as_deref())
@@ -50,6 +51,7 @@ impl AuditLog for PostgresStore {
             .bind(filter.provider.as_deref())
             .bind(filter.outcome.as_deref())
             .bind(i64::from(limit))
+            .bind(filter.ends_before())
             .fetch_all(&self.log_readers)
             .await
             .map_err(unavailable)?;

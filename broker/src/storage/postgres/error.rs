@@ -15,12 +15,37 @@ pub(super) fn describe(error: &sqlx::Error) -> String {
             let code: String = code.chars().filter(char::is_ascii_alphanumeric).take(5).collect();
             format!("{} (SQLSTATE {code})", words(&code))
         }
-        sqlx::Error::Io(error) => format!("input/output error: {}", error.kind()),
-        sqlx::Error::Tls(_) => "TLS with the server failed".to_owned(),
+        sqlx::Error::Io(error) => match error.get_ref().and_then(|source| source.downcast_ref()) {
+            Some(error) => tls(error).to_owned(),
+            None => format!("input/output error: {}", error.kind()),
+        },
+        sqlx::Error::Tls(error) => error.downcast_ref().map_or(NO_TLS, tls).to_owned(),
         sqlx::Error::PoolTimedOut => "no connection was free in time".to_owned(),
         sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => "the connection is closed".to_owned(),
         sqlx::Error::Protocol(_) => "the server's answer was not understood".to_owned(),
         _ => "the statement failed".to_owned(),
+    }
+}
+
+/// What sqlx says without a source, when the server declines TLS; or its files cannot be read.
+const NO_TLS: &str =
+    "TLS with the server failed: it offers none, or `ca_file` is not a list of certificates in PEM";
+
+/// What is wrong with the server's certificate.
+fn tls(error: &rustls::Error) -> &'static str {
+    use rustls::{CertificateError as Bad, Error};
+    match error {
+        Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
+            "the server's certificate is not for the host that the URL names"
+        }
+        Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => {
+            "nobody who is trusted vouches for the server's certificate: see `ca_file`"
+        }
+        Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+            "the server's certificate is over"
+        }
+        Error::InvalidCertificate(_) => "the server's certificate is not valid",
+        _ => "TLS with the server failed",
     }
 }
 

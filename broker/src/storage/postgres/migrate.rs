@@ -41,6 +41,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "parent pages",
         sql: include_str!("../../../../migrations/postgres/0006_parent_pages.sql"),
     },
+    Migration {
+        version: 7,
+        name: "sweeps",
+        sql: include_str!("../../../../migrations/postgres/0007_sweeps.sql"),
+    },
 ];
 
 const TABLE: &str = "\

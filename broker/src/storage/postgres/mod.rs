@@ -19,6 +19,7 @@ pub mod migrate;
 mod open;
 mod parents;
 mod patient;
+mod pooler;
 mod requests;
 mod rules;
 mod server;

@@ -1,7 +1,8 @@
 //! Opening the database for serving.
 
 use super::{
-    PostgresStore, WAKEUP_BACKLOG, connect, error::unavailable, listen, migrate, patient::PatientPool, server,
+    PostgresStore, WAKEUP_BACKLOG, connect, error::unavailable, listen, migrate, patient::PatientPool,
+    pooler, server,
 };
 use crate::{
     config::Postgres,
@@ -56,6 +57,7 @@ impl PostgresStore {
     /// [`OpenError`].
     pub async fn open_deaf(config: &Postgres) -> Result<Self, OpenError> {
         let pool = connect::pool(config).await?;
+        pooler::check(&pool).await?;
         let name = server::check(&pool, config.development).await?;
         let mut connection = pool.acquire().await.map_err(unavailable)?;
         migrate::check_schema(&mut connection).await?;

@@ -32,6 +32,20 @@ const BY_SUBJECT: &str = "\
 SELECT id_hash FROM web_sessions
 WHERE tenant = $3 AND realm = $4 AND issuer = $5 AND subject = $1 AND ended = 0 AND $2 = ''";
 
+/// Rows that one statement of a sweep removes at most; the number stands in each.
+const SWEPT_AT_ONCE: u64 = 1000;
+/// Each by its index, which `LIMIT` makes certain: how much is over is not known when the server plans.
+const SWEEPS: [&str; 4] = [
+    "DELETE FROM web_sessions WHERE id_hash = ANY (ARRAY(
+        SELECT id_hash FROM web_sessions WHERE expires_at <= (SELECT broker_clock()) ORDER BY expires_at LIMIT 1000))",
+    "DELETE FROM web_sessions WHERE id_hash = ANY (ARRAY(
+        SELECT id_hash FROM web_sessions WHERE ended = 1 ORDER BY id_hash LIMIT 1000))",
+    "DELETE FROM requests WHERE key = ANY (ARRAY(
+        SELECT key FROM requests WHERE expires_at <= (SELECT broker_clock()) ORDER BY expires_at LIMIT 1000))",
+    // A few rows, gone within minutes.
+    "DELETE FROM logouts WHERE expires_at <= (SELECT broker_clock())",
+];
+
 #[async_trait]
 impl Sessions for PostgresStore {
     async fn by_id(&self, id_hash: &[u8; 32]) -> Result<Option<Tagged<WebSession>>, StoreError> {
@@ -64,19 +78,17 @@ impl Sessions for PostgresStore {
     }
 
     async fn purge(&self, _now: Timestamp) -> Result<u64, StoreError> {
-        let sessions =
-            sqlx::query("DELETE FROM web_sessions WHERE expires_at <= (SELECT broker_clock()) OR ended = 1")
-                .execute(&self.pool)
-                .await
-                .map_err(unavailable)?;
-        let requests = sqlx::query("DELETE FROM requests WHERE expires_at <= (SELECT broker_clock())")
-            .execute(&self.pool)
-            .await
-            .map_err(unavailable)?;
-        let logouts = sqlx::query("DELETE FROM logouts WHERE expires_at <= (SELECT broker_clock())")
-            .execute(&self.pool)
-            .await
-            .map_err(unavailable)?;
-        Ok(sessions.rows_affected() + logouts.rows_affected() + requests.rows_affected())
+        let mut purged = 0;
+        for sweep in SWEEPS {
+            loop {
+                let swept =
+                    sqlx::query(sweep).execute(&self.pool).await.map_err(unavailable)?.rows_affected();
+                purged += swept;
+                if swept < SWEPT_AT_ONCE {
+                    break;
+                }
+            }
+        }
+        Ok(purged)
     }
 }

@@ -46,8 +46,15 @@ impl Admin {
         let asking = principal.clone();
         let done = async {
             let assertion = assertion.as_deref().filter(|text| !text.is_empty());
-            let actor =
-                authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::Admin).await?;
+            let actor = authorize(
+                &self.0,
+                principal.workload,
+                assertion,
+                principal.call,
+                RpcAction::Admin,
+                principal.pace,
+            )
+            .await?;
             let ruled = async {
                 let target = target(&self.0.settings.tenants, named)?;
                 if reason.trim().is_empty() {

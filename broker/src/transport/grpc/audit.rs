@@ -37,8 +37,15 @@ impl Audit {
     ) -> Result<v1::ListAuditEventsResponse, Refusal> {
         let assertion = request.assertion.as_deref().filter(|text| !text.is_empty());
         // Who asks comes first: nothing is looked up or made for a stranger.
-        let actor =
-            authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::AuditRead).await?;
+        let actor = authorize(
+            &self.0,
+            principal.workload,
+            assertion,
+            principal.call,
+            RpcAction::AuditRead,
+            principal.pace,
+        )
+        .await?;
         match self.list_for(&actor, &request).await {
             Ok(response) => Ok(response),
             Err(refusal) => Err(actor.denied(&self.0, RpcAction::AuditRead, refusal).await),

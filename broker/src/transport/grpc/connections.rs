@@ -185,7 +185,15 @@ impl Connections {
 
     async fn admin(&self, principal: Principal, assertion: Option<&str>) -> Result<Actor, Refusal> {
         let assertion = assertion.filter(|text| !text.is_empty());
-        authorize(&self.0, principal.workload, assertion, principal.call, RpcAction::ConnectionsAdmin).await
+        authorize(
+            &self.0,
+            principal.workload,
+            assertion,
+            principal.call,
+            RpcAction::ConnectionsAdmin,
+            principal.pace,
+        )
+        .await
     }
 }
 

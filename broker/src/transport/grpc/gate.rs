@@ -1,21 +1,21 @@
 //! The gate every RPC passes: table, limit, credential; in this order, cheapest first (design §6).
 
 use super::{
-    super::{
-        bucket::{Buckets, bucket_key},
-        listener::Peer,
-    },
+    super::listener::Peer,
     arrival::Arrivals,
     credentials::Credentials,
     denied, framing,
     status::to_status,
-    table::{self, GateRow, Limit, Who},
+    table::{self, GateRow, Limit, STRANGERS, Who},
 };
 use crate::{
     audit::Deadline,
-    domain::{Reason, Refusal},
+    domain::{Reason, Refusal, Share, Shares, WorkloadId},
     identity::VerifiedWorkload,
-    usecase::{Call, Caller, Rooms},
+    usecase::{
+        Call, Caller, Pace, Rooms,
+        bucket::{Buckets, bucket_key},
+    },
 };
 use http::{Request, Response, header::AUTHORIZATION, request::Parts};
 use std::{
@@ -35,6 +35,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// How long before the caller's time is over it is told so: the stack around us would call it CANCELLED, and the answer has
 /// to travel.
 const MARGIN: Duration = Duration::from_millis(5);
+/// When to come again where there is no place.
+const LATER: Duration = Duration::from_millis(100);
 /// Calls at once of methods that are anyone's. Each takes a moment.
 const OPEN_CALLS: usize = 64;
 
@@ -47,6 +49,8 @@ pub struct Principal {
     pub call: Call,
     /// The method's name in the gate table.
     pub action: &'static str,
+    /// How often one person may call it.
+    pub pace: Option<Pace>,
 }
 
 impl Principal {
@@ -80,6 +84,8 @@ struct Gate {
     /// The same of methods that are anyone's: strangers and everybody else keep no place from each other, and health stays
     /// answerable however busy the rest is.
     open_calls: Semaphore,
+    /// How workloads share them; `None` where there is only one (AV4).
+    shares: Option<Shares<WorkloadId>>,
     arrivals: Arrivals,
     credentials: Credentials,
 }
@@ -91,9 +97,10 @@ impl GateLayer {
         let limits = rooms.settings.limits;
         let at_once = limits.max_concurrent_requests as usize;
         let (calls, open_calls) = (Semaphore::new(at_once), Semaphore::new(OPEN_CALLS));
+        let shares = (rooms.settings.workload_names.len() > 1).then(|| Shares::new(at_once));
         let arrivals = Arrivals::new(at_once, limits.max_request_bytes as usize);
         let credentials = Credentials::new(Arc::clone(&rooms));
-        Self(Arc::new(Gate { rooms, buckets, calls, open_calls, arrivals, credentials }))
+        Self(Arc::new(Gate { rooms, buckets, calls, open_calls, shares, arrivals, credentials }))
     }
 }
 
@@ -159,6 +166,10 @@ where
                     Ok(None) => return inner.call(Request::from_parts(parts, body)).await,
                     Err(refusal) => return Ok(framing::refused(&refusal, body).await),
                 };
+                let _share = match gate.share(&principal) {
+                    Ok(share) => share,
+                    Err(refusal) => return Ok(framing::refused(&refusal, body).await),
+                };
                 parts.extensions.insert(principal.clone());
                 let response = inner.call(Request::from_parts(parts, body)).await?;
                 match framing::unreadable(&response) {
@@ -201,6 +212,18 @@ impl Gate {
         places.try_acquire().map(Some)
     }
 
+    /// One of the places its workload may have. Who has them all is told at once, and a summary says so later (AU2): whatever
+    /// keeps the others waiting may be the log itself.
+    fn share(&self, principal: &Principal) -> Result<Option<Share>, Refusal> {
+        let (Some(shares), Some(workload)) = (&self.shares, &principal.workload) else { return Ok(None) };
+        if let Some(share) = shares.take(workload.id()) {
+            return Ok(Some(share));
+        }
+        self.rooms.refusals.sum_up("grpc", Reason::RateLimited, workload.id());
+        let sentence = "This server has its share of calls under way: send the next when some are answered.";
+        Err(Refusal::because(Reason::RateLimited, sentence).retry_after(LATER))
+    }
+
     async fn admit(&self, request: &Parts, deadline: Deadline) -> Result<Option<Principal>, Refusal> {
         let peer = peer(request);
         let admitted = self.try_admit(request, peer, deadline).await;
@@ -231,14 +254,18 @@ impl Gate {
         let call =
             Call { client_address: peer.map(|ip| ip.to_string()), trace_id: trace_id(request), deadline };
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
-            return Ok(Some(Principal { workload: None, call, action: row.action }));
+            return Ok(Some(Principal { workload: None, call, action: row.action, pace: row.pace() }));
         }
         let workload = self.credentials.verify(credential, peer, call.deadline).await?;
-        Ok(Some(Principal { workload: Some(workload), call, action: row.action }))
+        Ok(Some(Principal { workload: Some(workload), call, action: row.action, pace: row.pace() }))
     }
 
     fn limit(&self, row: &GateRow, credential: Option<&str>, peer: Option<IpAddr>) -> Result<(), Refusal> {
-        let Limit::PerCaller(rate) = row.limit else { return Ok(()) };
+        let Limit::PerCaller(mut rate) = row.limit else { return Ok(()) };
+        if credential.is_none() && row.who == Who::WorkloadOrPerson {
+            // Who it is will be known from the message, and has the method's own pace then.
+            rate = STRANGERS;
+        }
         let key = bucket_key(row.method, credential, peer);
         self.buckets.take(key, rate).map_err(|wait| Refusal::new(Reason::RateLimited).retry_after(wait))
     }
@@ -263,7 +290,7 @@ fn peer(request: &Parts) -> Option<IpAddr> {
 }
 
 fn overloaded() -> Refusal {
-    Refusal::new(Reason::Overloaded).retry_after(Duration::from_millis(100))
+    Refusal::new(Reason::Overloaded).retry_after(LATER)
 }
 
 /// The trace id of a W3C `traceparent` header.

@@ -1,6 +1,6 @@
 //! The gate table: one row per RPC. A method without a row is refused, and a test compares the rows with the contract.
 
-use super::super::bucket::Rate;
+use crate::usecase::{Pace, bucket::Rate};
 
 /// Who may call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,7 +13,7 @@ pub enum Who {
     WorkloadOrPerson,
 }
 
-/// How often one caller may call. Counted by credential, before any signature is checked.
+/// How often one caller may call. Counted by credential, before any signature is checked; a person by who they are, after it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Limit {
     /// No limit of its own.
@@ -44,6 +44,10 @@ const GRANTS: Limit = Limit::None;
 const READS: Limit = Limit::PerCaller(Rate { per_second: 200, burst: 400 });
 const CHANGES: Limit = Limit::PerCaller(Rate { per_second: 20, burst: 40 });
 
+/// Those without a credential at an address, at one method: behind a NAT that is everybody, and a stranger among them must not slow a
+/// person down who blocks somebody. A bad assertion costs its turn at the signatures and no row.
+pub const STRANGERS: Rate = Rate { per_second: 1000, burst: 2000 };
+
 /// Every RPC that is served.
 pub const GATE: &[GateRow] = &[
     row("/broker.v1.GrantService/IssueGrant", "grant.issue", Who::Workload, GRANTS),
@@ -68,6 +72,14 @@ pub const GATE: &[GateRow] = &[
 ];
 
 impl GateRow {
+    /// How often one person may call.
+    pub fn pace(&self) -> Option<Pace> {
+        match self.limit {
+            Limit::PerCaller(rate) => Some(Pace { of: self.method, rate }),
+            Limit::None => None,
+        }
+    }
+
     /// Whether the caller sends a stream of messages, which begins to be answered before it is whole.
     pub fn is_streamed(&self) -> bool {
         self.action == "reflection.info"

@@ -12,8 +12,7 @@ use crate::{
     audit::Deadline,
     domain::{Reason, Refusal},
     identity::{Cost, VerifiedLogout},
-    transport::turns::Turns,
-    usecase::{Call, Rooms, end_sessions_by_logout_token},
+    usecase::{Call, Rooms, end_sessions_by_logout_token, turns::Turns},
 };
 use axum::{
     RequestExt,

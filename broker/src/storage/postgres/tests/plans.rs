@@ -36,9 +36,9 @@ const FILL: [&str; 7] = [
     "INSERT INTO requests SELECT sha256(n::TEXT::BYTEA), fingerprint, grant_id, connection, scope_key, generation, grant_expires_at,
         broker_clock() + 1000000000000
      FROM requests, generate_series(1, 100000) AS n",
-    // Ten streams; a thousand people, four workloads; one workload and one provider that almost nobody uses.
-    "INSERT INTO audit_events SELECT overlay(stream PLACING lpad((n / 100000)::TEXT, 6, '0') FROM 25), n % 100000 + 10, previous_hash,
-        hash, mac_key, mac, repeat('x', 300)::BYTEA, 'evt_' || lpad(n::TEXT, 26, '0'), n * 1000, 'acme',
+    // A stream for each of the first ten days of 2027; a thousand people, four workloads; one workload and one provider that almost nobody uses.
+    "INSERT INTO audit_events SELECT audit_stream_bound(to_timestamp(1798761600 + n / 100000 * 86400)) || repeat('0', 13), n % 100000 + 10, previous_hash,
+        hash, mac_key, mac, repeat('x', 300)::BYTEA, 'evt_' || lpad(n::TEXT, 26, '0'), 1798761600000000 + n * 864000, 'acme',
         'psn-' || n * 7919 % 1000, CASE WHEN n % 200000 = 7 THEN 'rare' ELSE 'workload-' || n % 4 END, provider, kind,
         CASE WHEN n % 50 = 0 THEN 'denied' ELSE 'allowed' END, reason
      FROM (SELECT * FROM audit_events ORDER BY seq LIMIT 1) AS one, generate_series(1::BIGINT, 1000000) AS n",
@@ -57,6 +57,10 @@ const EXPLAIN: [&str; 3] = [
 const TIMES: usize = 8;
 /// Rows that a page of the log may read in vain.
 const IN_VAIN: u64 = 20_000;
+/// The same where a time alone is asked for: it is looked for in the streams of two days.
+const IN_VAIN_OF_A_TIME: u64 = 200_000;
+/// Of the tenth day of 2027, in milliseconds.
+const NOON: i64 = 1_798_761_600_000 + (9 * 24 + 12) * 3_600_000;
 
 /// Issues, refreshes, resolves and lists, so that every statement that is asked often is asked.
 async fn work(pen: &mut Pen<'_>, store: &PostgresStore, connection: &ConnectionId) {
@@ -81,6 +85,7 @@ async fn work(pen: &mut Pen<'_>, store: &PostgresStore, connection: &ConnectionI
     Sessions::by_id(store, &[1; 32]).await.unwrap();
     store.touch(&[1; 32], samples::later(1)).await.unwrap();
     store.by_key(&[1; 32], samples::NOW).await.unwrap();
+    store.purge(samples::NOW).await.unwrap();
     store.streams().await.unwrap();
     store.rules_since(0).await.unwrap();
     let mut draft = samples::draft(EventKind::GrantIssue);
@@ -114,10 +119,10 @@ fn filters() -> Vec<(&'static str, AuditFilter)> {
         ("a busy workload", AuditFilter { workload: text("workload-3"), ..all.clone() }),
         ("a rare workload", AuditFilter { workload: text("rare"), ..all.clone() }),
         ("denials", AuditFilter { outcome: text("denied"), ..all.clone() }),
-        ("a late hour", AuditFilter { from: at(900_000), until: at(903_600), ..all.clone() }),
+        ("a late hour", AuditFilter { from: at(NOON), until: at(NOON + 3_600_000), ..all.clone() }),
         (
             "a person's late hour",
-            AuditFilter { subject: text("psn-17"), from: at(900_000), until: at(903_600), ..all },
+            AuditFilter { subject: text("psn-17"), from: at(NOON), until: at(NOON + 3_600_000), ..all },
         ),
     ]
 }
@@ -185,8 +190,8 @@ async fn au11_no_statement_that_is_asked_often_reads_a_big_table_whole() {
         let vain = vain.map(|rest| rest.split_whitespace().next().unwrap().parse::<u64>().unwrap()).max();
         println!("{name}: {:?} for {TIMES} pages, {vain:?} rows in vain", asked.elapsed());
         faults += &whole(&plans);
-        // A time alone is looked for along the log, from its beginning: a page in its order is wanted, and most logs are asked for their end.
-        if vain.unwrap_or(0) > IN_VAIN && name != "a late hour" {
+        let most = if name == "a late hour" { IN_VAIN_OF_A_TIME } else { IN_VAIN };
+        if vain.unwrap_or(0) > most {
             faults +=
                 &format!("{name}: {vain:?} rows in vain\n{}", plans.chars().take(1500).collect::<String>());
         }

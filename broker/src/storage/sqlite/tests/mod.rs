@@ -3,6 +3,7 @@
 mod file;
 
 mod migrations;
+mod plans;
 mod unavailable;
 
 use super::SqliteStore;

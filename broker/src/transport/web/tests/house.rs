@@ -18,7 +18,7 @@ use crate::{
     provider::Engine,
     storage::{SqliteStore, Store},
     transport::web::{LoginSpec, Logins, cookies, incoming::sha256, router},
-    usecase::{Rooms, Settings, session::ABSOLUTE},
+    usecase::{Rooms, Settings, bucket::Buckets, lines::Lines, session::ABSOLUTE},
     vault::Vault,
 };
 use axum::{
@@ -124,6 +124,8 @@ impl House {
         let providers = outside.map(|outside| (ProviderId::parse("notes").unwrap(), outside.notes_spec()));
         let rooms = Arc::new(Rooms {
             metrics: crate::metrics::Metrics::default(),
+            lines: Lines::new(4, 64, clock.clone()),
+            persons: Buckets::new(clock.clone(), 100),
             clock: clock.clone(),
             rng,
             settings: settings(),

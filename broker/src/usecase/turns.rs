@@ -10,20 +10,20 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LATER: Duration = Duration::from_millis(100);
 
 /// So many at once, and so many more who wait.
-pub(super) struct Turns {
+pub struct Turns {
     turns: Semaphore,
     places: Semaphore,
 }
 
 /// A turn until it is dropped.
-pub(super) struct Turn<'t> {
+pub struct Turn<'t> {
     _turn: SemaphorePermit<'t>,
     _place: SemaphorePermit<'t>,
 }
 
 impl Turns {
     /// `at_once`, at least one, and as many as `waiting` behind them.
-    pub(super) fn new(at_once: usize, waiting: usize) -> Self {
+    pub fn new(at_once: usize, waiting: usize) -> Self {
         let at_once = at_once.clamp(1, Semaphore::MAX_PERMITS);
         let places = at_once.saturating_add(waiting).min(Semaphore::MAX_PERMITS);
         Self { turns: Semaphore::new(at_once), places: Semaphore::new(places) }
@@ -33,7 +33,7 @@ impl Turns {
     ///
     /// # Errors
     /// [`Reason::Overloaded`]: as many wait as may, or the turn did not come in time.
-    pub(super) async fn take(&self, left: Duration) -> Result<Turn<'_>, Refusal> {
+    pub async fn take(&self, left: Duration) -> Result<Turn<'_>, Refusal> {
         let late = || Refusal::new(Reason::Overloaded).retry_after(LATER);
         let place = self.places.try_acquire().map_err(|_| late())?;
         // The semaphore is fair: whoever came first is served first.

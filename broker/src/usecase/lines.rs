@@ -1,0 +1,120 @@
+//! Signatures are checked in turns, so that whoever sends junk keeps nobody else out (AV1, AV4).
+//!
+//! What only costs a hash waits for nothing. Those whose signature was never good have a small share of the checks; senders of whom bad
+//! ones keep coming, a smaller one. Nobody is refused for what others sent.
+
+use super::{
+    bucket::{Buckets, FAILURES},
+    turns::{Turn, Turns},
+};
+use crate::{
+    domain::{Clock, Refusal},
+    identity::Cost,
+};
+use std::{sync::Arc, time::Duration};
+
+/// Which part of the signatures at once is for strangers'.
+const SHARE: usize = 16;
+/// Which part of the calls at once may wait in one line: with all of them full, most calls are free.
+const WAITING: usize = 8;
+
+/// What is known about a token before its signature is checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It was good once.
+    Good,
+    /// Who sent it has shown who they are.
+    Sent,
+    /// Nothing.
+    Unknown,
+}
+
+/// Where to wait for a signature check.
+pub struct Lines {
+    known: Turns,
+    unknown: Turns,
+    /// The same from those who keep sending bad ones.
+    suspect: Turns,
+    /// Those that first wait for an issuer's keys, and must not keep waiting who needs none.
+    fetching: Turns,
+    /// How often bad ones came from a sender.
+    failures: Buckets,
+}
+
+impl Lines {
+    /// `at_once` checks in a line, where `calls` are served at once.
+    pub fn new(at_once: usize, calls: usize, clock: Arc<dyn Clock>) -> Self {
+        let waiting = calls / WAITING;
+        Self {
+            known: Turns::new(at_once, calls),
+            unknown: Turns::new(at_once / SHARE, waiting),
+            suspect: Turns::new(1, waiting),
+            fetching: Turns::new(at_once, waiting),
+            failures: Buckets::new(clock, 100_000),
+        }
+    }
+
+    /// Waits for a turn at most `left`; `None` where none is needed.
+    ///
+    /// # Errors
+    /// [`Reason::Overloaded`](crate::domain::Reason): too many wait there, or for too long.
+    pub async fn turn(
+        &self,
+        cost: Cost,
+        standing: Standing,
+        sender: [u8; 32],
+        left: Duration,
+    ) -> Result<Option<Turn<'_>>, Refusal> {
+        let line = match (cost, standing) {
+            (Cost::Hash, _) => return Ok(None),
+            (_, Standing::Good) => &self.known,
+            (Cost::Fetch, _) => &self.fetching,
+            (Cost::Signature, _) if self.failures.wait(sender, FAILURES).is_some() => &self.suspect,
+            (Cost::Signature, Standing::Sent) => &self.known,
+            (Cost::Signature, Standing::Unknown) => &self.unknown,
+        };
+        line.take(left).await.map(Some)
+    }
+
+    /// A bad one came from `sender`.
+    pub fn failed(&self, sender: [u8; 32]) {
+        // Empty or not makes no difference to this one: it is refused anyway.
+        let _ = self.failures.take(sender, FAILURES);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{ManualClock, Timestamp},
+        usecase::bucket::bucket_key,
+    };
+    use futures::FutureExt;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    /// Proves: AV1, AV4
+    #[tokio::test]
+    async fn av4_who_keeps_sending_bad_signatures_waits_apart_and_nobody_waits_for_them() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_micros(0)));
+        let lines = Lines::new(2, 16, clock.clone());
+        let [bad, other] = ["bad", "other"].map(|name| bucket_key("assertions", Some(name), None));
+        for _ in 0..FAILURES.burst {
+            lines.failed(bad);
+        }
+        let turn = |cost, standing, sender| lines.turn(cost, standing, sender, LONG).now_or_never();
+        let held = turn(Cost::Signature, Standing::Sent, bad).unwrap().unwrap();
+        assert!(turn(Cost::Signature, Standing::Sent, bad).is_none(), "one at a time");
+        assert!(turn(Cost::Hash, Standing::Sent, bad).unwrap().unwrap().is_none(), "nothing to wait for");
+        let both = [other; 2].map(|sender| turn(Cost::Signature, Standing::Sent, sender).unwrap().unwrap());
+        assert!(turn(Cost::Signature, Standing::Good, other).is_none(), "two at once of those who are known");
+        let _unknown = turn(Cost::Signature, Standing::Unknown, other).unwrap().unwrap();
+        let _fetching = turn(Cost::Fetch, Standing::Sent, bad).unwrap().unwrap();
+        drop((held, both));
+        // It is forgiven with time.
+        clock.advance(Duration::from_secs(10));
+        let _first = turn(Cost::Signature, Standing::Sent, bad).unwrap().unwrap();
+        let _second = turn(Cost::Signature, Standing::Sent, bad).unwrap().unwrap();
+    }
+}
