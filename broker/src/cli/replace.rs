@@ -8,16 +8,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Writes a new file with mode 0600.
+/// Writes a new file with mode 0600. One that could not be written in full is removed.
 ///
 /// # Errors
 /// Also when there is a file already.
 pub(super) fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    create(path, |file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+}
+
+fn create(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(named)?;
     // The mode above passes through the umask; this one does not.
-    file.set_permissions(Permissions::from_mode(0o600)).map_err(named)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(named)
+    let written = file.set_permissions(Permissions::from_mode(0o600)).and_then(|()| fill(&mut file));
+    written.map_err(|error| {
+        // Half a file would be in the way of the next attempt; that it could not be written is what is told.
+        let _ = fs::remove_file(path);
+        named(error)
+    })
 }
 
 /// A file written in full under another name, which takes the place of `path` at once. Dropped before: it goes away.
@@ -28,16 +36,9 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Writes the draft beside `path`; mode 0600, or that of the file it will replace.
+    /// Writes the draft beside `path`; mode and owner are those of the file it will replace, else 0600 and our own.
     pub(super) fn write(path: &Path, text: &str) -> io::Result<Self> {
-        // A link, such as a mounted configuration has, is followed: what it names is replaced, not the link.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let mut name =
-            path.file_name().ok_or_else(|| io::Error::other("is not the name of a file"))?.to_owned();
-        name.push(".new");
-        let draft = path.with_file_name(name);
-        write_new(&draft, text)?;
-        let prepared = Self { path, draft, done: false };
+        let prepared = Self::secret(path, text)?;
         if let Ok(old) = prepared.path.metadata() {
             let new = prepared.draft.metadata()?;
             // Whoever reads the old file must be able to read the new one, also when root wrote it.
@@ -47,6 +48,24 @@ impl Prepared {
             fs::set_permissions(&prepared.draft, old.permissions())?;
         }
         Ok(prepared)
+    }
+
+    /// Writes the draft beside `path`; mode 0600 and our own, whatever the file it will replace has.
+    ///
+    /// # Errors
+    /// Also when what it would replace is no regular file, such as `/dev/null`.
+    pub(super) fn secret(path: &Path, text: &str) -> io::Result<Self> {
+        // A link, such as a mounted configuration has, is followed: what it names is replaced, not the link.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let mut name =
+            path.file_name().ok_or_else(|| io::Error::other("is not the name of a file"))?.to_owned();
+        name.push(".new");
+        if path.metadata().is_ok_and(|old| !old.is_file()) {
+            return Err(io::Error::other(format!("{} is not a regular file", path.display())));
+        }
+        let draft = path.with_file_name(name);
+        write_new(&draft, text)?;
+        Ok(Self { path, draft, done: false })
     }
 
     /// Takes the place of the file.
@@ -118,6 +137,33 @@ mod tests {
         assert!(link.symlink_metadata().unwrap().is_symlink());
         assert_eq!((fs::read_to_string(&real).unwrap().as_str(), mode(&real)), ("after", 0o640));
         assert_eq!(names(directory.path()), ["link.yaml", "real.yaml"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_in_full_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.yaml.new");
+        let full = |file: &mut File| file.write_all(b"half").and(Err(io::ErrorKind::StorageFull.into()));
+        let told = create(&path, full).unwrap_err();
+        assert_eq!((told.kind(), names(directory.path()).len()), (io::ErrorKind::StorageFull, 0), "{told}");
+        write_new(&path, "whole").unwrap();
+        // Another's file is not the one that was begun here.
+        assert!(write_new(&path, "x").is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
+    }
+
+    #[test]
+    fn a_secret_is_for_the_owner_alone_whatever_was_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        fs::write(&path, "before").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        Prepared::secret(&path, "after").unwrap().take_place().unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), ("after", 0o600));
+        for special in [Path::new("/dev/null"), directory.path()] {
+            let refused = Prepared::secret(special, "x").err().unwrap();
+            assert!(refused.to_string().contains("is not a regular file"), "{refused}");
+        }
     }
 
     #[test]

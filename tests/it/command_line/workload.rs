@@ -171,8 +171,36 @@ async fn op7_what_cannot_be_added_leaves_no_trace() {
     )
     .await;
     assert_eq!((read(&site.config_path()), names(directory)), (before, all));
+    refused(directory, &[&name[..], &["--secret-file", "/dev/null", "--force"]].concat(), 1, &["regular file"])
+        .await;
+    // Everybody could read what was there; nobody else reads the secret.
+    std::fs::set_permissions(site.path("taken"), PermissionsExt::from_mode(0o666)).expect("opened");
     works(directory, &[&name[..], &["--secret-file", "taken", "--force"]].concat()).await;
     assert!(read(&site.path("taken")).starts_with("bws_"));
+    assert_eq!(site.path("taken").metadata().expect("there").permissions().mode() & 0o777, 0o600);
+}
+
+/// Proves: OP7
+#[tokio::test]
+async fn op7_who_is_to_put_the_lines_in_by_hand_gets_the_secret_of_their_hash() {
+    let site = site().await;
+    let directory = site.directory();
+    // One document in braces: there is no line to put another one below.
+    let old = hash_of(OWN);
+    let braces = format!(
+        "{{ workloads: [{{ id: wiki, credentials: &c [{{ static_secret_sha256: {old} }}] }}, {{ id: b, credentials: *c }}] }}\n"
+    );
+    std::fs::write(site.path("braces.yaml"), &braces).expect("written");
+    let file = ["--config", "braces.yaml", "--secret-file"];
+    let add = ["workload", "add", "new-server", "--name", "New"];
+    let rotate = ["workload", "rotate", "wiki"];
+    for (args, secret) in [(&add[..], "added"), (&rotate[..], "rotated")] {
+        let args = [args, &file[..], &[secret]].concat();
+        let told = refused(directory, &args, 1, &["put this in", &format!("is in {secret}")]).await;
+        let handed = hash_of(read(&site.path(secret)).trim());
+        assert!(told.stderr.contains(&handed), "{told:?}");
+        assert_eq!(read(&site.path("braces.yaml")), braces);
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use super::{
     super::{ConfigFile, Outcome, ask::Asker, output},
     change::{TAKES_EFFECT, change},
-    secret::Handover,
+    secret::{Handover, settle},
 };
 use crate::{
     config::{
@@ -96,8 +96,8 @@ pub(super) fn run(add: &Add) -> Outcome {
         tenants: add.tenant.clone(),
         providers: add.provider.clone(),
     };
-    let copy = change(&add.file.config, !add.no_backup, |text| add_workload(text, &workload))?;
-    let secret_file = ready.map(|ready| ready.hand_over()).transpose()?.flatten();
+    let changed = change(&add.file.config, !add.no_backup, |text| add_workload(text, &workload));
+    let (copy, secret_file) = settle(changed, ready)?;
     if add.json {
         let report = serde_json::json!({ "workload": id, "config": add.file.config, "kept": copy, "secret_file": secret_file });
         output::line(&report.to_string())?;

@@ -4,7 +4,7 @@ use super::{
     super::{ConfigFile, Outcome, ask::Asker, output},
     add::whole_seconds,
     change::{TAKES_EFFECT, change},
-    secret::Handover,
+    secret::{Handover, settle},
 };
 use crate::{
     config::{
@@ -50,9 +50,9 @@ pub(super) fn run(rotate: &Rotate) -> Outcome {
     let ready = rotate.handover.prepare(&asker, rotate.json)?;
     let new = NewCredential::StaticSecret { sha256: ready.sha256.clone(), not_after };
     let id = &rotate.id;
-    let copy =
-        change(&rotate.file.config, !rotate.no_backup, |text| rotate_secret(text, id, &new, &old_ends))?;
-    let secret_file = ready.hand_over()?;
+    let changed =
+        change(&rotate.file.config, !rotate.no_backup, |text| rotate_secret(text, id, &new, &old_ends));
+    let (copy, secret_file) = settle(changed, Some(ready))?;
     if rotate.json {
         let report = serde_json::json!({
             "workload": id, "config": rotate.file.config, "kept": copy, "secret_file": secret_file, "earlier_end": old_ends,

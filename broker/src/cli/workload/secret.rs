@@ -2,6 +2,7 @@
 
 use super::super::{ask::Asker, output, replace::Prepared};
 use crate::{
+    config::edit::EditError,
     domain::{ExposeSecret, SecretString, SystemRng},
     identity::StaticSecret,
 };
@@ -55,7 +56,7 @@ impl Handover {
                     let name = path.display();
                     return Err(format!("{name} exists; nothing was written (--force writes over it)").into());
                 }
-                Some((path.clone(), Prepared::write(path, &format!("{}\n", secret.expose_secret()))?))
+                Some((path.clone(), Prepared::secret(path, &format!("{}\n", secret.expose_secret()))?))
             }
         };
         let sha256 = data_encoding::HEXLOWER.encode(&StaticSecret::hash(secret.expose_secret()));
@@ -81,6 +82,22 @@ impl Ready {
                 Ok(None)
             }
         }
+    }
+}
+
+/// Hands the secret over, once the change was made, and where it is left to a person: the lines they are told hold its hash.
+pub(super) fn settle(
+    changed: Result<Option<String>, Box<dyn Error>>,
+    ready: Option<Ready>,
+) -> Result<(Option<String>, Option<String>), Box<dyn Error>> {
+    let by_hand = |error: &Box<dyn Error>| matches!(error.downcast_ref(), Some(EditError::ByHand(_)));
+    match changed {
+        Ok(copy) => Ok((copy, ready.map(Ready::hand_over).transpose()?.flatten())),
+        Err(error) if by_hand(&error) => match ready.map(Ready::hand_over).transpose()?.flatten() {
+            Some(file) => Err(format!("{error}\nthe secret of this hash is in {file}").into()),
+            None => Err(error),
+        },
+        Err(error) => Err(error),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A new entry of `workloads`, as a value and as the lines that are written.
 
+use crate::config::document;
 use serde_json::{Map, Value, json};
 
 /// How the new workload proves who it is.
@@ -58,6 +59,12 @@ pub struct NewWorkload {
 /// A JSON string is a YAML double-quoted scalar.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
+}
+
+/// As it is, where YAML reads it as this text: `null`, `12` and `1e3` are ids too, and it would read them as something else.
+fn plain_or_quoted(id: &str) -> String {
+    let plain = document::parse(&format!("id: {id}\n")).is_ok_and(|read| read["id"] == id);
+    if plain { id.to_owned() } else { quoted(id) }
 }
 
 fn list(texts: &[String]) -> String {
@@ -130,7 +137,7 @@ impl NewWorkload {
     /// Its lines, the dash of the entry at column 0.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![
-            format!("- id: {}", self.id),
+            format!("- id: {}", plain_or_quoted(&self.id)),
             format!("  display_name: {}", quoted(&self.display_name)),
             "  credentials:".to_owned(),
         ];
