@@ -138,6 +138,10 @@ impl Client {
     /// # Errors
     /// [`Error::Assertion`] when it is not accepted; others as [`Error`] says.
     pub async fn verify_user_token(&self, assertion: &Assertion) -> Result<(), Error> {
+        self.verify(assertion, Repeat::Safe).await
+    }
+
+    pub(crate) async fn verify(&self, assertion: &Assertion, repeat: Repeat) -> Result<(), Error> {
         // The lightest call whose answer depends on a valid assertion.
         let message = ListConnectionsRequest {
             assertion: exposed(Some(assertion)),
@@ -147,11 +151,14 @@ impl Client {
         let send = |channel, request| async move {
             ConnectionServiceClient::new(channel).list_connections(request).await
         };
-        self.caller.unary(message, Repeat::Safe, send).await.map(drop)
+        self.caller.unary(message, repeat, send).await.map(drop)
     }
 
     /// Gives up this workload's approval on a connection of the user (`ConnectionService.WithdrawApproval`); the next grant
     /// asks the user again. Never repeated by itself. Returns the revocation's epoch.
+    ///
+    /// A [`TokenSource`](crate::TokenSource) does not learn of it: it hands out what it remembers for up to its
+    /// [`max_age`](crate::TokenSourceBuilder::max_age), unless you call [`clear`](crate::TokenSource::clear).
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] with `NOT_FOUND` when there is no such approval; others as [`Error`] says.

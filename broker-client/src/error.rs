@@ -57,7 +57,7 @@ impl Error {
         &self.failure().message
     }
 
-    /// How long to wait before trying again, when the broker said so.
+    /// How long to wait before trying again, when that is known: mostly because the broker said so.
     pub fn retry_after(&self) -> Option<Duration> {
         self.failure().retry_after
     }
@@ -108,8 +108,9 @@ impl Error {
     }
 
     #[cfg(feature = "tower")]
-    pub(crate) fn busy() -> Self {
-        Self::Unavailable(Failure::own("BUSY", "too many tokens are being verified"))
+    pub(crate) fn busy(wait: Duration) -> Self {
+        let failure = Failure::own("BUSY", "too many tokens are being verified");
+        Self::Unavailable(Failure { retry_after: Some(wait), ..failure })
     }
 
     pub(crate) fn lost() -> Self {

@@ -29,6 +29,7 @@
 //! for a user without asking for a grant needs that.
 
 mod check;
+mod pace;
 mod resource;
 mod service;
 mod token;

@@ -4,7 +4,7 @@ use super::check::TokenCheck;
 use super::resource::ProtectedResource;
 use super::token::{self, Refusal};
 use crate::Client;
-use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Request, Response};
 use std::future::Future;
 use std::pin::Pin;
@@ -34,8 +34,12 @@ impl BearerLayer {
     }
 
     /// Lets nobody through whose token the broker does not take: a token that ran out is answered 401, upon which MCP clients
-    /// fetch a fresh one. Each token is shown to the broker once a minute ([`Client::verify_user_token`]); while the broker
-    /// cannot be reached, others are answered 503.
+    /// fetch a fresh one. Each token is shown to the broker once a minute, and again after its own `exp`
+    /// ([`Client::verify_user_token`]); while the broker cannot be reached, others are answered 503.
+    ///
+    /// Made-up tokens do not use up what the broker grants your workload: of those that were not good within the last hour, 50
+    /// a second are shown to it, after a burst of 100, and the others answered 503 with `Retry-After`. That bound is shared by
+    /// everybody who is new, so put a limit for each client in front of a server that strangers can reach.
     pub fn verified_by(self, client: Client) -> Self {
         Self { check: Some(Arc::new(TokenCheck::new(client))), ..self }
     }
@@ -96,6 +100,9 @@ fn refuse<R: Default>(challenge: &str, refusal: Refusal) -> Response<R> {
     // It is made of an address and scopes that were checked, so it is one.
     if let Some(Ok(challenge)) = refusal.challenge(challenge).map(HeaderValue::try_from) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(seconds) = refusal.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response
 }

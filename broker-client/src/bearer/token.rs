@@ -3,6 +3,7 @@
 use crate::{Assertion, Error};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
+use std::time::Duration;
 
 /// Longest token, in bytes: the broker takes no longer one.
 const LONGEST: usize = 16 * 1024;
@@ -18,8 +19,8 @@ pub(super) enum Refusal {
     Unusable,
     /// The broker takes the token, and serves its user nothing.
     Forbidden,
-    /// Nobody can say right now.
-    Unknown,
+    /// Nobody can say right now; perhaps after this time.
+    Unknown(Option<Duration>),
 }
 
 impl Refusal {
@@ -28,8 +29,14 @@ impl Refusal {
             Self::Missing | Self::Unusable => StatusCode::UNAUTHORIZED,
             Self::Ambiguous => StatusCode::BAD_REQUEST,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::Unknown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unknown(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
+    }
+
+    /// When to come again, in whole seconds (RFC 9110 section 10.2.3).
+    pub(super) fn retry_after(self) -> Option<u64> {
+        let Self::Unknown(Some(wait)) = self else { return None };
+        Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
     }
 
     /// What the client can do about it (RFC 6750 section 3); none where another token would not help.
@@ -39,7 +46,7 @@ impl Refusal {
             Self::Missing => Some(resource.to_owned()),
             Self::Ambiguous => Some(format!("{resource}, error=\"invalid_request\"")),
             Self::Unusable => Some(format!("{resource}, error=\"invalid_token\"")),
-            Self::Forbidden | Self::Unknown => None,
+            Self::Forbidden | Self::Unknown(_) => None,
         }
     }
 }
@@ -49,7 +56,7 @@ impl From<Error> for Refusal {
         match error {
             Error::Assertion(_) => Self::Unusable,
             Error::Denied(_) => Self::Forbidden,
-            _ => Self::Unknown,
+            other => Self::Unknown(other.retry_after()),
         }
     }
 }

@@ -63,7 +63,7 @@ impl ConsentFlow {
         }
     }
 
-    /// What the retry waits for. A state that is over grants a fresh start; one that is not ours is refused, not ignored.
+    /// What the retry waits for. A state that is over, or under a key that is, grants a fresh start; one that was changed is refused, not ignored.
     fn opened(&self, request: &GrantRequest, call: &ToolCall) -> Result<Option<Waiting>, Answer> {
         let Some(state) = call.request_state() else { return Ok(None) };
         let now = self.client().clock().now();

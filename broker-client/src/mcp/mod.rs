@@ -42,7 +42,9 @@
 //! The client sends it back, so it is an attacker's to choose. It is sealed (AES-256-GCM) under a key that only your server has,
 //! for the user of the assertion, the tool and its arguments, and ends with the link. It says which consents the retry waits
 //! for, and nothing else: it authorises nothing. Whether the grant is given is decided by the broker, on each retry anew, so a
-//! state that is sent twice does no harm. One that was changed, or made for another user or call, is refused with `-32602`.
+//! state that is sent twice does no harm. One that was changed, or made for another user or call, is refused with `-32602`. One
+//! that was sealed under a key your server does not know, such as that of a process before this one, starts anew: the user gets
+//! a fresh link.
 
 mod answer;
 mod call;

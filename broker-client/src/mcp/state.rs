@@ -14,15 +14,25 @@ const SHORTEST_SECRET: usize = 32;
 /// Longest state that is looked at, in bytes.
 const LONGEST_STATE: usize = 4096;
 /// Stands before every state; a new form gets a new one.
-const VERSION: &str = "bs1.";
+const VERSION: &str = "bs2.";
+/// Length of a key's name, in bytes. It stands in the clear before what is sealed.
+const NAME: usize = 8;
+/// What a key's name is derived for.
+const NAMING: &[u8] = b"broker-client mcp request state key name 1";
 /// Keeps this key apart from others made of the same secret.
 const PURPOSE: &[u8] = b"broker-client mcp request state 1";
 
 /// The key under which request states are sealed. All replicas of a server need the same.
 pub struct StateKey {
     /// The first seals, all open.
-    keys: Vec<LessSafeKey>,
+    keys: Vec<Named>,
     random: Random,
+}
+
+struct Named {
+    /// Derived from the secret, and of no help in finding it.
+    name: [u8; NAME],
+    key: LessSafeKey,
 }
 
 /// Which consents a retry waits for, and until when.
@@ -35,9 +45,9 @@ pub(crate) struct Waiting {
 /// Why a state was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StateError {
-    /// Nobody with this key made it for this user and this call.
+    /// It was changed, or not made for this user and this call.
     Invalid,
-    /// The links it waits for are over.
+    /// The links it waits for are over, or the key it was sealed under is no longer (or not yet) known here.
     Expired,
 }
 
@@ -58,7 +68,11 @@ impl StateKey {
         Self::new(&Random::default().bytes::<SHORTEST_SECRET>()?)
     }
 
-    /// Opens, for as long as links live, what the secret before this one sealed.
+    /// Opens, beside its own, what this other secret sealed.
+    ///
+    /// Change the secret in three steps, each on all replicas before the next: first `new(old)?.or_previous(new)`, so that every
+    /// replica opens what the new one seals; then `new(new)?.or_previous(old)`; and once the links made before are over, `new(new)`
+    /// alone. Whoever skips a step costs some users a fresh link: a state under a secret that is not known here starts anew.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -70,10 +84,10 @@ impl StateKey {
     pub(crate) fn seal(&self, waiting: &Waiting, binding: &[u8]) -> Result<String, Error> {
         let nonce: [u8; NONCE_LEN] = self.random.bytes()?;
         let mut sealed = waiting.to_bytes();
-        let key = self.keys.first().ok_or_else(|| Error::configuration("no key for request states"))?;
+        let Named { name, key } = self.keys.first().ok_or_else(|| Error::configuration("no key for request states"))?;
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(binding), &mut sealed)
             .map_err(|_| Error::configuration("a request state cannot be sealed"))?;
-        let bytes = [&nonce[..], &sealed].concat();
+        let bytes = [&name[..], &nonce, &sealed].concat();
         Ok(format!("{VERSION}{}", URL_SAFE_NO_PAD.encode(bytes)))
     }
 
@@ -81,8 +95,13 @@ impl StateKey {
         let encoded = state.strip_prefix(VERSION).filter(|_| state.len() <= LONGEST_STATE);
         let bytes =
             encoded.and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).ok()).ok_or(StateError::Invalid)?;
-        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>().ok_or(StateError::Invalid)?;
-        let opened = self.keys.iter().find_map(|key| {
+        let (name, rest) = bytes.split_first_chunk::<NAME>().ok_or(StateError::Invalid)?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or(StateError::Invalid)?;
+        let mut named = self.keys.iter().filter(|one| one.name == *name).peekable();
+        if named.peek().is_none() {
+            return Err(StateError::Expired);
+        }
+        let opened = named.find_map(|Named { key, .. }| {
             let mut sealed = sealed.to_vec();
             let nonce = Nonce::assume_unique_for_key(*nonce);
             let opened = key.open_in_place(nonce, Aad::from(binding), &mut sealed).ok()?;
@@ -93,7 +112,7 @@ impl StateKey {
     }
 }
 
-fn derive(secret: &[u8]) -> Result<LessSafeKey, Error> {
+fn derive(secret: &[u8]) -> Result<Named, Error> {
     if secret.len() < SHORTEST_SECRET {
         return Err(Error::configuration("the secret for request states needs at least 32 bytes"));
     }
@@ -101,9 +120,13 @@ fn derive(secret: &[u8]) -> Result<LessSafeKey, Error> {
         return Err(Error::configuration("the secret for request states is no secret"));
     }
     let extracted = Salt::new(HKDF_SHA256, &[]).extract(secret);
-    let key = extracted.expand(&[PURPOSE], &AES_256_GCM).map(UnboundKey::from);
-    key.map(LessSafeKey::new)
-        .map_err(|_| Error::configuration("the secret for request states cannot be used"))
+    let unusable = |_| Error::configuration("the secret for request states cannot be used");
+    let key = extracted.expand(&[PURPOSE], &AES_256_GCM).map(UnboundKey::from).map_err(unusable)?;
+    let mut derived = [0; 32];
+    extracted.expand(&[NAMING], HKDF_SHA256).and_then(|named| named.fill(&mut derived)).map_err(unusable)?;
+    let mut name = [0; NAME];
+    name.copy_from_slice(&derived[..NAME]);
+    Ok(Named { name, key: LessSafeKey::new(key) })
 }
 
 impl Waiting {

@@ -1,13 +1,15 @@
 //! The layer that takes the user's token.
 
-use crate::Assertion;
+use crate::{Assertion, Clock as _};
 use crate::bearer::{BearerLayer, ProtectedResource};
 use crate::testing::FakeBroker;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use serde_json::json;
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 fn resource() -> ProtectedResource {
@@ -21,6 +23,13 @@ async fn send(headers: &[&[u8]]) -> (StatusCode, Option<String>, String) {
 }
 
 async fn through(layer: &BearerLayer, headers: &[&[u8]]) -> (StatusCode, Option<String>, String) {
+    let response = send_through(layer, headers).await;
+    let challenge =
+        response.headers().get(WWW_AUTHENTICATE).map(|value| value.to_str().expect("text").to_owned());
+    (response.status(), challenge, response.into_body())
+}
+
+async fn send_through(layer: &BearerLayer, headers: &[&[u8]]) -> Response<String> {
     let behind = service_fn(async |request: Request<()>| {
         // Whatever logs a request behind the layer does not log the token.
         assert!(!format!("{request:?}").contains("abc.def"));
@@ -32,10 +41,7 @@ async fn through(layer: &BearerLayer, headers: &[&[u8]]) -> (StatusCode, Option<
     for header in headers {
         request.headers_mut().append(AUTHORIZATION, HeaderValue::from_bytes(header).expect("a header"));
     }
-    let response = layer.layer(behind).oneshot(request).await.expect("an answer");
-    let challenge =
-        response.headers().get(WWW_AUTHENTICATE).map(|value| value.to_str().expect("text").to_owned());
-    (response.status(), challenge, response.into_body())
+    layer.layer(behind).oneshot(request).await.expect("an answer")
 }
 
 #[tokio::test]
@@ -107,6 +113,72 @@ async fn cl6_tokens_that_the_broker_does_not_take_go_nowhere() {
     let (status, challenge, seen) = through(&layer, &[b"Bearer early"]).await;
     assert_eq!((status, challenge, seen.as_str()), (StatusCode::SERVICE_UNAVAILABLE, None, ""));
     assert!(broker.calls().iter().all(|call| call.method == "ListConnections"), "nothing is issued");
+}
+
+/// Proves: CL6
+#[tokio::test]
+async fn cl6_made_up_tokens_lock_nobody_out_who_was_here_before() {
+    let broker = FakeBroker::start().await;
+    let layer = BearerLayer::new(&resource()).verified_by(broker.client().await);
+    assert_eq!(through(&layer, &[b"Bearer alice"]).await.0, StatusCode::OK);
+    broker.clock().advance(Duration::from_secs(3599));
+    let mut answers = Vec::new();
+    for n in 0..150 {
+        let token = format!("made-up-{n}");
+        broker.refuse(&token, "ASSERTION_INVALID");
+        answers.push(through(&layer, &[format!("Bearer {token}").as_bytes()]).await.0);
+    }
+    let asked = |answers: &[StatusCode], status| answers.iter().all(|answer| *answer == status);
+    assert!(asked(&answers[..100], StatusCode::UNAUTHORIZED), "{answers:?}");
+    assert!(asked(&answers[100..], StatusCode::SERVICE_UNAVAILABLE), "{answers:?}");
+    assert_eq!(broker.calls().len(), 101, "the others are not shown to the broker");
+    let refused = send_through(&layer, &[b"Bearer bob"]).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    // Long known, and to be verified again: she does not stand in line with strangers.
+    assert_eq!(through(&layer, &[b"Bearer alice"]).await.0, StatusCode::OK);
+    assert_eq!(broker.calls().len(), 102);
+    // One each 20 ms.
+    broker.clock().advance(Duration::from_millis(20));
+    assert_eq!(through(&layer, &[b"Bearer bob"]).await.0, StatusCode::OK);
+    assert_eq!(through(&layer, &[b"Bearer carol"]).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    // Whom the broker no longer takes is a stranger from then on.
+    broker.clock().advance(Duration::from_secs(60));
+    broker.refuse("bob", "ASSERTION_EXPIRED");
+    assert_eq!(through(&layer, &[b"Bearer bob"]).await.0, StatusCode::UNAUTHORIZED);
+    for _ in 0..100 {
+        through(&layer, &[b"Bearer made-up-0"]).await;
+    }
+    assert_eq!(through(&layer, &[b"Bearer bob"]).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(through(&layer, &[b"Bearer alice"]).await.0, StatusCode::OK);
+}
+
+/// Proves: CL6
+#[tokio::test]
+async fn cl6_a_token_that_is_not_known_is_shown_to_the_broker_once() {
+    let broker = FakeBroker::start().await;
+    broker.refuse("new", "ISSUER_UNAVAILABLE");
+    let layer = BearerLayer::new(&resource()).verified_by(broker.client().await);
+    assert_eq!(through(&layer, &[b"Bearer new"]).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(broker.calls().len(), 1);
+}
+
+/// Proves: CL6
+#[tokio::test]
+async fn cl6_what_was_verified_ends_with_the_token() {
+    let broker = FakeBroker::start().await;
+    let layer = BearerLayer::new(&resource()).verified_by(broker.client().await);
+    let now = broker.clock().now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
+    let claims = URL_SAFE_NO_PAD.encode(json!({ "sub": "alice", "exp": now + 30 }).to_string());
+    let token = format!("e30.{claims}.c2ln");
+    let header = format!("Bearer {token}");
+    assert_eq!(through(&layer, &[header.as_bytes()]).await.0, StatusCode::OK);
+    broker.clock().advance(Duration::from_secs(29));
+    assert_eq!(through(&layer, &[header.as_bytes()]).await.0, StatusCode::OK);
+    assert_eq!(broker.calls().len(), 1);
+    broker.refuse(&token, "ASSERTION_EXPIRED");
+    broker.clock().advance(Duration::from_secs(1));
+    assert_eq!(through(&layer, &[header.as_bytes()]).await.0, StatusCode::UNAUTHORIZED);
 }
 
 #[test]

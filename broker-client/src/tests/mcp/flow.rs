@@ -129,6 +129,19 @@ async fn cl3_a_link_that_is_over_is_replaced() {
 
 /// Proves: CL3
 #[tokio::test]
+async fn cl3_after_a_restart_without_the_key_the_user_gets_a_fresh_link() {
+    let mut server = Server::new().await;
+    let (consent, retry) = server.asked("alice", &list(), "accept").await;
+    let source = TokenSource::new(server.broker.client().await);
+    server.flow = ConsentFlow::new(source, StateKey::random().expect("a key"));
+    let (again, retry) = server.asked("alice", &retry, "accept").await;
+    assert_eq!(again, consent, "the broker still waits for the same one");
+    server.broker.finish(&consent, Finish::Completed);
+    server.call("alice", &retry, opens_links(MODERN)).await.expect("a grant");
+}
+
+/// Proves: CL3
+#[tokio::test]
 async fn cl3_a_state_of_another_user_or_call_is_refused_before_anything_is_asked() {
     let server = Server::new().await;
     let (consent, retry) = server.asked("alice", &list(), "accept").await;
