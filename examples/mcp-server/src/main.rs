@@ -17,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 #[command(name = "mcp-server", version)]
 struct Arguments {
     /// Where to listen. Put your TLS proxy in front of it.
-    #[arg(long, default_value = "127.0.0.1:8080")]
+    #[arg(long, default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
     /// The address of the MCP endpoint as clients know it, such as https://notes.example/mcp.
     #[arg(long)]

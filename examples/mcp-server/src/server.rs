@@ -47,7 +47,8 @@ impl NotesServer {
     }
 
     /// Gets a grant for the user and does the work with it. A token that Notes no longer takes is forgotten, and the broker is
-    /// asked once more: it may have been revoked since.
+    /// asked once more, for what is still to be done: it says so when the grant is gone, and has another token when the old one
+    /// was near its end.
     async fn work(
         &self,
         assertion: Assertion,
@@ -58,18 +59,22 @@ impl NotesServer {
     ) -> Result<Value, Answer> {
         let request = GrantRequest::new(assertion, &*self.provider, work.scopes().iter().copied());
         let request = request.tool(tool).purpose(work.purpose());
-        let grant = self.flow.grant(&request, call, peer).await?;
-        match self.with(&grant, work).await {
-            Err(Failed::Token) => self.flow.source().rejected(&grant),
-            done => return Ok(told(done)),
+        let (mut written, mut again) = (false, false);
+        loop {
+            let grant = self.flow.grant(&request, call, peer).await?;
+            match self.with(&grant, work, &mut written).await {
+                Err(Failed::Token) if !again => self.flow.source().rejected(&grant),
+                done => return Ok(told(done, written)),
+            }
+            again = true;
         }
-        let grant = self.flow.grant(&request, call, peer).await?;
-        Ok(told(self.with(&grant, work).await))
     }
 
-    async fn with(&self, grant: &Grant, work: &Work) -> Result<Value, Failed> {
-        if let Work::Add(text) = work {
+    /// What is `written` is not written again.
+    async fn with(&self, grant: &Grant, work: &Work, written: &mut bool) -> Result<Value, Failed> {
+        if let (Work::Add(text), false) = (work, *written) {
             self.notes.add(grant, text).await?;
+            *written = true;
         }
         let (account, notes) = self.notes.list(grant).await?;
         Ok(json!({ "account": account, "notes": notes }))
@@ -158,12 +163,15 @@ fn peer(context: &RequestContext<RoleServer>) -> Result<Peer, ErrorData> {
     Ok(Peer::new(version.as_ref().map(|version| version.as_str()), capabilities.as_ref()))
 }
 
-fn told(done: Result<Value, Failed>) -> Value {
-    match done {
-        Ok(found) => found,
-        Err(Failed::Token) => json!({ "failed": "Notes does not take the token." }),
-        Err(Failed::Other(why)) => json!({ "failed": why }),
-    }
+fn told(done: Result<Value, Failed>, written: bool) -> Value {
+    let why = match done {
+        Ok(found) => return found,
+        Err(Failed::Token) => "Notes does not take the token.".to_owned(),
+        Err(Failed::Other(why)) => why,
+    };
+    // Whoever reads this must not add it a second time.
+    let before = if written { "The note is written, but could not be read back. " } else { "" };
+    json!({ "failed": format!("{before}{why}") })
 }
 
 fn result(found: Value) -> CallToolResult {

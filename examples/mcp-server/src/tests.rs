@@ -10,9 +10,18 @@ use broker_client::bearer::ProtectedResource;
 use broker_client::mcp::{ConsentFlow, StateKey};
 use broker_client::testing::{FakeBroker, Finish};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 const VERSION: &str = "2026-07-28";
+
+/// A note that the API takes, and thereafter no longer the token it came with.
+const LAST_WORDS: &str = "last words";
+
+/// The notes API: it knows people by their tokens, and keeps one list for all.
+struct Api {
+    broker: Arc<FakeBroker>,
+    notes: Mutex<Vec<String>>,
+}
 
 struct Scene {
     broker: Arc<FakeBroker>,
@@ -23,7 +32,9 @@ struct Scene {
 impl Scene {
     async fn start() -> Scene {
         let broker = Arc::new(FakeBroker::start().await);
-        let notes = serve(Router::new().route("/notes", get(notes)).with_state(Arc::clone(&broker))).await;
+        let api = Api { broker: Arc::clone(&broker), notes: Mutex::new(vec!["a note".to_owned()]) };
+        let notes = Router::new().route("/notes", get(notes).post(add)).with_state(Arc::new(api));
+        let notes = serve(notes).await;
         let http = http_client(rustls::RootCertStore::empty()).expect("an HTTP client");
         let source = TokenSource::new(broker.client().await);
         let flow = ConsentFlow::new(source, StateKey::random().expect("a key"));
@@ -35,17 +46,21 @@ impl Scene {
 
     /// What `list_notes` answers this person's client, which opens no links.
     async fn list(&self, person: &str) -> Value {
+        self.call(person, "list_notes", json!({})).await
+    }
+
+    async fn call(&self, person: &str, tool: &str, arguments: Value) -> Value {
         let meta = json!({
             "io.modelcontextprotocol/protocolVersion": VERSION,
             "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
             "io.modelcontextprotocol/clientCapabilities": {},
         });
-        let params = json!({ "name": "list_notes", "arguments": {}, "_meta": meta });
+        let params = json!({ "name": tool, "arguments": arguments, "_meta": meta });
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
         let sent = self.http.post(&self.url).bearer_auth(person).json(&request);
         let sent = sent.header("accept", "application/json, text/event-stream");
         let sent = sent.header("mcp-protocol-version", VERSION).header("mcp-method", "tools/call");
-        let text = sent.header("mcp-name", "list_notes").send().await.expect("an answer").text().await;
+        let text = sent.header("mcp-name", tool).send().await.expect("an answer").text().await;
         let text = text.expect("a body");
         let found = text.lines().find(|line| line.contains("jsonrpc")).unwrap_or_else(|| panic!("{text}"));
         let message: Value = serde_json::from_str(found.trim_start_matches("data:")).expect("JSON");
@@ -53,12 +68,31 @@ impl Scene {
     }
 }
 
-/// The notes API: it knows people by their tokens.
-async fn notes(State(broker): State<Arc<FakeBroker>>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+/// Whose token it is, and the token.
+fn owner<'a>(api: &Api, headers: &'a HeaderMap) -> Result<(String, &'a str), StatusCode> {
     let header = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let owner = header.strip_prefix("Bearer ").and_then(|token| broker.whose(token));
-    let owner = owner.filter(|owner| owner.live).ok_or(StatusCode::UNAUTHORIZED)?;
-    Ok(Json(json!({ "account": owner.assertion.expose(), "notes": ["a note"] })))
+    let token = header.strip_prefix("Bearer ").ok_or(StatusCode::UNAUTHORIZED)?;
+    let owner = api.broker.whose(token).filter(|owner| owner.live).ok_or(StatusCode::UNAUTHORIZED)?;
+    Ok((owner.assertion.expose().to_owned(), token))
+}
+
+async fn notes(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+    let (account, _) = owner(&api, &headers)?;
+    Ok(Json(json!({ "account": account, "notes": *api.notes.lock().expect("the notes") })))
+}
+
+async fn add(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Result<(StatusCode, Json<Value>), StatusCode> {
+    let (_, token) = owner(&api, &headers)?;
+    let text = body["text"].as_str().ok_or(StatusCode::BAD_REQUEST)?;
+    api.notes.lock().expect("the notes").push(text.to_owned());
+    if text == LAST_WORDS {
+        api.broker.end_token(token);
+    }
+    Ok((StatusCode::CREATED, Json(json!({}))))
 }
 
 async fn serve(router: Router) -> String {
@@ -91,6 +125,17 @@ async fn cl4_a_token_that_the_provider_refuses_is_replaced_once() {
     assert_eq!(scene.list("alice").await["structuredContent"]["account"], "alice");
     let grants = scene.broker.calls().into_iter().filter(|call| call.method == "IssueGrant");
     assert_eq!(grants.count(), 2, "one grant for each token");
+}
+
+/// Proves: CL4
+#[tokio::test]
+async fn cl4_what_was_written_before_the_token_ended_is_not_written_again() {
+    let scene = Scene::start().await;
+    scene.broker.connect("alice", "notes", &["notes.read", "notes.write"]);
+    let done = scene.call("alice", "add_note", json!({ "text": LAST_WORDS })).await;
+    assert_eq!(done["structuredContent"]["notes"], json!(["a note", LAST_WORDS]), "{done}");
+    let grants = scene.broker.calls().into_iter().filter(|call| call.method == "IssueGrant");
+    assert_eq!(grants.count(), 2, "the list was read with another token");
 }
 
 /// Proves: CL4
