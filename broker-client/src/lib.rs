@@ -65,7 +65,10 @@
 //!
 //! ## 4. When the provider refuses the token
 //!
-//! Tell the source, and ask once more:
+//! Tell the source, and ask once more. The source forgets its copy, so that the broker is asked: it answers with a link when the
+//! connection is gone, and with another token when the old one was near its end. Until then it answers with the same token
+//! once more, because it is not told of the refusal: so ask once and not in a loop, and if that is refused too, tell the user,
+//! who can disconnect at the broker's `/connections` and connect anew.
 //!
 //! ```no_run
 //! # use broker_client::{Error, Grant, GrantRequest, Outcome, TokenSource};
@@ -153,7 +156,10 @@
 //! - **Repeats.** Only where they are safe: reads, and grants, because each carries a request id. They wait, with jitter, and
 //!   never less than the broker asks for.
 //! - **How long a revoke takes to reach a tool.** A [`Client`] alone: the next call. A [`TokenSource`]: at most its
-//!   [`max_age`](TokenSourceBuilder::max_age), 60 s unless set. A token that a tool already holds lives until the grant's
+//!   [`max_age`](TokenSourceBuilder::max_age), 60 s unless set; that holds for your own
+//!   [`withdraw_approval`](Client::withdraw_approval) too, unless you [`clear`](TokenSource::clear) the source. A server behind
+//!   `BearerLayer::verified_by` (feature `tower`): a user's token that the broker takes no longer is let through for at most 60 s,
+//!   and never past its own `exp`. A token that a tool already holds lives until the grant's
 //!   `token_expire_time`, or until the provider revokes it; so fetch the grant for each use, and do not keep it.
 //! - **Secrets.** Assertions, tokens, credentials and consent links do not print; `expose()` is the only way to them.
 

@@ -54,7 +54,8 @@ impl TokenCheck {
         let clock = self.client.clock();
         let now = clock.monotonic();
         let known = self.verified().get(&key).copied().filter(|known| known.age(now) < KNOWN);
-        if known.is_some_and(|known| known.age(now) < FRESH && known.ends.is_none_or(|end| clock.now() < end)) {
+        if known.is_some_and(|known| known.age(now) < FRESH && known.ends.is_none_or(|end| clock.now() < end))
+        {
             return Ok(());
         }
         let checked = match known {

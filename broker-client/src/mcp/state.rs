@@ -84,7 +84,8 @@ impl StateKey {
     pub(crate) fn seal(&self, waiting: &Waiting, binding: &[u8]) -> Result<String, Error> {
         let nonce: [u8; NONCE_LEN] = self.random.bytes()?;
         let mut sealed = waiting.to_bytes();
-        let Named { name, key } = self.keys.first().ok_or_else(|| Error::configuration("no key for request states"))?;
+        let Named { name, key } =
+            self.keys.first().ok_or_else(|| Error::configuration("no key for request states"))?;
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(binding), &mut sealed)
             .map_err(|_| Error::configuration("a request state cannot be sealed"))?;
         let bytes = [&name[..], &nonce, &sealed].concat();

@@ -88,7 +88,8 @@ impl TokenSource {
     }
 
     /// Call this when the provider refused the token (HTTP 401): the grant is forgotten, wherever it is remembered, and the
-    /// next call asks the broker.
+    /// next call asks the broker. The broker does not learn of the refusal, and may answer with the same token until that is
+    /// near its end.
     pub fn rejected(&self, grant: &Grant) {
         let mut state = self.inner.lock();
         for key in state.cache.reject(grant) {

@@ -23,7 +23,7 @@
 //! let owner = broker.whose(grant.access_token.expose()).expect("one of this broker's");
 //! assert!(owner.live && owner.assertion.expose() == "assertion of alice");
 //!
-//! // The provider refuses the token: tell the source, and the next one is fresh.
+//! // The provider refuses the token: tell the source, and this fake's next one is fresh.
 //! broker.end_token(grant.access_token.expose());
 //! source.rejected(&grant);
 //! let Outcome::Grant(fresh) = source.grant(&request).await? else { panic!("a grant was due") };
@@ -184,7 +184,9 @@ impl FakeBroker {
         Held(Arc::clone(&self.shared))
     }
 
-    /// The provider stops honouring this token; the next grant comes with a fresh one.
+    /// The provider stops honouring this token; the next grant comes with a fresh one. The fake is kinder than the broker here,
+    /// which does not learn of it and gives the same token again until that is near its end: a tool that asks once more has to
+    /// get along with that, too.
     pub fn end_token(&self, token: &str) {
         self.change(|state, _| state.end_token(token));
     }

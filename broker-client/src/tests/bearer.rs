@@ -1,8 +1,8 @@
 //! The layer that takes the user's token.
 
-use crate::{Assertion, Clock as _};
 use crate::bearer::{BearerLayer, ProtectedResource};
 use crate::testing::FakeBroker;
+use crate::{Assertion, Clock as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};

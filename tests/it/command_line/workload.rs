@@ -171,8 +171,13 @@ async fn op7_what_cannot_be_added_leaves_no_trace() {
     )
     .await;
     assert_eq!((read(&site.config_path()), names(directory)), (before, all));
-    refused(directory, &[&name[..], &["--secret-file", "/dev/null", "--force"]].concat(), 1, &["regular file"])
-        .await;
+    refused(
+        directory,
+        &[&name[..], &["--secret-file", "/dev/null", "--force"]].concat(),
+        1,
+        &["regular file"],
+    )
+    .await;
     // Everybody could read what was there; nobody else reads the secret.
     std::fs::set_permissions(site.path("taken"), PermissionsExt::from_mode(0o666)).expect("opened");
     works(directory, &[&name[..], &["--secret-file", "taken", "--force"]].concat()).await;

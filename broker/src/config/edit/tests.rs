@@ -73,8 +73,7 @@ fn a_workload_is_added_wherever_a_section_is_or_could_be_and_no_line_is_lost() {
 fn an_id_that_yaml_reads_as_something_else_is_quoted() {
     for id in ["null", "true", "12", "1e3", "0x1f", ".inf", "1.5", "-"] {
         let workload = NewWorkload { id: id.to_owned(), ..notes() };
-        let after =
-            add_workload("log: {}\n", &workload).unwrap_or_else(|error| panic!("{id}: {error}"));
+        let after = add_workload("log: {}\n", &workload).unwrap_or_else(|error| panic!("{id}: {error}"));
         assert_eq!(read(&after)["workloads"][0]["id"], id, "{after}");
         let Err(EditError::ByHand(lines)) = add_workload("{ log: {} }\n", &workload) else { panic!("{id}") };
         assert_eq!(read(&lines.replace("workloads:", "w:"))["w"][0]["id"], id, "{lines}");
