@@ -31,7 +31,7 @@ pub struct AuditConfig {
     pub queue: usize,
     /// Most settlements and rules waiting, beside the queue.
     pub reserved: usize,
-    /// Most groups in one commit.
+    /// Most entries in one commit; a group of several is never divided, and may go a little beyond.
     pub batch: usize,
     /// A commit that takes longer is given up, and settled by reading the head.
     pub commit_timeout: Duration,
@@ -273,8 +273,12 @@ impl Audit {
             };
         }
         let summary = |e: &Entry| e.draft.kind == EventKind::RefusalsSummary;
-        let denial = |e: &Entry| e.draft.outcome == Outcome::Denied && e.effect.is_empty() && !summary(e);
-        if request.group.entries.iter().all(denial) && self.main.capacity() <= self.denial_floor {
+        let refused = |e: &Entry| matches!(e.draft.outcome, Outcome::Denied | Outcome::Failed);
+        let denial = |e: &Entry| refused(e) && e.effect.is_empty() && !summary(e);
+        let entries = &request.group.entries;
+        // A batch is refused for one of its items; the others fail with it.
+        let denied = entries.iter().all(denial) && entries.iter().any(|e| e.draft.outcome == Outcome::Denied);
+        if denied && self.main.capacity() <= self.denial_floor {
             return Err(Refused::Overloaded);
         }
         // Callers that give up leave what they asked for in the queue until the writer comes to it: one workload's must not

@@ -9,7 +9,7 @@ use super::{
     record_denials::record_denials,
     request::GrantRequest,
 };
-use crate::domain::{EventDraft, EventKind, Outcome, Reason, Refusal, SecretString};
+use crate::domain::{EventDraft, EventKind, Outcome, Reason, Refusal, RequestClaim, SecretString};
 use futures::future::join_all;
 
 /// Most items of one batch.
@@ -112,11 +112,13 @@ async fn try_batch(
     }
 
     // All of them are decided before anything is done for one of them.
-    let (mut claims, mut verdicts) = (Vec::with_capacity(asks.len()), Vec::with_capacity(asks.len()));
-    for ask in &asks {
-        claims.push(ask.earlier_claim().await?);
+    let mut verdicts = Vec::with_capacity(asks.len());
+    let mut claims = earlier_claims(&asks).await?;
+    if in_part(&claims) {
+        // They were read one by one, and perhaps taken meanwhile; they are taken at once.
+        claims = earlier_claims(&asks).await?;
     }
-    if claims.iter().any(Option::is_some) && claims.iter().any(Option::is_none) {
+    if in_part(&claims) {
         // Their time was over one by one: the rest cannot be given again.
         return Err(Refusal::new(Reason::RequestIdStale).into());
     }
@@ -153,4 +155,16 @@ async fn try_batch(
         .collect();
     let issued = deliver(rooms, caller, assertion.subject(), recorded).await;
     Ok(BatchOutcome::Granted(issued.map_err(Failed::Recorded)?))
+}
+
+async fn earlier_claims(asks: &[Ask<'_>]) -> Result<Vec<Option<RequestClaim>>, Refusal> {
+    let mut claims = Vec::with_capacity(asks.len());
+    for ask in asks {
+        claims.push(ask.earlier_claim().await?);
+    }
+    Ok(claims)
+}
+
+fn in_part(claims: &[Option<RequestClaim>]) -> bool {
+    claims.iter().any(Option::is_some) && claims.iter().any(Option::is_none)
 }

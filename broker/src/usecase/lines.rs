@@ -67,8 +67,8 @@ impl Lines {
     ) -> Result<Option<Turn<'_>>, Refusal> {
         let line = match (cost, standing) {
             (Cost::Hash, _) => return Ok(None),
-            (_, Standing::Good) => &self.known,
             (Cost::Fetch, _) => &self.fetching,
+            (_, Standing::Good) => &self.known,
             (Cost::Signature, _) if self.failures.wait(sender, FAILURES).is_some() => &self.suspect,
             (Cost::Signature, Standing::Sent) => &self.known,
             (Cost::Signature, Standing::Unknown) => &self.unknown,
@@ -110,7 +110,8 @@ mod tests {
         let both = [other; 2].map(|sender| turn(Cost::Signature, Standing::Sent, sender).unwrap().unwrap());
         assert!(turn(Cost::Signature, Standing::Good, other).is_none(), "two at once of those who are known");
         let _unknown = turn(Cost::Signature, Standing::Unknown, other).unwrap().unwrap();
-        let _fetching = turn(Cost::Fetch, Standing::Sent, bad).unwrap().unwrap();
+        let _fetching = [Standing::Sent, Standing::Good]
+            .map(|standing| turn(Cost::Fetch, standing, bad).unwrap().unwrap());
         drop((held, both));
         // It is forgiven with time.
         clock.advance(Duration::from_secs(10));

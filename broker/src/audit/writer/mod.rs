@@ -120,10 +120,14 @@ impl Writer {
 
     /// Writes `first` and what else is there now: a batch fills by load, never by waiting.
     async fn write_with(&mut self, first: Request) {
+        let mut entries = first.group.entries.len();
         let mut waiting = vec![first];
-        while waiting.len() < self.config.batch {
+        while entries < self.config.batch {
             match self.reserved.try_recv().or_else(|_| self.main.try_recv()) {
-                Ok(request) => waiting.push(request),
+                Ok(request) => {
+                    entries += request.group.entries.len();
+                    waiting.push(request);
+                }
                 Err(_) => break,
             }
         }

@@ -35,3 +35,24 @@ pub(crate) async fn over(fixture: &Fixture) {
     assert_eq!(done.applied, [vec![Applied::Yes]]);
     assert_eq!(fixture.requests.by_key(&[1; 32], pen.now).await.unwrap(), Some(second));
 }
+
+/// Those of one group are taken together or not at all.
+pub(crate) async fn together(fixture: &Fixture) {
+    let mut pen = Pen::open(fixture).await;
+    let [one, two, three] = [1, 2, 3].map(samples::claim);
+    let group = |claims: &[&RequestClaim]| Group {
+        entries: claims
+            .iter()
+            .map(|claim| Entry { claim: Some(RequestClaim::clone(claim)), ..samples::note() })
+            .collect(),
+    };
+    pen.commit(&[group(&[&two])]).await.unwrap();
+    let done = pen.commit(&[group(&[&one, &two, &three])]).await.unwrap();
+    let [taken] = <[_; 1]>::try_from(duplicate(&two)).unwrap();
+    assert_eq!(done.applied, [vec![Applied::GroupFailed, taken, Applied::GroupFailed]]);
+    for free in [&one, &three] {
+        assert_eq!(fixture.requests.by_key(&free.key, pen.now).await.unwrap(), None, "given back");
+    }
+    let done = pen.commit(&[group(&[&three, &one]), group(&[&one])]).await.unwrap();
+    assert_eq!(done.applied, [vec![Applied::Yes, Applied::Yes], duplicate(&one)]);
+}

@@ -191,6 +191,12 @@ macro_rules! conformance {
             suite::claims::taken_once(&$open().await).await;
         }
 
+        /// Proves: GR5, GR6
+        #[tokio::test]
+        async fn gr5_gr6_the_request_ids_of_a_group_are_taken_together_or_not_at_all() {
+            suite::claims::together(&$open().await).await;
+        }
+
         #[tokio::test]
         async fn a_request_id_that_is_over_may_be_taken_again() {
             suite::claims::over(&$open().await).await;

@@ -21,9 +21,9 @@ macro_rules! events {
 }
 
 /// One static text for every filter: the server plans it for the parameters at hand, by the index of what is asked for, or along the
-/// primary key where most rows match; in the streams of the days that are asked for.
+/// primary key where most rows match; from the streams of the day that is asked for.
 const LIST: &str = events!(
-    "WHERE (stream, seq) > ($1, $2) AND stream < $11 \
+    "WHERE (stream, seq) > ($1, $2) \
        AND ($3 IS NULL OR time >= $3) AND ($4 IS NULL OR time < $4) \
        AND ($5 IS NULL OR tenant = $5) AND ($6 IS NULL OR subject = $6) \
        AND ($7 IS NULL OR workload = $7) AND ($8 IS NULL OR provider = $8) \
@@ -51,7 +51,6 @@ impl AuditLog for PostgresStore {
             .bind(filter.provider.as_deref())
             .bind(filter.outcome.as_deref())
             .bind(i64::from(limit))
-            .bind(filter.ends_before())
             .fetch_all(&self.log_readers)
             .await
             .map_err(unavailable)?;

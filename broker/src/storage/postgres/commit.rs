@@ -79,11 +79,11 @@ async fn prepare(
     let tagged = rules::since(&mut *connection, from).await?;
     let mut window = RuleWindow::checked(tagged, from, known_epoch, seal)?;
     writes::lock_needs(connection, batch).await?;
-    let settled = claims::take(connection, batch, &window).await?;
+    let mut settled = claims::take(connection, batch, &window).await?;
     let mut applied = Vec::with_capacity(batch.len());
     for (place, group) in batch.iter().enumerate() {
-        if let Some(holder) = settled.get(&place) {
-            applied.push(claims::told(holder.as_ref()));
+        if let Some(settled) = settled.remove(&place) {
+            applied.push(settled);
             continue;
         }
         let mut context = groups::Context { connection: &mut *connection, window: &mut window, seal, now };

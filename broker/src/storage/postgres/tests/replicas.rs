@@ -64,6 +64,35 @@ async fn gr5_two_replicas_at_once_take_a_request_id_once() {
     }
 }
 
+/// A workload that sends batches to two replicas in opposite order makes neither wait for the other.
+///
+/// Proves: GR5, GR6, AV4
+#[tokio::test]
+async fn gr5_gr6_two_replicas_at_once_take_the_request_ids_of_batches_in_one_order() {
+    let place = Place::migrated().await;
+    let (fixture, _store) = fixture_of(&place).await;
+    let other = second(&place).await;
+    let group = |bytes: [u8; 2]| {
+        let entry = |byte| Entry { claim: Some(samples::claim(byte)), ..samples::note() };
+        Group { entries: bytes.map(entry).into() }
+    };
+    for round in 0..10_u8 {
+        let (mut a, mut b) = (Pen::open(&fixture).await, Pen::open(&other).await);
+        let at = |n| round * 8 + n;
+        let forth: Vec<Group> = (0..4).map(|n| group([at(2 * n), at(2 * n + 1)])).collect();
+        let back: Vec<Group> = (0..4).rev().map(|n| group([at(2 * n + 1), at(2 * n)])).collect();
+        let (forth_done, back_done) = tokio::join!(a.commit(&forth), b.commit(&back));
+        // The server ends one of two that wait for each other.
+        let (forth_done, back_done) = (forth_done.unwrap(), back_done.unwrap());
+        for n in 0..4 {
+            let both = [&forth_done.applied[n], &back_done.applied[3 - n]];
+            let whole = both.iter().filter(|a| a.iter().all(|one| *one == Applied::Yes)).count();
+            let none = both.iter().filter(|a| a.iter().all(|one| *one != Applied::Yes)).count();
+            assert_eq!((whole, none), (1, 1), "{both:?}");
+        }
+    }
+}
+
 /// Proves: RV2, RV4
 #[tokio::test]
 async fn rv2_rv4_no_replica_commits_from_what_another_has_revoked() {

