@@ -90,13 +90,14 @@ pub(super) fn settle(
     changed: Result<Option<String>, Box<dyn Error>>,
     ready: Option<Ready>,
 ) -> Result<(Option<String>, Option<String>), Box<dyn Error>> {
-    let by_hand = |error: &Box<dyn Error>| matches!(error.downcast_ref(), Some(EditError::ByHand(_)));
     match changed {
         Ok(copy) => Ok((copy, ready.map(Ready::hand_over).transpose()?.flatten())),
-        Err(error) if by_hand(&error) => match ready.map(Ready::hand_over).transpose()?.flatten() {
-            Some(file) => Err(format!("{error}\nthe secret of this hash is in {file}").into()),
-            None => Err(error),
-        },
+        Err(error) if matches!(error.downcast_ref(), Some(EditError::ByHand(_))) => {
+            match ready.map(Ready::hand_over).transpose()?.flatten() {
+                Some(file) => Err(format!("{error}\nthe secret of this hash is in {file}").into()),
+                None => Err(error),
+            }
+        }
         Err(error) => Err(error),
     }
 }
