@@ -69,8 +69,8 @@ impl TokenCheck {
         };
         match &checked {
             Ok(()) => self.remember(key, Verified { at: now, ends: end(assertion) }),
-            // The broker said no: from now on it is a token like any other.
-            Err(error) if !error.keeps_authority() => drop(self.verified().remove(&key)),
+            // The broker said no to this token: from now on it is one like any other. Other failures say nothing about it.
+            Err(Error::Assertion(_) | Error::Denied(_)) => drop(self.verified().remove(&key)),
             Err(_) => {}
         }
         checked
