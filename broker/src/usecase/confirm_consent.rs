@@ -4,7 +4,7 @@ use super::{
     Rooms, Visitor,
     approve_consent::put_approval,
     open_consent, own,
-    replaced::{Replaced, holds_more, narrower},
+    replaced::{Replaced, narrower, would_lose},
 };
 use crate::{
     connection::own_connections,
@@ -33,12 +33,10 @@ pub async fn confirm_consent(rooms: &Arc<Rooms>, visitor: &Visitor, handle: &str
         return Err(Refusal::new(Reason::ConsentOtherBrowser));
     }
     let mut effect = Vec::new();
-    if holds_more(rooms, &consent, &obtained.account, &obtained.scopes).await? {
-        return narrower(rooms, visitor, consent).await;
-    }
     // A refresh of the same connection and this renewal must not count generations side by side.
     let _turn = same_account(rooms, &consent, &obtained).await?;
-    let (connection, replaced) = put_connection(rooms, &consent, &obtained, epoch, &mut effect).await?;
+    let put = put_connection(rooms, &consent, &obtained, epoch, &mut effect).await?;
+    let Some((connection, replaced)) = put else { return narrower(rooms, visitor, consent).await };
     // Fewer scopes than asked for: the approval says what there is (CO10).
     let scopes = consent.scopes.intersection(&obtained.scopes);
     let approval = put_approval(rooms, &consent, &connection, &scopes, epoch, &mut effect).await?;
@@ -78,20 +76,25 @@ async fn same_account(
     })
 }
 
-/// The person's connection for this very account, renewed, or a new one. A different account is never swapped in.
+/// The person's connection for this very account, renewed, or a new one. A different account is never swapped in. `None` = the one
+/// that stands carries more: that is asked of the very version that would be renewed, so that another confirmation that is committed
+/// in between is either seen here or makes this one conflict (CO9).
 async fn put_connection(
     rooms: &Rooms,
     consent: &Consent,
     obtained: &Obtained,
     epoch: i64,
     effect: &mut Vec<Write>,
-) -> Result<(Connection, Replaced), Refusal> {
+) -> Result<Option<(Connection, Replaced)>, Refusal> {
     let key = rooms.row_key();
     let rules = rooms.audit.rules();
     let provider = Some(&consent.provider);
     let mut replaced = Replaced::none(rooms);
     let own = own_connections(&rooms.store, &key, &rules, &consent.subject, provider).await?;
     let same = own.connections.into_iter().map(|(c, _)| c).find(|c| c.account.id == obtained.account.id);
+    if same.as_ref().is_some_and(|earlier| would_lose(earlier, &obtained.scopes)) {
+        return Ok(None);
+    }
     // A row of this account that failed its check, or that a rule has ended, would stand in the new one's way (VA9).
     let in_the_way =
         |row: &Connection| row.account.id == obtained.account.id && row.state != ConnectionState::Revoked;
@@ -122,7 +125,7 @@ async fn put_connection(
         None => create(rooms, consent, obtained, epoch, effect)?,
     };
     put_secrets(rooms, consent, obtained, &connection, generation + 1, effect).await?;
-    Ok((connection, replaced))
+    Ok(Some((connection, replaced)))
 }
 
 /// Every token of a connection; `None` = one of them cannot be relied on.

@@ -25,7 +25,10 @@ impl Replaced {
     }
 
     /// The refresh token that nobody will use again, where ending it does not end the new one with it. What grants were answered
-    /// with goes on for as long as it was promised.
+    /// with goes on for as long as it was promised: where an access token has no known end, what came with it is never revoked here.
+    ///
+    /// # Errors
+    /// The vault's, where the key cannot be had right now.
     pub(super) async fn of(
         rooms: &Rooms,
         consent: &Consent,
@@ -41,14 +44,22 @@ impl Replaced {
             && earlier.state == ConnectionState::Active
             && earlier.client_id == spec.client.id;
         let refresh = rows.iter().find(|row| row.kind == SecretKind::Refresh);
-        if let (true, Some(refresh)) = (ends, refresh) {
+        let access = rows.iter().filter(|row| row.kind == SecretKind::Access);
+        let ended: Option<Vec<Timestamp>> = access.map(|row| row.expires_at).collect();
+        if let (true, Some(refresh), Some(ended)) = (ends, refresh, ended) {
             let sealed = Sealed::<RefreshToken>::from_envelope(refresh.envelope.clone());
             let from = earlier.refresh_key(refresh.generation);
-            let sealed = rooms.vault.reseal(&from, &sealed, &consent.record_key()).await?;
-            replaced.tokens.refresh = Some(sealed);
-            let access = rows.iter().filter(|row| row.kind == SecretKind::Access);
-            let last = access.filter_map(|row| row.expires_at).max();
-            replaced.due_at = last.map_or(replaced.due_at, |last| last.max(replaced.due_at));
+            match rooms.vault.reseal(&from, &sealed, &consent.record_key()).await {
+                Ok(sealed) => {
+                    replaced.tokens.refresh = Some(sealed);
+                    replaced.due_at = ended.into_iter().fold(replaced.due_at, Timestamp::max);
+                }
+                // It opens for nobody any more: there is nothing to revoke with, and the new one takes its place (VA9).
+                Err(error) if error.reason() == Reason::RecordQuarantined => {
+                    tracing::error!(connection = %earlier.id, %error, "a replaced refresh token is not revoked");
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(replaced)
     }
@@ -66,11 +77,12 @@ pub(super) async fn holds_more(
     let provider = Some(&consent.provider);
     let own = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
     let mut standing = own.connections.iter().map(|(connection, _)| connection);
-    Ok(standing.any(|connection| {
-        connection.account.id == account.id
-            && connection.state == ConnectionState::Active
-            && !connection.scopes.is_subset(obtained)
-    }))
+    Ok(standing.any(|connection| connection.account.id == account.id && would_lose(connection, obtained)))
+}
+
+/// Whether a connection of the same account that is in use would carry less with `obtained` in the place of what it has.
+pub(super) fn would_lose(standing: &Connection, obtained: &ScopeSet) -> bool {
+    standing.state == ConnectionState::Active && !standing.scopes.is_subset(obtained)
 }
 
 /// The connection was widened meanwhile: this consent ends, and the connection stays.

@@ -23,7 +23,7 @@ const MAX_ATTEMPTS: i64 = 36;
 const GIVEN_UP: &str = "given_up";
 
 /// As recorded when a provider is not told, because it would end a connection that goes on.
-const KEPT: &str = "kept_for_its_connection";
+pub(super) const KEPT: &str = "kept_for_its_connection";
 
 /// Most that are taken on in one round.
 const AT_ONCE: u32 = 64;

@@ -5,7 +5,7 @@
 
 use super::{
     AtProvider, Rooms,
-    retry_revocations::Told,
+    retry_revocations::{KEPT, Told},
     tell_provider::{Holder, Token, tell_provider},
 };
 use crate::{
@@ -54,24 +54,28 @@ pub(super) async fn tell_of_leftover(
     Ok(at_provider)
 }
 
-/// Whether revoking what this consent left behind would end the connection that it was about, and that goes on (CO9).
+/// Whether revoking what this consent brought would end a connection that goes on (CO9).
 async fn ends_a_connection(rooms: &Rooms, consent: &Consent) -> Result<bool, Refusal> {
-    let about = match &consent.state {
-        ConsentState::Completed { connection, .. } => Some(connection),
-        _ => consent.connection.as_ref(),
-    };
-    let (Some(about), Some(spec)) = (about, rooms.providers.get(&consent.provider)) else { return Ok(false) };
+    let Some(spec) = rooms.providers.get(&consent.provider) else { return Ok(false) };
     if spec.revocation_ends == RevocationEnds::OwnAuthorization {
         return Ok(false);
     }
+    // What a completed one replaced was its connection's, and so of that account. Any other may have come from any account, also
+    // where it was about one connection or about none: whichever of this person's stands there may be hit.
+    let of = match &consent.state {
+        ConsentState::Completed { connection, .. } => Some(connection),
+        _ => None,
+    };
     let rules = rooms.audit.rules();
     let provider = Some(&consent.provider);
     let own = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
-    Ok(own.connections.iter().any(|(c, _)| c.id == *about && c.state == ConnectionState::Active))
+    let mut standing = own.connections.iter().map(|(connection, _)| connection);
+    Ok(standing.any(|c| c.state == ConnectionState::Active && of.is_none_or(|of| c.id == *of)))
 }
 
 /// Revokes what came for a consent whose row cannot hold it, for as long as it takes, until `until`: what this process holds is
-/// all there is of it. `consent` is the one that exchanged the code.
+/// all there is of it. Where that may end a connection that goes on, nothing is revoked. `consent` is the one that exchanged the
+/// code.
 ///
 /// # Errors
 /// The audit log's.
@@ -83,20 +87,33 @@ pub(super) async fn give_back(
 ) -> Result<(), Refusal> {
     let mut pause = Duration::from_millis(200);
     let mut attempts = 1_i64;
-    let mut at_provider = tell_provider(rooms, &Token::left_by(consent, came)).await;
-    while at_provider == AtProvider::FailedWillRetry && rooms.clock.now() < until {
+    let mut at_provider = give_back_once(rooms, consent, came).await;
+    while at_provider == Some(AtProvider::FailedWillRetry) && rooms.clock.now() < until {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(5));
         attempts += 1;
-        at_provider = tell_provider(rooms, &Token::left_by(consent, came)).await;
+        at_provider = give_back_once(rooms, consent, came).await;
     }
     let (said, outcome) = match at_provider {
-        AtProvider::FailedWillRetry => ("given_up", Outcome::Failed),
-        told => (told.as_str(), Outcome::Allowed),
+        None => (KEPT, Outcome::Allowed),
+        Some(AtProvider::FailedWillRetry) => ("given_up", Outcome::Failed),
+        Some(told) => (told.as_str(), Outcome::Allowed),
     };
     let mut draft = Holder::Consent(consent).draft(rooms, EventKind::ProviderRevoked, outcome);
     draft.detail.insert("at_provider", said.into());
     draft.detail.insert("attempts", attempts.into());
     rooms.audit.note(Entry { settlement: true, ..Entry::note(draft) }, Deadline::none()).await?;
     Ok(())
+}
+
+/// `None` = it is kept for a connection. As long as that cannot be read, nothing is revoked either.
+async fn give_back_once(rooms: &Rooms, consent: &Consent, came: &Leftover) -> Option<AtProvider> {
+    match ends_a_connection(rooms, consent).await {
+        Ok(true) => None,
+        Ok(false) => Some(tell_provider(rooms, &Token::left_by(consent, came)).await),
+        Err(refusal) => {
+            tracing::warn!(reason = refusal.reason.as_str(), "a person's connections cannot be read");
+            Some(AtProvider::FailedWillRetry)
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod backchannel;
+mod beside;
 mod callbacks;
 mod expiry;
 mod forms;

@@ -11,14 +11,14 @@ use demo::walk;
 use demo::world::{ALICE, Options, Workload::ReportWriter, Workload::TicketHelper};
 use std::time::Duration;
 
-const WRITE: &[&str] = &["notes.write"];
+pub(super) const WRITE: &[&str] = &["notes.write"];
 
 /// alice reads; the same server now asks for writing too.
 async fn pending() -> (Stage, Grant, ConsentRequired) {
     with(Options::default()).await
 }
 
-async fn with(options: Options) -> (Stage, Grant, ConsentRequired) {
+pub(super) async fn with(options: Options) -> (Stage, Grant, ConsentRequired) {
     let stage = Stage::with(options).await;
     let held = stage.connect(&ALICE, TicketHelper, READ).await;
     let wider = stage.consent(&ALICE, TicketHelper, READ_WRITE).await;
@@ -34,13 +34,13 @@ async fn asked(stage: &Stage, consent: &ConsentRequired) -> Page {
 }
 
 /// As far as the question whether the account is right.
-async fn to_confirmation(stage: &Stage, consent: &ConsentRequired) -> Page {
+pub(super) async fn to_confirmation(stage: &Stage, consent: &ConsentRequired) -> Page {
     let page = walk::approve(asked(stage, consent).await).await.expect("approved");
     walk::allow(page, &ALICE.notes).await.expect("allowed")
 }
 
 /// Reading is answered with the very token from before, and its family is alive at the SaaS.
-async fn stands(stage: &Stage, held: &Grant, when: &str) {
+pub(super) async fn stands(stage: &Stage, held: &Grant, when: &str) {
     let grant = stage.grant(&ALICE, TicketHelper, READ).await;
     assert_eq!(grant.connection_id, held.connection_id, "{when}");
     assert_eq!(grant.access_token.expose(), held.access_token.expose(), "{when}");
@@ -58,12 +58,12 @@ async fn goes_on(stage: &Stage, held: &Grant) {
     assert_eq!(stage.consent(&ALICE, TicketHelper, READ_WRITE).await.reason, ConsentReason::ScopesMissing);
 }
 
-async fn state(stage: &Stage, consent: &ConsentRequired) -> ConsentState {
+pub(super) async fn state(stage: &Stage, consent: &ConsentRequired) -> ConsentState {
     let found = stage.client(TicketHelper).get_consent(&consent.consent_id, None).await;
     found.expect("the consent").state()
 }
 
-fn revoked(stage: &Stage) -> Vec<u64> {
+pub(super) fn revoked(stage: &Stage) -> Vec<u64> {
     let log = stage.world.notes().truth().into_iter();
     log.filter_map(|event| match event {
         Event::Revoked { family, kind: RevokedKind::Family } => Some(family),
