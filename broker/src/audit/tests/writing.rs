@@ -69,6 +69,37 @@ async fn au1_what_gathers_during_a_commit_is_one_batch_and_rules_go_alone() {
     assert_eq!(house.verify().await.unwrap().events, 23);
 }
 
+/// However many each of them has: a commit holds the lock for one short burst.
+///
+/// Proves: AV7, GR6
+#[tokio::test]
+async fn av7_gr6_a_commit_is_bounded_by_its_entries_and_divides_no_group() {
+    let mut house = patient().await;
+    house.config.batch = 6;
+    let audit = house.start().await.unwrap();
+    let gate = house.ledger.gate.lock().await;
+    let first = occupy(&house, &audit).await;
+    let group = || Group { entries: (0..4).map(|_| house.session()).collect() };
+    let groups: Vec<_> = (0..6)
+        .map(|_| {
+            let (audit, group) = (audit.clone(), group());
+            tokio::spawn(async move { audit.note_group(group, Deadline::none()).await })
+        })
+        .collect();
+    until(|| audit.waiting().0 == 6).await;
+    drop(gate);
+    first.await.unwrap().unwrap();
+    for one in groups {
+        assert_eq!(one.await.unwrap().unwrap().len(), 4);
+    }
+    let batches = house.ledger.stored().batches.clone();
+    assert_eq!(
+        batches[2..],
+        [(LockMode::Shared, 2); 3],
+        "the second group passes the bound, a third does not"
+    );
+}
+
 /// Proves: AU1, AU8
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn au1_concurrent_callers_get_one_row_each_at_the_position_they_are_told() {
@@ -222,6 +253,10 @@ async fn au2_denials_do_not_crowd_out_grants_and_settlements_have_room_of_their_
     let mut waiting: Vec<_> = (0..6).map(|_| note(&audit, denial(), Deadline::none())).collect();
     until(|| audit.waiting().0 == 6).await;
     assert_eq!(audit.note(denial(), Deadline::none()).await, Err(Refused::Overloaded));
+    // A refused batch: one item is the reason, the others fail with it.
+    let beside = house.event(EventKind::CallDenied, Outcome::Failed);
+    let batch = Group { entries: vec![beside, denial()] };
+    assert_eq!(audit.note_group(batch, Deadline::none()).await, Err(Refused::Overloaded));
     waiting.extend((0..2).map(|_| note(&audit, house.session(), Deadline::none())));
     until(|| audit.waiting().0 == 8).await;
     assert_eq!(audit.note(house.session(), Deadline::none()).await, Err(Refused::Overloaded));

@@ -69,17 +69,29 @@ impl Tools {
         }
     }
 
-    /// Calls with a grant. A token that Notes no longer takes is reported and the broker is asked once more: it may
-    /// have been revoked since it was remembered here.
+    /// Calls with a grant. Where Notes does not take the token, it is forgotten here and the broker is asked once more, for that call
+    /// alone: a note that was taken is not written twice.
     async fn with_grant(&self, request: &GrantRequest, note: Option<&str>) -> Result<(Grant, Value), Halt> {
-        let grant = self.grant(request).await?;
-        match self.notes(&grant, note).await? {
-            Some(body) => return Ok((grant, body)),
-            None => self.source.rejected(&grant),
+        if note.is_some() {
+            self.twice(request, note).await?;
         }
-        let grant = self.grant(request).await?;
-        let body = self.notes(&grant, note).await?;
-        body.map(|body| (grant, body)).ok_or_else(|| Halt::Notes("Notes does not take the token.".to_owned()))
+        self.twice(request, None).await
+    }
+
+    /// Adds the note, or else reads all of them.
+    async fn twice(&self, request: &GrantRequest, note: Option<&str>) -> Result<(Grant, Value), Halt> {
+        for _ in 0..2 {
+            let grant = self.grant(request).await?;
+            let done = match note {
+                Some(text) => self.add(&grant, text).await?,
+                None => self.read(&grant).await?,
+            };
+            match done {
+                Some(body) => return Ok((grant, body)),
+                None => self.source.rejected(&grant),
+            }
+        }
+        Err(Halt::Notes("Notes does not take the token.".to_owned()))
     }
 
     async fn grant(&self, request: &GrantRequest) -> Result<Grant, Halt> {
@@ -89,27 +101,30 @@ impl Tools {
         }
     }
 
-    /// Adds `note`, if there is one, and reads all notes; `None` when Notes does not take the token.
-    async fn notes(&self, grant: &Grant, note: Option<&str>) -> Result<Option<Value>, Halt> {
-        let url = format!("{}/notes", self.notes);
-        let sign = |request: reqwest::RequestBuilder| {
-            request.header(&grant.header_name, grant.header_value().as_str())
-        };
-        if let Some(text) = note {
-            let response = sign(self.http.post(&url)).json(&json!({ "text": text })).send().await?;
-            match response.status() {
-                StatusCode::CREATED => {}
-                StatusCode::UNAUTHORIZED => return Ok(None),
-                status => return Err(Halt::Notes(format!("Notes did not take the note: {status}"))),
-            }
+    /// Adds a note; `None` when Notes does not take the token.
+    async fn add(&self, grant: &Grant, text: &str) -> Result<Option<Value>, Halt> {
+        let request = self.http.post(format!("{}/notes", self.notes)).json(&json!({ "text": text }));
+        let response = signed(request, grant).send().await?;
+        match response.status() {
+            StatusCode::CREATED => Ok(Some(Value::Null)),
+            StatusCode::UNAUTHORIZED => Ok(None),
+            status => Err(Halt::Notes(format!("Notes did not take the note: {status}"))),
         }
-        let response = sign(self.http.get(&url)).send().await?;
+    }
+
+    /// Reads all notes; `None` when Notes does not take the token.
+    async fn read(&self, grant: &Grant) -> Result<Option<Value>, Halt> {
+        let response = signed(self.http.get(format!("{}/notes", self.notes)), grant).send().await?;
         match response.status() {
             StatusCode::OK => Ok(Some(response.json().await?)),
             StatusCode::UNAUTHORIZED => Ok(None),
             status => Err(Halt::Notes(format!("Notes does not show its notes: {status}"))),
         }
     }
+}
+
+fn signed(request: reqwest::RequestBuilder, grant: &Grant) -> reqwest::RequestBuilder {
+    request.header(&grant.header_name, grant.header_value().as_str())
 }
 
 /// What the tool found, and which grant it used: enough to find it in the audit log, and nothing secret.
