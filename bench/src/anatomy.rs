@@ -272,7 +272,7 @@ impl Taken<'_> {
             draft.approval = Some(usable.approval.id.clone());
             draft.scopes_asked = of.scopes.clone();
             draft.scopes_granted = of.scopes.clone();
-            draft.assertion_sha256 = Some("0".repeat(64));
+            draft.assertion_sha256 = Some("0".repeat(64).into());
             draft.policy = Some(Arc::clone(&trace));
             draft.personal.account_label = Some(usable.connection.account.label.clone());
             draft.personal.client_address = Some("127.0.0.1".to_owned());
@@ -293,8 +293,11 @@ impl Taken<'_> {
             Ok(())
         };
         self.step("seal one token (opening costs about as much)", 1, seal).await?;
-        let call =
-            Call { client_address: Some("127.0.0.1".to_owned()), trace_id: None, deadline: Deadline::none() };
+        let call = Call {
+            client_address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
+            trace_id: None,
+            deadline: Deadline::none(),
+        };
         let caller = Caller { workload: of.workload.clone(), call };
         let request = || GrantRequest {
             provider: of.provider.clone(),
@@ -302,8 +305,8 @@ impl Taken<'_> {
             connection: None,
             resource: String::new(),
             ttl: None,
-            tool: "list_notes".to_owned(),
-            purpose: "Show notes".to_owned(),
+            tool: "list_notes".into(),
+            purpose: "Show notes".into(),
             request_id: String::new(),
             place: None,
         };

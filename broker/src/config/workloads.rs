@@ -4,7 +4,10 @@ use super::check::Check;
 use crate::domain::{ProviderId, TenantId, Timestamp, WorkloadId, sha256};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// One MCP server that may call.
 #[derive(Deserialize, JsonSchema)]
@@ -81,7 +84,7 @@ pub struct Workload {
     /// Issuer name → what it accepts from there.
     pub accepts: BTreeMap<String, Acceptance>,
     /// Its roles.
-    pub roles: BTreeSet<String>,
+    pub roles: Arc<BTreeSet<String>>,
     /// The tenants it serves; `None` = all.
     pub tenants: Option<BTreeSet<TenantId>>,
     /// The providers it may ask for; `None` = all.
@@ -180,7 +183,7 @@ fn workload(path: &str, raw: &RawWorkload, known: &Known<'_>, check: &mut Check<
     let providers = raw.providers.as_ref().map(|list| {
         references(&format!("{path}.providers"), list, known.providers, "providers", ProviderId::parse, check)
     });
-    Some(Workload { id: id?, display_name, credentials, accepts, roles, tenants, providers })
+    Some(Workload { id: id?, display_name, credentials, accepts, roles: roles.into(), tenants, providers })
 }
 
 fn credential(

@@ -1,8 +1,8 @@
 //! What is to be written about one decision or change, before the audit room numbers, seals and chains it.
 
 use super::{
-    ApprovalId, ConnectionId, ConsentId, EventId, ProviderId, Reason, ScopeSet, StreamId, Subject, TenantId,
-    Timestamp, WorkloadId,
+    ApprovalId, ConnectionId, ConsentId, EventId, PolicyTrace, ProviderId, Reason, ScopeSet, StreamId,
+    Subject, TenantId, Timestamp, WorkloadId,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -132,17 +132,6 @@ impl Outcome {
     }
 }
 
-/// What policy saw and which rules decided, so that a decision can be replayed (AU5).
-#[derive(Clone, Default, PartialEq, Eq, Debug, serde::Serialize)]
-pub struct PolicyTrace {
-    /// The policy set's version (its hash).
-    pub version: String,
-    /// Ids of the determining rules, sorted.
-    pub rules: Vec<String>,
-    /// Every input policy saw, by name; no personal data and no secret.
-    pub inputs: BTreeMap<&'static str, serde_json::Value>,
-}
-
 /// Personal fields: sealed under the subject's own key before they are written (AU14).
 #[derive(Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Personal {
@@ -186,7 +175,7 @@ pub struct EventDraft {
     /// The workload that called.
     pub workload: Option<WorkloadId>,
     /// The agent's own client id (`azp`), verified with the assertion (ID17).
-    pub client_id: Option<String>,
+    pub client_id: Option<Arc<str>>,
     /// The provider.
     pub provider: Option<ProviderId>,
     /// The connection.
@@ -204,11 +193,11 @@ pub struct EventDraft {
     /// When the grant ends, UTC.
     pub expires_at: Option<Timestamp>,
     /// SHA-256 of the assertion, lower-case hex.
-    pub assertion_sha256: Option<String>,
+    pub assertion_sha256: Option<Arc<str>>,
     /// The tool, in the server's words.
-    pub tool: String,
+    pub tool: Arc<str>,
     /// The purpose, in the server's words.
-    pub purpose: String,
+    pub purpose: Arc<str>,
     /// What policy saw and decided.
     pub policy: Option<Arc<PolicyTrace>>,
     /// The grant an event is about, where that is another event.
@@ -241,8 +230,8 @@ impl EventDraft {
             ttl_seconds: None,
             expires_at: None,
             assertion_sha256: None,
-            tool: String::new(),
-            purpose: String::new(),
+            tool: Arc::default(),
+            purpose: Arc::default(),
             policy: None,
             grant: None,
             trace_id: None,

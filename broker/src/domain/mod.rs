@@ -14,6 +14,7 @@ pub mod holder;
 pub mod ids;
 pub mod ledger;
 pub mod parent;
+pub mod policy_trace;
 pub mod provider;
 pub mod quarantine;
 pub mod reason;
@@ -34,7 +35,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::{Account, Connection, ConnectionState, RefreshState, SecretRow, StoredConnection};
 pub use consent::{Consent, ConsentReason, ConsentState};
 pub use digest::sha256;
-pub use event::{EventDraft, EventKind, Outcome, Personal, PolicyTrace};
+pub use event::{EventDraft, EventKind, Outcome, Personal};
 pub use holder::TokenHolder;
 pub use ids::{
     ApprovalId, ConnectionId, ConsentId, EventId, ParentId, ProviderId, RealmId, StreamId, TenantId,
@@ -42,6 +43,7 @@ pub use ids::{
 };
 pub use ledger::{Applied, Entry, Group, Position, RequestClaim, Write};
 pub use parent::ParentPage;
+pub use policy_trace::{Input, Inputs, PolicyTrace};
 pub use provider::ProviderSpec;
 pub use quarantine::QuarantinedRow;
 pub use reason::Reason;

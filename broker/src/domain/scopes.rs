@@ -134,18 +134,27 @@ impl ScopeSet {
     /// Scopes in either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
+        if other.is_subset(self) {
+            return self.clone();
+        }
         self.0.union(&other.0).cloned().collect()
     }
 
     /// Scopes in both sets.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
+        if self.is_subset(other) {
+            return self.clone();
+        }
         self.0.intersection(&other.0).cloned().collect()
     }
 
     /// Scopes of this set that are not in `other`.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
+        if self.0.is_disjoint(&other.0) {
+            return self.clone();
+        }
         self.0.difference(&other.0).cloned().collect()
     }
 }

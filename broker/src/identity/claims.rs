@@ -6,7 +6,7 @@ use super::{
     subject_claims::{lookup, optional_text, subject_id},
 };
 use crate::domain::{Subject, TenantId, Timestamp};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 const MAX_LABEL_CHARS: usize = 200;
 /// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
@@ -37,7 +37,7 @@ pub(super) struct Claims {
     /// When it is good.
     pub times: TokenTimes,
     /// Roles, if the issuer's contract names a claim for them.
-    pub roles: BTreeSet<String>,
+    pub roles: Arc<BTreeSet<String>>,
     /// `acr`.
     pub acr: Option<String>,
     /// `auth_time`.
@@ -74,7 +74,7 @@ impl Claims {
             client_id: client_id(claims)?,
             actor: actor(claims)?,
             times,
-            roles: roles(claims, spec.roles_claim.as_deref())?,
+            roles: Arc::new(roles(claims, spec.roles_claim.as_deref())?),
             acr: text(claims, "acr")?,
             auth_time: auth_time(claims, times.issued_at.plus(spec.skew))?,
             sid: text(claims, "sid")?,

@@ -4,6 +4,7 @@ use super::Algorithm;
 use crate::domain::{RealmId, TenantId, Timestamp, WorkloadId};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 use url::Url;
@@ -171,7 +172,7 @@ pub struct WorkloadSpec {
     /// Whose assertions it may present: issuer name → what it accepts from there.
     pub accepts: BTreeMap<String, Acceptance>,
     /// Its roles.
-    pub roles: BTreeSet<String>,
+    pub roles: Arc<BTreeSet<String>>,
     /// The tenants it serves; `None` = all.
     pub tenants: Option<BTreeSet<TenantId>>,
 }

@@ -33,7 +33,7 @@ impl VerifiedWorkload {
     }
 
     /// Its roles.
-    pub fn roles(&self) -> &BTreeSet<String> {
+    pub fn roles(&self) -> &Arc<BTreeSet<String>> {
         &self.spec.roles
     }
 
@@ -84,7 +84,7 @@ impl VerifiedAssertion {
     }
 
     /// Roles from the issuer's roles claim.
-    pub fn roles(&self) -> &BTreeSet<String> {
+    pub fn roles(&self) -> &Arc<BTreeSet<String>> {
         &self.claims.roles
     }
 

@@ -6,12 +6,8 @@ use super::{
     denial::{DEFAULT_DENY, Denial},
     engine::Policy,
 };
-use crate::domain::{PolicyTrace, Reason, Subject, WorkloadId};
-use serde_json::{Value, json};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use crate::domain::{Input, Inputs, PolicyTrace, Reason, Subject, WorkloadId};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// What a method for auditors and operators does, in policy's terms.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -48,14 +44,14 @@ pub enum Caller<'a> {
         /// The assertion's `iss`.
         issuer: &'a str,
         /// Their roles or groups.
-        roles: &'a BTreeSet<String>,
+        roles: &'a Arc<BTreeSet<String>>,
     },
     /// A workload, by its own credential.
     Workload {
         /// Which.
         id: &'a WorkloadId,
         /// Its configured roles.
-        roles: &'a BTreeSet<String>,
+        roles: &'a Arc<BTreeSet<String>>,
     },
 }
 
@@ -73,8 +69,8 @@ impl Policy {
         };
         let ruling = self.ruling(&set, cedar::call(&principal, action.as_str(), &set.schema));
         let trace = Arc::new(PolicyTrace {
-            version: set.version().to_owned(),
-            rules: ruling.rules().to_vec(),
+            version: set.version().clone(),
+            rules: Arc::new(ruling.rules().to_vec()),
             inputs: inputs(caller, action),
         });
         match ruling {
@@ -90,19 +86,19 @@ impl Policy {
     }
 }
 
-fn inputs(caller: &Caller<'_>, action: RpcAction) -> BTreeMap<&'static str, Value> {
-    let mut inputs = BTreeMap::from([("action", json!(action.as_str()))]);
-    let mut add = |name: &'static str, value: Value| inputs.insert(name, value);
-    match caller {
+fn inputs(caller: &Caller<'_>, action: RpcAction) -> Inputs {
+    let mut inputs = Inputs::from_iter([("action", Input::Word(action.as_str()))]);
+    let mut add = |name: &'static str, value: Input| inputs.insert(name, value);
+    match *caller {
         Caller::Person { subject, issuer, roles } => {
-            add("tenant", json!(subject.tenant));
-            add("realm", json!(subject.realm));
-            add("issuer", json!(issuer));
-            add("roles", json!(roles));
+            add("tenant", Input::Text(subject.tenant.shared()));
+            add("realm", Input::Text(subject.realm.shared()));
+            add("issuer", Input::Text(issuer.into()));
+            add("roles", Input::Texts(roles.clone()));
         }
         Caller::Workload { id, roles } => {
-            add("workload", json!(id));
-            add("workload_roles", json!(roles));
+            add("workload", Input::Text(id.shared()));
+            add("workload_roles", Input::Texts(roles.clone()));
         }
     }
     inputs

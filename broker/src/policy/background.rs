@@ -9,10 +9,9 @@ use super::{
     verdict::Verdict,
 };
 use crate::domain::{
-    AccessToken, Connection, ConnectionState, Consent, ConsentState, Kind, PolicyTrace, Reason, RecordKey,
-    RefreshToken, SecretKind, SecretRow,
+    AccessToken, Connection, ConnectionState, Consent, ConsentState, Input, Kind, PolicyTrace, Reason,
+    RecordKey, RefreshToken, SecretKind, SecretRow,
 };
-use serde_json::json;
 use std::sync::Arc;
 
 /// Why a connection is refreshed.
@@ -107,16 +106,16 @@ impl Policy {
         let ruling = self.ruling(&set, cedar::work(action, held, &set.schema));
         let owner = held.owner();
         let inputs = [
-            ("action", json!(action)),
-            ("actor", json!("broker")),
-            ("tenant", json!(owner.tenant())),
-            ("owner", json!(owner.kind())),
-            ("provider", json!(held.provider())),
-            ("resource", json!(held.id())),
+            ("action", Input::Word(action)),
+            ("actor", Input::Word("broker")),
+            ("tenant", Input::Text(owner.tenant().shared())),
+            ("owner", Input::Word(owner.kind())),
+            ("provider", Input::Text(held.provider().into())),
+            ("resource", Input::Text(held.id().into())),
         ];
         let trace = Arc::new(PolicyTrace {
-            version: set.version().to_owned(),
-            rules: ruling.rules().to_vec(),
+            version: set.version().clone(),
+            rules: Arc::new(ruling.rules().to_vec()),
             inputs: inputs.into_iter().collect(),
         });
         match ruling {

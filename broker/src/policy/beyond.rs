@@ -7,7 +7,7 @@ use super::{
     set::PolicySet,
     verdict::Verdict,
 };
-use crate::domain::{ConsentReason, PolicyTrace, Reason, Scope, ScopeSet};
+use crate::domain::{ConsentReason, Input, PolicyTrace, Reason, Scope, ScopeSet};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,7 @@ use std::{
 #[derive(Debug)]
 pub struct Beyond {
     asker: [u8; 32],
-    version: String,
+    version: Arc<str>,
     issue: Arc<Decision>,
     hold: Arc<Decision>,
 }
@@ -73,7 +73,18 @@ impl Beyond {
         issue: Arc<Decision>,
         hold: Arc<Decision>,
     ) -> Self {
-        Self { asker: question.asker(), version: set.version().to_owned(), issue, hold }
+        Self { asker: question.asker(), version: set.version().clone(), issue, hold }
+    }
+
+    /// For a token that carries nothing beyond `verdict`: no rule is needed, and none is known.
+    pub(super) fn nothing(verdict: &Verdict) -> Self {
+        let version = verdict.trace.version.clone();
+        Self { asker: verdict.asker, version, issue: Arc::default(), hold: Arc::default() }
+    }
+
+    fn standing(&self, scope: &Scope, approved: &ScopeSet) -> Standing<'_> {
+        let (issue, hold) = (self.issue.by_scope(), self.hold.by_scope());
+        Standing::of(issue.get(scope), hold.get(scope), approved.contains(scope))
     }
 
     fn is_about(&self, verdict: &Verdict) -> bool {
@@ -106,7 +117,7 @@ impl Verdict {
         let (mut unapproved, mut not_allowed) = (false, Vec::new());
         let extras = self.extras(approved, token);
         for scope in extras.iter() {
-            match Standing::of(beyond.issue.get(scope), beyond.hold.get(scope), approved.contains(scope)) {
+            match beyond.standing(scope, approved) {
                 Standing::Own(ruling) => held.own.push(ruling),
                 Standing::Held(ruling) => held.put(beyond, scope, ruling),
                 Standing::Forbidden(ruling) => forbidden.push(ruling),
@@ -146,14 +157,14 @@ impl Verdict {
     /// The trace with further rules that decided.
     fn traced(&self, rules: &[String]) -> Arc<PolicyTrace> {
         let mut trace = PolicyTrace::clone(&self.trace);
-        add_rules(&mut trace, rules);
+        trace.add_rules(rules);
         Arc::new(trace)
     }
 }
 
 impl<'a> Held<'a> {
     fn put(&mut self, beyond: &'a Beyond, scope: &Scope, ruling: &'a Ruling) {
-        if let Some((scope, _)) = beyond.hold.get_key_value(scope) {
+        if let Some((scope, _)) = beyond.hold.by_scope().get_key_value(scope) {
             self.wider.insert(scope, ruling);
         }
     }
@@ -181,16 +192,10 @@ impl<'a> Held<'a> {
         if !self.wider.is_empty() {
             let by_scope: BTreeMap<&str, &[String]> =
                 self.wider.iter().map(|(scope, ruling)| (scope.as_str(), ruling.rules())).collect();
-            trace.inputs.insert("held_wider", json!(by_scope));
+            trace.inputs.insert("held_wider", Input::Other(json!(by_scope)));
         }
         for ruling in self.rulings() {
-            add_rules(trace, ruling.rules());
+            trace.add_rules(ruling.rules());
         }
     }
-}
-
-fn add_rules(trace: &mut PolicyTrace, rules: &[String]) {
-    trace.rules.extend(rules.iter().cloned());
-    trace.rules.sort();
-    trace.rules.dedup();
 }

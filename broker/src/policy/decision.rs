@@ -6,9 +6,13 @@ use super::{
     rule::Rule,
     set::PolicySet,
 };
-use crate::domain::{Reason, Scope};
+use crate::domain::{Reason, Scope, ScopeSet};
 use cedar_policy::{Authorizer, Decision as Answer};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// What the rules said about one thing asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +51,40 @@ impl Ruling {
 }
 
 /// What the rules said about every scope asked for.
-pub(super) type Decision = BTreeMap<Scope, Ruling>;
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Decision {
+    by_scope: BTreeMap<Scope, Ruling>,
+    allowed: ScopeSet,
+    rules: Arc<Vec<String>>,
+}
+
+impl Decision {
+    /// The rulings, by scope.
+    pub(super) fn by_scope(&self) -> &BTreeMap<Scope, Ruling> {
+        &self.by_scope
+    }
+
+    /// The scopes that are allowed.
+    pub(super) fn allowed(&self) -> &ScopeSet {
+        &self.allowed
+    }
+
+    /// Every rule that decided, sorted.
+    pub(super) fn rules(&self) -> &Arc<Vec<String>> {
+        &self.rules
+    }
+}
+
+impl FromIterator<(Scope, Ruling)> for Decision {
+    fn from_iter<I: IntoIterator<Item = (Scope, Ruling)>>(rulings: I) -> Self {
+        let by_scope: BTreeMap<Scope, Ruling> = rulings.into_iter().collect();
+        let allowed =
+            by_scope.iter().filter(|(_, ruling)| ruling.is_allowed()).map(|(scope, _)| scope.clone());
+        let rules: BTreeSet<&String> = by_scope.values().flat_map(Ruling::rules).collect();
+        let rules = Arc::new(rules.into_iter().cloned().collect());
+        Self { allowed: allowed.collect(), rules, by_scope }
+    }
+}
 
 /// Puts one question to `policies`, the rules of `set` or their outlook. Anything that goes wrong on the way is a no.
 pub(super) fn rule_on(

@@ -71,7 +71,7 @@ impl Policy {
 
     /// The version of the rules in force.
     pub fn version(&self) -> String {
-        self.set.load().version().to_owned()
+        self.set.load().version().to_string()
     }
 
     /// Decides scope by scope (PO4). Never fails: what cannot be decided is denied.
@@ -91,11 +91,11 @@ impl Policy {
         token: &ScopeSet,
     ) -> Beyond {
         let scopes = verdict.extras(approved, token);
+        if scopes.is_empty() {
+            return Beyond::nothing(verdict);
+        }
         let question = Question { scopes: &scopes, ..*question };
-        let decide = |action| match scopes.is_empty() {
-            true => Arc::default(),
-            false => self.decision(&verdict.set, action, &question),
-        };
+        let decide = |action| self.decision(&verdict.set, action, &question);
         Beyond::new(&question, &verdict.set, decide(ScopeAction::Issue), decide(ScopeAction::HoldWider))
     }
 

@@ -104,7 +104,7 @@ impl Policy {
         let set = self.set.load();
         let scopes =
             question.scopes.iter().map(|scope| self.explain_scope(&set, asked.action(), question, scope));
-        Explained { version: set.version().to_owned(), scopes: scopes.collect() }
+        Explained { version: set.version().to_string(), scopes: scopes.collect() }
     }
 
     fn explain_scope(

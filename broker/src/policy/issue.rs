@@ -7,10 +7,9 @@ use super::{
     verdict::Verdict,
 };
 use crate::domain::{
-    Approval, Connection, ConnectionState, ConsentReason, Reason, ScopeSet, SecretKind, SecretRow, Subject,
-    Timestamp,
+    Approval, Connection, ConnectionState, ConsentReason, Input, Reason, ScopeSet, SecretKind, SecretRow,
+    Subject, Timestamp,
 };
-use serde_json::json;
 use std::{sync::Arc, time::Duration};
 
 /// What bounds a grant besides policy, the token and the requested time.
@@ -55,9 +54,9 @@ impl Verdict {
         let key = connection.access_key(&secret.scopes, secret.generation);
         let mut trace = Arc::unwrap_or_clone(self.trace);
         held.note(&mut trace);
-        trace.inputs.insert("token_outlives_bound", json!(outlives));
+        trace.inputs.insert("token_outlives_bound", Input::Flag(outlives));
         if let Some(end) = secret.expires_at {
-            trace.inputs.insert("token_expires_at", json!(end.rfc3339()));
+            trace.inputs.insert("token_expires_at", Input::Time(end));
         }
         Ok(Permit::new(
             key,
@@ -159,7 +158,7 @@ impl Verdict {
         let outlives = secret.expires_at.is_none_or(|end| end.since(expires_at) > self.max_token_outlive);
         if outlives && !long_lived {
             let message = "the provider's token lives longer than policy allows";
-            return Err(self.no(Reason::TokenOutlivesGrant, message).by_rules(self.trace.rules.clone()));
+            return Err(self.no(Reason::TokenOutlivesGrant, message).by_rules(self.trace.rules.to_vec()));
         }
         Ok(outlives)
     }

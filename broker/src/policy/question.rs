@@ -1,7 +1,7 @@
 //! What policy is asked about a grant.
 
 use crate::domain::{Canonical, ProviderSpec, ScopeSet, Subject, Timestamp, WorkloadId, sha256};
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// May this workload be granted these scopes at this provider for this person?
 ///
@@ -13,7 +13,7 @@ pub struct Question<'a> {
     /// The assertion's `iss`.
     pub issuer: &'a str,
     /// The person's roles or groups.
-    pub roles: &'a BTreeSet<String>,
+    pub roles: &'a Arc<BTreeSet<String>>,
     /// How the person signed in (OpenID Connect Core §2, `acr`).
     pub acr: Option<&'a str>,
     /// When the person signed in, UTC (`auth_time`).
@@ -23,7 +23,7 @@ pub struct Question<'a> {
     /// The MCP server that asks.
     pub workload: &'a WorkloadId,
     /// Its configured roles.
-    pub workload_roles: &'a BTreeSet<String>,
+    pub workload_roles: &'a Arc<BTreeSet<String>>,
     /// The provider.
     pub provider: &'a ProviderSpec,
     /// The scopes asked for.

@@ -15,6 +15,7 @@ use std::{
     fmt,
     io::Read,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 const BUILTIN: &str = include_str!("builtin.cedar");
@@ -40,7 +41,7 @@ pub struct PolicySet {
     pub(super) rules: HashMap<String, Rule>,
     pub(super) mentions: Mentions,
     pub(super) places: BTreeMap<String, Place>,
-    version: String,
+    version: Arc<str>,
     warnings: Vec<PolicyProblem>,
 }
 
@@ -82,7 +83,7 @@ impl PolicySet {
     }
 
     /// Names this set: 16 hex digits of the SHA-256 of the schema and all sources.
-    pub fn version(&self) -> &str {
+    pub fn version(&self) -> &Arc<str> {
         &self.version
     }
 
@@ -234,7 +235,7 @@ impl Loading {
             .map(|warning| self.located(warning.policy_id(), &DetailedError::from(warning)))
             .collect();
         let Self { rules, mentions, places, .. } = self;
-        Ok(PolicySet { cedar, outlook, schema, rules, mentions, places, version, warnings })
+        Ok(PolicySet { cedar, outlook, schema, rules, mentions, places, version: version.into(), warnings })
     }
 
     fn internal(mut self, message: String) -> PolicyProblems {

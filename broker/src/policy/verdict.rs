@@ -6,13 +6,8 @@ use super::{
     question::Question,
     set::PolicySet,
 };
-use crate::domain::{PolicyTrace, ProviderId, Reason, Scope, ScopeSet, Subject, Timestamp, WorkloadId};
-use serde_json::{Value, json};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use crate::domain::{Input, Inputs, PolicyTrace, ProviderId, Reason, Scope, ScopeSet, Subject, WorkloadId};
+use std::{sync::Arc, time::Duration};
 
 /// A decision about one question. Consumed by `Verdict::issue`; not clonable.
 #[derive(Debug)]
@@ -29,7 +24,6 @@ pub struct Verdict {
     pub(super) trace: Arc<PolicyTrace>,
     /// The rules that decided: also what is asked later is decided by these.
     pub(super) set: Arc<PolicySet>,
-    allowed: ScopeSet,
 }
 
 /// One scope that was refused.
@@ -52,13 +46,9 @@ impl Verdict {
         set: Arc<PolicySet>,
         max_token_outlive: Duration,
     ) -> Self {
-        let is_allowed = |ruling: &Ruling| matches!(ruling, Ruling::Allowed { .. });
-        let allowed =
-            decision.iter().filter(|(_, r)| is_allowed(r)).map(|(scope, _)| scope.clone()).collect();
-        let rules: BTreeSet<String> = decision.values().flat_map(Ruling::rules).cloned().collect();
         let trace = PolicyTrace {
-            version: set.version().to_owned(),
-            rules: rules.into_iter().collect(),
+            version: set.version().clone(),
+            rules: decision.rules().clone(),
             inputs: inputs(question),
         };
         Self {
@@ -73,18 +63,17 @@ impl Verdict {
             decision,
             trace: Arc::new(trace),
             set,
-            allowed,
         }
     }
 
     /// The scopes asked for that are allowed.
     pub fn allowed(&self) -> &ScopeSet {
-        &self.allowed
+        self.decision.allowed()
     }
 
     /// The scopes asked for that are refused, in order.
     pub fn denied(&self) -> impl Iterator<Item = DeniedScope<'_>> {
-        self.decision.iter().filter_map(|(scope, ruling)| match ruling {
+        self.decision.by_scope().iter().filter_map(|(scope, ruling)| match ruling {
             Ruling::Denied { rules, reason, message } => Some(DeniedScope {
                 scope,
                 rule: rules.first().map_or(super::DEFAULT_DENY, String::as_str),
@@ -98,7 +87,7 @@ impl Verdict {
     /// How long a grant of everything allowed may last by policy: the smallest of its scopes' limits. Zero when
     /// nothing is allowed.
     pub fn max_ttl(&self) -> Duration {
-        self.limit(&self.allowed).0
+        self.limit(self.allowed()).0
     }
 
     /// What policy saw and which rules decided.
@@ -108,7 +97,7 @@ impl Verdict {
 
     /// The denial, when nothing asked for is allowed (PO2, PO4). A partly allowed question is no denial.
     pub fn denial(&self) -> Option<Denial> {
-        if !self.allowed.is_empty() {
+        if !self.allowed().is_empty() {
             return None;
         }
         let denied: Vec<_> = self.denied().collect();
@@ -118,7 +107,7 @@ impl Verdict {
             Some(first) => (first.reason, first.message.to_owned()),
             None => (Reason::PolicyDenied, self.nobody_allows()),
         };
-        Some(Denial::new(reason, message, &self.trace).by_rules(self.trace.rules.clone()))
+        Some(Denial::new(reason, message, &self.trace).by_rules(self.trace.rules.to_vec()))
     }
 
     fn nobody_allows(&self) -> String {
@@ -129,7 +118,7 @@ impl Verdict {
     pub(super) fn limit(&self, scopes: &ScopeSet) -> (Duration, bool) {
         let mut limit: Option<(Duration, bool)> = None;
         for scope in scopes.iter() {
-            let this = match self.decision.get(scope) {
+            let this = match self.decision.by_scope().get(scope) {
                 Some(Ruling::Allowed { max_ttl, long_lived, .. }) => (*max_ttl, *long_lived),
                 _ => (Duration::ZERO, false),
             };
@@ -140,32 +129,29 @@ impl Verdict {
 }
 
 /// Everything policy saw, except who the person is: the event names them by pseudonym.
-fn inputs(question: &Question<'_>) -> BTreeMap<&'static str, Value> {
+fn inputs(question: &Question<'_>) -> Inputs {
     let access = |scope: &Scope| question.provider.scope(scope).map_or("", |spec| spec.access.as_str());
-    let scopes: BTreeMap<&str, &str> =
-        question.scopes.iter().map(|scope| (scope.as_str(), access(scope))).collect();
-    let always = [
-        ("action", json!("issue")),
-        ("tenant", json!(question.subject.tenant)),
-        ("realm", json!(question.subject.realm)),
-        ("issuer", json!(question.issuer)),
-        ("roles", json!(question.roles)),
-        ("workload", json!(question.workload)),
-        ("workload_roles", json!(question.workload_roles)),
-        ("provider", json!(question.provider.id)),
-        ("environment", json!(question.provider.environment.as_str())),
-        ("scopes", json!(scopes)),
-        ("tool", json!(question.tool)),
-        ("purpose", json!(question.purpose)),
-        ("now", json!(question.now.rfc3339())),
+    let scopes = question.scopes.iter().map(|scope| (scope.clone(), access(scope))).collect();
+    let text = |text: &str| Input::Text(text.into());
+    let inputs = [
+        ("acr", question.acr.map(text)),
+        ("action", Some(Input::Word("issue"))),
+        ("auth_time", question.auth_time.map(Input::Time)),
+        ("client_id", question.client_id.map(text)),
+        ("environment", Some(Input::Word(question.provider.environment.as_str()))),
+        ("issuer", Some(text(question.issuer))),
+        ("login_age_minutes", question.login_age_minutes().map(Input::Number)),
+        ("now", Some(Input::Time(question.now))),
+        ("provider", Some(Input::Text(question.provider.id.shared()))),
+        ("purpose", Some(text(question.purpose))),
+        ("realm", Some(Input::Text(question.subject.realm.shared()))),
+        ("requested_ttl", question.requested_ttl_seconds().map(Input::Number)),
+        ("roles", Some(Input::Texts(question.roles.clone()))),
+        ("scopes", Some(Input::Scopes(scopes))),
+        ("tenant", Some(Input::Text(question.subject.tenant.shared()))),
+        ("tool", Some(text(question.tool))),
+        ("workload", Some(Input::Text(question.workload.shared()))),
+        ("workload_roles", Some(Input::Texts(question.workload_roles.clone()))),
     ];
-    let sometimes = [
-        ("acr", question.acr.map(|acr| json!(acr))),
-        ("auth_time", question.auth_time.map(|time| json!(Timestamp::rfc3339(time)))),
-        ("login_age_minutes", question.login_age_minutes().map(|age| json!(age))),
-        ("client_id", question.client_id.map(|id| json!(id))),
-        ("requested_ttl", question.requested_ttl_seconds().map(|ttl| json!(ttl))),
-    ];
-    let sometimes = sometimes.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    always.into_iter().chain(sometimes).collect()
+    inputs.into_iter().filter_map(|(name, input)| Some((name, input?))).collect()
 }

@@ -105,7 +105,7 @@ impl Actor {
         let key = bucket_key(pace.of, Some(&self.name()), None);
         rooms.persons.take(key, pace.rate).map_err(|wait| {
             let refusal = Refusal::new(Reason::RateLimited).retry_after(wait);
-            if let Some(source) = self.call().client_address.as_deref().and_then(|text| text.parse().ok()) {
+            if let Some(source) = self.call().client_address {
                 rooms.refusals.count("grpc", refusal.reason, source);
             }
             refusal.recorded()

@@ -9,7 +9,7 @@ use crate::{
     policy::Question,
     storage::StoreError,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// What rules let be held beyond approvals, once the consent is completed. Errs on the side of naming: see
 /// [`crate::policy::Policy::might_hold`].
@@ -165,7 +165,7 @@ fn might_hold(
     approved: &ScopeSet,
     token: &ScopeSet,
 ) -> Option<ScopeSet> {
-    let none = BTreeSet::new();
+    let none = Arc::default();
     let question = Question {
         subject: &consent.subject,
         workload,

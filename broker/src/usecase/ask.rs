@@ -11,6 +11,7 @@ use crate::{
     identity::VerifiedAssertion,
     policy::{Beyond, Denial, Question, TtlLimits, Verdict},
 };
+use std::sync::Arc;
 
 /// What one request is about.
 pub(super) struct Ask<'a> {
@@ -72,8 +73,8 @@ pub(super) fn provider<'a>(
     about: &mut EventDraft,
 ) -> Result<&'a ProviderSpec, Refusal> {
     about.scopes_asked = request.scopes.clone();
-    about.tool.clone_from(&request.tool);
-    about.purpose.clone_from(&request.purpose);
+    about.tool = Arc::clone(&request.tool);
+    about.purpose = Arc::clone(&request.purpose);
     let spec = rooms.provider_for(caller.id(), &request.provider)?;
     about.provider = Some(spec.id.clone());
     request.check_scopes(spec)?;
@@ -90,9 +91,9 @@ impl<'a> Ask<'a> {
         spec: &'a ProviderSpec,
         about: &mut EventDraft,
     ) -> Result<Self, Refusal> {
-        *about = caller.call.about(about.clone(), assertion.subject(), Some(assertion.label()));
-        about.client_id = assertion.client_id().map(str::to_owned);
-        about.assertion_sha256 = Some(data_encoding::HEXLOWER.encode(assertion.sha256()));
+        caller.call.put(about, assertion.subject(), Some(assertion.label()));
+        about.client_id = assertion.client_id().map(Arc::from);
+        about.assertion_sha256 = Some(data_encoding::HEXLOWER.encode(assertion.sha256()).into());
         let mut names = caller.names(assertion);
         names.provider = Some(spec.id.clone());
         let epoch = rooms.not_blocked(&names)?;

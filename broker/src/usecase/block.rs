@@ -36,7 +36,7 @@ pub async fn block(
             draft.detail.insert("target", other.name().into());
         }
     }
-    draft.purpose = why.to_owned();
+    draft.purpose = why.into();
     let effect = vec![Write::AddRule { kind, target }];
     rooms.audit.note(Entry { effect, ..Entry::note(draft) }, actor.call().deadline).await?;
     // The writer applied the rule before it answered.

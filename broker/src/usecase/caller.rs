@@ -5,6 +5,7 @@ use crate::{
     domain::{EventDraft, EventId, EventKind, Names, Outcome, Rng, Subject, WorkloadId},
     identity::{VerifiedAssertion, VerifiedWorkload},
 };
+use std::net::IpAddr;
 
 /// An authenticated workload's call.
 #[derive(Clone)]
@@ -19,7 +20,7 @@ pub struct Caller {
 #[derive(Clone)]
 pub struct Call {
     /// The network address it came from.
-    pub client_address: Option<String>,
+    pub client_address: Option<IpAddr>,
     /// W3C trace id.
     pub trace_id: Option<String>,
     /// When the caller gives up.
@@ -61,10 +62,16 @@ impl Call {
 
     /// Puts a person into an event: the pseudonym and label, and the address the call came from.
     #[must_use]
-    pub fn about(&self, draft: EventDraft, subject: &Subject, label: Option<&str>) -> EventDraft {
-        let mut draft = draft.about(subject);
-        draft.personal.subject_label = label.map(str::to_owned);
-        draft.personal.client_address = self.client_address.clone();
+    pub fn about(&self, mut draft: EventDraft, subject: &Subject, label: Option<&str>) -> EventDraft {
+        self.put(&mut draft, subject, label);
         draft
+    }
+
+    /// The same in place.
+    pub fn put(&self, draft: &mut EventDraft, subject: &Subject, label: Option<&str>) {
+        draft.tenant = Some(subject.tenant.clone());
+        draft.subject = Some(subject.clone());
+        draft.personal.subject_label = label.map(str::to_owned);
+        draft.personal.client_address = self.client_address.map(|address| address.to_string());
     }
 }

@@ -4,8 +4,8 @@ use super::ask::{Ask, Failed};
 use crate::{
     connection::{Access, Need, Resolved, Usable, Wanting},
     domain::{
-        Approval, Connection, ConsentReason, Entry, EventDraft, EventId, Outcome, Refusal, RequestClaim,
-        ScopeSet, SecretRow, Timestamp,
+        Approval, Connection, ConsentReason, Entry, EventDraft, EventId, Input, Outcome, Refusal,
+        RequestClaim, ScopeSet, SecretRow, Timestamp,
     },
     policy::{Denial, Issue, Permit, Verdict},
 };
@@ -43,7 +43,7 @@ pub(super) fn note_token(draft: &mut EventDraft, permit: &Permit<Issue>, secret:
     draft.detail.insert("token_scopes", secret.scopes.canonical().into());
     draft.detail.insert("token_expires_at", secret.expires_at.map(|t| t.rfc3339()).into());
     let held = permit.facts().policy.as_ref().and_then(|trace| trace.inputs.get("held_wider"));
-    if let Some(held) = held {
+    if let Some(Input::Other(held)) = held {
         draft.detail.insert("held_wider", held.clone());
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     },
     keys::KeyRing,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Longest request id, in bytes.
 pub const MAX_REQUEST_ID: usize = 128;
@@ -35,9 +35,9 @@ pub struct GrantRequest {
     /// The longest life asked for.
     pub ttl: Option<Duration>,
     /// The tool, in the server's words (checked by [`crate::consent::words`]).
-    pub tool: String,
+    pub tool: Arc<str>,
     /// The purpose, in the server's words.
-    pub purpose: String,
+    pub purpose: Arc<str>,
     /// Makes retries safe; empty = none. All items of a batch have the same.
     pub request_id: String,
     /// Its place in a batch; `None` = a call of its own.

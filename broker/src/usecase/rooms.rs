@@ -41,7 +41,7 @@ pub struct Settings {
     /// What people call the workloads (ID16).
     pub workload_names: HashMap<WorkloadId, String>,
     /// The workloads' roles, for policy.
-    pub workload_roles: HashMap<WorkloadId, BTreeSet<String>>,
+    pub workload_roles: HashMap<WorkloadId, Arc<BTreeSet<String>>>,
     /// The providers a workload may ask for at all; a workload not in here may ask for any.
     pub workload_providers: HashMap<WorkloadId, BTreeSet<ProviderId>>,
 }

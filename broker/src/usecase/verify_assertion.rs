@@ -22,8 +22,7 @@ impl Rooms {
     /// # Errors
     /// As [`Self::assertion`].
     pub async fn person(&self, token: &str, call: &Call) -> Result<VerifiedAssertion, Refusal> {
-        let address = call.client_address.as_deref().and_then(|text| text.parse().ok());
-        let sender = || bucket_key("failed persons", None, address);
+        let sender = || bucket_key("failed persons", None, call.client_address);
         self.in_turn(token, call, Standing::Unknown, sender, self.identity.person(token)).await
     }
 

@@ -35,8 +35,8 @@ impl Visitor {
         draft.consent = Some(consent.id.clone());
         draft.connection.clone_from(&consent.connection);
         draft.scopes_asked = consent.scopes.clone();
-        draft.tool.clone_from(&consent.tool);
-        draft.purpose.clone_from(&consent.purpose);
+        draft.tool = consent.tool.as_str().into();
+        draft.purpose = consent.purpose.as_str().into();
         draft
     }
 

@@ -5,13 +5,13 @@ use crate::{
         chain::{StreamState, event_hash, head_mac},
     },
     domain::{
-        ApprovalId, ConnectionId, ConsentId, EventDraft, EventId, EventKind, Outcome, PolicyTrace,
+        ApprovalId, ConnectionId, ConsentId, EventDraft, EventId, EventKind, Input, Outcome, PolicyTrace,
         ProviderId, RealmId, Reason, RowMac, ScopeSet, StreamId, Subject, TenantId, Timestamp, WorkloadId,
         ledger::Head,
     },
     keys::testing::audit_keys,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeSet, sync::Arc};
 
 fn hex(value: &serde_json::Value) -> Vec<u8> {
     data_encoding::HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
@@ -50,8 +50,12 @@ fn full() -> EventDraft {
     draft.assertion_sha256 = Some("00ff".into());
     draft.tool = "list \"notes\"".into();
     draft.purpose = "Übersicht".into();
-    let inputs = BTreeMap::from([("roles", serde_json::json!(["staff"])), ("acr", serde_json::json!("2"))]);
-    let trace = PolicyTrace { version: "p1".into(), rules: vec!["allow-notes".into()], inputs };
+    let inputs = [
+        ("roles", Input::Texts(BTreeSet::from(["staff".to_owned()]).into())),
+        ("acr", Input::Text("2".into())),
+    ];
+    let inputs = inputs.into_iter().collect();
+    let trace = PolicyTrace { version: "p1".into(), rules: Arc::new(vec!["allow-notes".into()]), inputs };
     draft.policy = Some(trace.into());
     draft.grant = Some(event(1));
     draft.trace_id = Some("4bf92f3577b34da6a3ce929d0e0e4736".into());

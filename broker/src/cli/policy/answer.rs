@@ -54,7 +54,7 @@ impl Line {
         match allowed {
             Ok(trace) => {
                 line.allowed = true;
-                line.rules = trace.rules.clone();
+                line.rules = trace.rules.to_vec();
                 line.message = None;
             }
             Err(denial) => {

@@ -6,7 +6,7 @@ use super::{
     question::{Action, Asked, Person},
 };
 use clap::Args;
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 #[derive(Args)]
 pub(in crate::cli) struct Explain {
@@ -82,7 +82,7 @@ impl Explain {
             id: id.clone(),
             issuer: self.issuer.clone(),
             tenant: self.tenant.clone(),
-            roles: self.role.iter().cloned().collect(),
+            roles: Arc::new(self.role.iter().cloned().collect()),
         };
         Asked {
             subject: self.subject.as_ref().map(person),

@@ -10,7 +10,7 @@ use crate::{
     policy::{Caller, Question, RpcAction, ScopeQuestion},
 };
 use serde::Deserialize;
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// What is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, clap::ValueEnum)]
@@ -42,7 +42,7 @@ pub(super) struct Person {
     pub(super) tenant: Option<String>,
     /// Their roles or groups.
     #[serde(default)]
-    pub(super) roles: BTreeSet<String>,
+    pub(super) roles: Arc<BTreeSet<String>>,
 }
 
 /// A question.
@@ -74,7 +74,7 @@ pub(super) struct Asked {
 struct Known<'a> {
     subject: Subject,
     issuer: &'a Issuer,
-    roles: &'a BTreeSet<String>,
+    roles: &'a Arc<BTreeSet<String>>,
 }
 
 impl Asked {
@@ -139,7 +139,7 @@ impl Asked {
             _ => return Err("either a subject or a workload calls this, not both".to_owned()),
         };
         let line = Line::about_call(action.as_str(), rules.policy.allows(&caller, action));
-        Ok(Answer { version: rules.set.version().to_owned(), lines: vec![line] })
+        Ok(Answer { version: rules.set.version().to_string(), lines: vec![line] })
     }
 
     fn person<'a>(&'a self, rules: &'a Rules) -> Result<Option<Known<'a>>, String> {

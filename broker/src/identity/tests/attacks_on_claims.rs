@@ -33,7 +33,7 @@ async fn id4_a_right_assertion_yields_what_it_says() {
         assert_eq!(seen.subject().id, "alice");
         assert_eq!((seen.subject().tenant.as_str(), seen.subject().realm.as_str()), ("acme", "people"));
         assert_eq!((seen.issuer(), seen.issuer_name()), (ISS, "sso"));
-        assert_eq!(seen.roles(), &super::world::set(&["editor", "auditor"]));
+        assert_eq!(**seen.roles(), super::world::set(&["editor", "auditor"]));
         assert_eq!(
             (seen.client_id(), seen.acr(), seen.sid()),
             (Some("notes-client"), Some("gold"), Some("s1"))

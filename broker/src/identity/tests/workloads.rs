@@ -209,6 +209,6 @@ fn id2_workloads_that_could_be_taken_for_one_another_are_refused() {
     two.credentials = vec![jwt("sso")];
     assert_eq!(World::build(|_| {}, vec![one, two]).err(), shared("a token identity"));
     let mut unserved = mail();
-    unserved.roles = set(&["x"]);
+    unserved.roles = set(&["x"]).into();
     assert_eq!(build(unserved), None);
 }

@@ -40,9 +40,9 @@ fn a_refresh_needs_grounds_that_fit_the_connection() {
     let verdict = Scene::asking(&["read"]).decide(&policy);
     let permit = policy.refresh(&connection, &token, Grounds::Issuance(&verdict)).unwrap();
     assert_eq!(*permit.key(), connection.refresh_key(7));
-    assert_eq!(permit.facts().policy.as_ref().unwrap().rules, ["reads"]);
+    assert_eq!(*permit.facts().policy.as_ref().unwrap().rules, ["reads"]);
     let permit = policy.refresh(&connection, &token, Grounds::KeepAlive).unwrap();
-    assert_eq!(permit.facts().policy.as_ref().unwrap().rules, ["broker.keep-alive"]);
+    assert_eq!(*permit.facts().policy.as_ref().unwrap().rules, ["broker.keep-alive"]);
 
     let refused = Scene::asking(&["write"]).decide(&policy);
     assert!(policy.refresh(&connection, &token, Grounds::Issuance(&refused)).is_err());

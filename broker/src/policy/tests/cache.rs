@@ -1,6 +1,7 @@
 use super::{NOW, Scene, policy, rule, scopes, seconds, source};
 use crate::policy::{Policy, PolicySet, Settings, cache, cedar::ScopeAction};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 fn key(policy: &Policy, scene: &Scene) -> [u8; 32] {
     let set = policy.set.load();
@@ -58,7 +59,7 @@ fn only_mentioned_inputs_are_in_the_key() {
     let mut b = Scene::asking(&["read"]);
     b.tool = "other".to_owned();
     b.subject.id = "bob".to_owned();
-    b.roles.clear();
+    b.roles = Arc::default();
     b.now = NOW.plus(seconds(3600));
     assert_eq!(key(&plain, &a), key(&plain, &b));
     let conditions = [
@@ -108,8 +109,8 @@ prop_compose! {
         scene.subject.id = format!("u{subject}");
         scene.issuer = format!("i{issuer}");
         scene.workload = crate::domain::WorkloadId::parse(&format!("w{workload}")).unwrap();
-        scene.roles = roles;
-        scene.workload_roles = workload_roles;
+        scene.roles = roles.into();
+        scene.workload_roles = workload_roles.into();
         scene.acr = acr;
         scene.client_id = client_id;
         scene.tool = tool;

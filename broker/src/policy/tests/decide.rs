@@ -3,6 +3,7 @@ use crate::{
     domain::Reason,
     policy::{DEFAULT_DENY, STARTER},
 };
+use std::sync::Arc;
 
 /// Proves: PO1, PO2
 #[test]
@@ -11,7 +12,7 @@ fn po1_nothing_is_allowed_without_a_rule() {
     assert!(verdict.allowed().is_empty());
     let denial = verdict.denial().unwrap();
     assert_eq!(denial.reason, Reason::PolicyDenied);
-    assert_eq!(denial.rules, [DEFAULT_DENY]);
+    assert_eq!(*denial.rules, [DEFAULT_DENY]);
     assert!(!denial.message.contains("alice"));
 }
 
@@ -26,11 +27,11 @@ fn po4_every_scope_is_decided_and_a_forbid_beats_a_permit() {
     assert!(verdict.denial().is_none());
     let denied: Vec<_> = verdict.denied().map(|d| (d.scope.as_str(), d.rule, d.message)).collect();
     assert_eq!(denied, [("delete", "no-delete", "Nobody deletes.")]);
-    assert_eq!(verdict.trace().rules, ["all", "no-delete"]);
+    assert_eq!(*verdict.trace().rules, ["all", "no-delete"]);
 
     let denial = Scene::asking(&["delete"]).decide(&policy).denial().unwrap();
     assert_eq!((denial.reason, denial.message.as_str()), (Reason::PolicyDenied, "Nobody deletes."));
-    assert_eq!(denial.rules, ["no-delete"]);
+    assert_eq!(*denial.rules, ["no-delete"]);
 }
 
 /// Proves: PO1
@@ -48,7 +49,7 @@ fn po1_a_rule_that_cannot_be_evaluated_denies() {
         scene.requested_ttl = Some(seconds(60));
         let denial = scene.decide(&policy).denial().unwrap();
         assert_eq!(denial.reason, Reason::PolicyError, "{effect}");
-        assert_eq!(denial.rules, ["broken"]);
+        assert_eq!(*denial.rules, ["broken"]);
     }
 }
 
@@ -61,7 +62,7 @@ fn po1_rules_see_roles_workload_scope_tool_purpose_and_time() {
     scene.acr = Some("mfa".to_owned());
     scene.client_id = Some("desktop".to_owned());
     scene.requested_ttl = Some(std::time::Duration::from_millis(1500));
-    scene.workload_roles = ["trusted".to_owned()].into();
+    scene.workload_roles = Arc::new(["trusted".to_owned()].into());
     let (yes, no) = (
         [
             "principal.roles.contains(\"engineering\") && principal.tenant == \"acme\"",
@@ -102,8 +103,8 @@ fn po5_the_trace_names_version_rules_and_every_input_but_no_person() {
     scene.acr = Some("mfa".to_owned());
     let verdict = scene.decide(&policy);
     let trace = verdict.trace();
-    assert_eq!(trace.version, policy.version());
-    assert_eq!(trace.rules, ["all"]);
+    assert_eq!(*trace.version, policy.version());
+    assert_eq!(*trace.rules, ["all"]);
     let inputs = serde_json::to_value(&trace.inputs).unwrap();
     assert_eq!(inputs["roles"], serde_json::json!(["engineering"]));
     assert_eq!(inputs["scopes"], serde_json::json!({"read": "read", "write": "write"}));
@@ -136,9 +137,9 @@ fn the_starter_allows_its_example_and_nothing_else() {
     assert_eq!(*verdict.allowed(), scopes(&["read"]));
     assert_eq!(verdict.max_ttl(), seconds(900));
     let mut stranger = Scene::asking(&["read"]);
-    stranger.roles.clear();
+    stranger.roles = Arc::default();
     assert!(stranger.decide(&policy).denial().is_some());
     let mut old_login = Scene::asking(&["write"]);
     old_login.auth_time = Some(NOW.minus(seconds(9 * 3600)));
-    assert_eq!(old_login.decide(&policy).denial().unwrap().rules, ["production-writes-need-recent-login"]);
+    assert_eq!(*old_login.decide(&policy).denial().unwrap().rules, ["production-writes-need-recent-login"]);
 }

@@ -1,8 +1,8 @@
 use super::{NOW, Scene, alice, approval, connection, policy, rule, scopes, seconds, secret, wider};
 use crate::{
     domain::{
-        Approval, Connection, ConnectionState, ConsentReason, Owner, ProviderId, Reason, Scope, ScopeSet,
-        SecretKind, SecretRow, Timestamp, WorkloadId,
+        Approval, Connection, ConnectionState, ConsentReason, Input, Owner, ProviderId, Reason, Scope,
+        ScopeSet, SecretKind, SecretRow, Timestamp, WorkloadId,
     },
     policy::{Denial, Issue, Permit, TtlLimits},
 };
@@ -59,8 +59,8 @@ fn a_permit_names_one_token_and_says_what_was_decided() {
     assert_eq!(*permit.key(), case.connection.access_key(&scopes(&["read"]), 7));
     assert_eq!(permit.facts().scopes, scopes(&["read"]));
     let trace = permit.facts().policy.as_ref().unwrap();
-    assert_eq!(trace.rules, ["all"]);
-    assert_eq!(trace.inputs["token_outlives_bound"], false);
+    assert_eq!(*trace.rules, ["all"]);
+    assert_eq!(trace.inputs.get("token_outlives_bound"), Some(&Input::Flag(false)));
 }
 
 /// Proves: GR4
@@ -150,12 +150,13 @@ fn gr10_a_token_that_outlives_its_grant_needs_a_rule_that_allows_it() {
     for expires_at in [outlives(bound + 1), None] {
         let denial = Case::refused(|c| c.secret.expires_at = expires_at);
         assert_eq!(denial.reason, Reason::TokenOutlivesGrant);
-        assert_eq!(denial.rules, ["all"]);
+        assert_eq!(*denial.rules, ["all"]);
         let mut allowed = Case::new();
         allowed.secret.expires_at = expires_at;
         allowed.rules = rule("permit", "long", "@max_ttl(\"15m\") @long_lived(\"allow\")", "true");
         let permit = allowed.issue().unwrap();
-        assert_eq!(permit.facts().policy.as_ref().unwrap().inputs["token_outlives_bound"], true);
+        let trace = permit.facts().policy.clone().unwrap();
+        assert_eq!(trace.inputs.get("token_outlives_bound"), Some(&Input::Flag(true)));
         assert_eq!(permit.facts().expires_at, Some(NOW.plus(seconds(900))));
     }
     for (long, short) in [("read", "write"), ("write", "read")] {

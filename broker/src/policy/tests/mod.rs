@@ -19,7 +19,7 @@ use crate::domain::{
         RevokeStyle, Rotation, ScopeAccess, ScopeSpec,
     },
 };
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// 2026-11-21T08:00:00Z, a Saturday.
 pub(super) const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_248_000);
@@ -105,12 +105,12 @@ pub(super) fn provider() -> ProviderSpec {
 pub(super) struct Scene {
     pub subject: Subject,
     pub issuer: String,
-    pub roles: BTreeSet<String>,
+    pub roles: Arc<BTreeSet<String>>,
     pub acr: Option<String>,
     pub auth_time: Option<Timestamp>,
     pub client_id: Option<String>,
     pub workload: WorkloadId,
-    pub workload_roles: BTreeSet<String>,
+    pub workload_roles: Arc<BTreeSet<String>>,
     pub provider: ProviderSpec,
     pub scopes: ScopeSet,
     pub tool: String,
@@ -124,12 +124,12 @@ impl Scene {
         Self {
             subject: alice(),
             issuer: "https://sso.example".to_owned(),
-            roles: ["engineering".to_owned()].into(),
+            roles: Arc::new(["engineering".to_owned()].into()),
             acr: None,
             auth_time: Some(NOW.minus(seconds(600))),
             client_id: None,
             workload: WorkloadId::parse("notes-server").unwrap(),
-            workload_roles: BTreeSet::new(),
+            workload_roles: Arc::default(),
             provider: provider(),
             scopes: scopes(list),
             tool: String::new(),

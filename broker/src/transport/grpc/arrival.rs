@@ -2,12 +2,13 @@
 
 use super::super::slots::Slots;
 use crate::domain::{Reason, Refusal};
-use hyper::body::{Body as _, Bytes};
+use hyper::body::{Body as _, Bytes, Frame, SizeHint};
 use std::{
+    convert::Infallible,
     future::poll_fn,
     net::{IpAddr, Ipv4Addr},
     pin::{Pin, pin},
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 use tonic::body::Body;
@@ -89,14 +90,38 @@ async fn read(mut body: Body, largest: usize) -> Result<Body, Refusal> {
         }
     }
     let message = if pieces.is_empty() { message } else { pieces.into() };
-    Ok(Body::new(axum::body::Body::from(message)))
+    Ok(Body::new(Whole(Some(message))))
+}
+
+/// A message that is there, in one piece.
+struct Whole(Option<Bytes>);
+
+impl hyper::body::Body for Whole {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(
+            self.0.take().filter(|message| !message.is_empty()).map(|message| Ok(Frame::data(message))),
+        )
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(Bytes::is_empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, |message| message.len() as u64))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use futures::{FutureExt, StreamExt, channel::mpsc, stream};
-    use std::convert::Infallible;
 
     const LONG: Duration = Duration::from_secs(3600);
     const SOON: Duration = Duration::from_millis(1);

@@ -150,7 +150,7 @@ impl Connections {
         let tenants = actor.tenants(&self.0);
         let listed = list_connections::by_id(&self.0, &tenants, &id).await?;
         let mut draft = actor.draft(&self.0, EventKind::ConnectionRevoked, Outcome::Allowed);
-        draft.purpose = why;
+        draft.purpose = why.into();
         let done = revoke_connection(&self.0, actor.call(), listed.connection, draft).await?;
         let listed = list_connections::by_id(&self.0, &tenants, &id).await?;
         let epoch = self.0.audit.rules().epoch();

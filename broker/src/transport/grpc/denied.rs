@@ -25,8 +25,7 @@ pub(super) async fn written_down(rooms: &Rooms, principal: &Principal, refusal: 
         return refusal;
     }
     let Some(workload) = principal.workload.clone() else {
-        let source = principal.call.client_address.as_deref().and_then(|text| text.parse().ok());
-        if let Some(source) = source {
+        if let Some(source) = principal.call.client_address {
             rooms.refusals.count("grpc", refusal.reason, source);
         }
         return refusal;

@@ -21,7 +21,7 @@ use http::{Request, Response, header::AUTHORIZATION, request::Parts};
 use std::{
     future::Future,
     net::IpAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -133,69 +133,93 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let gate = Arc::clone(&self.gate);
         // The clone takes our place; what was polled ready serves this request.
         let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
-        let began = gate.rooms.clock.monotonic();
-        // A method that is not in the table has no name of ours.
-        let method = table::find(request.uri().path()).map_or("unknown", |row| row.method);
-        let metrics = gate.rooms.metrics.clone();
-        let clock = Arc::clone(&gate.rooms.clock);
-        let answer = async move {
-            let (mut parts, body) = request.into_parts();
-            if let Some(answer) = framing::not_grpc(&parts) {
-                return Ok(answer);
-            }
-            // A caller that names no time has the longest there is.
-            let longest = gate.rooms.settings.limits.request_timeout;
-            let left = timeout(&parts).unwrap_or(longest).min(longest);
-            // It runs while the message arrives.
-            let deadline = Deadline::after(&*gate.rooms.clock, left);
-            let served = async {
-                // Whoever has not sent a message yet takes nobody's place.
-                let body = match gate.message(&parts, body, left).await {
-                    Ok(body) => body,
-                    Err(refusal) => return Ok(to_status(&refusal).into_http()),
-                };
-                let Ok(_place) = gate.place(&parts) else {
-                    return Ok(framing::refused(&overloaded(), body).await);
-                };
-                let principal = match gate.admit(&parts, deadline).await {
-                    Ok(Some(principal)) => principal,
-                    Ok(None) => return inner.call(Request::from_parts(parts, body)).await,
-                    Err(refusal) => return Ok(framing::refused(&refusal, body).await),
-                };
-                let _share = match gate.share(&principal) {
-                    Ok(share) => share,
-                    Err(refusal) => return Ok(framing::refused(&refusal, body).await),
-                };
-                parts.extensions.insert(principal.clone());
-                let response = inner.call(Request::from_parts(parts, body)).await?;
-                match framing::unreadable(&response) {
-                    None => Ok(response),
-                    Some(refusal) => {
-                        let refusal = denied::written_down(&gate.rooms, &principal, refusal).await;
-                        Ok(to_status(&refusal).into_http())
-                    }
-                }
-            };
-            in_time(left, served).await
-        };
-        Box::pin(async move {
-            let answer: Result<Response<Body>, S::Error> = answer.await;
-            if let Ok(response) = &answer {
-                metrics.call(method, framing::code(response), clock.monotonic().saturating_sub(began));
-            }
-            answer
-        })
+        let inner = std::mem::replace(&mut self.inner, clone);
+        Box::pin(Arc::clone(&self.gate).answer(inner, request))
     }
 }
 
 impl Gate {
+    /// The answer to a request, counted.
+    async fn answer<S>(self: Arc<Self>, inner: S, request: Request<Body>) -> Result<Response<Body>, S::Error>
+    where
+        S: Service<Request<Body>, Response = Response<Body>>,
+    {
+        let began = self.rooms.clock.monotonic();
+        let row = table::find(request.uri().path());
+        let (parts, body) = request.into_parts();
+        let answer = match framing::not_grpc(&parts) {
+            Some(answer) => Ok(answer),
+            None => {
+                // A caller that names no time has the longest there is.
+                let longest = self.rooms.settings.limits.request_timeout;
+                let left = timeout(&parts).unwrap_or(longest).min(longest);
+                // Pinned here: a call's state is large, and is not moved again.
+                let served = pin!(self.serve(inner, row, parts, body, left));
+                in_time(left, served).await
+            }
+        };
+        if let Ok(response) = &answer {
+            // A method that is not in the table has no name of ours.
+            let method = row.map_or("unknown", |row| row.method);
+            let took = self.rooms.clock.monotonic().saturating_sub(began);
+            self.rooms.metrics.call(method, framing::code(response), took);
+        }
+        answer
+    }
+
+    /// What is behind the gate, for whoever passes it within `left`.
+    async fn serve<S>(
+        &self,
+        mut inner: S,
+        row: Option<&'static GateRow>,
+        mut parts: Parts,
+        body: Body,
+        left: Duration,
+    ) -> Result<Response<Body>, S::Error>
+    where
+        S: Service<Request<Body>, Response = Response<Body>>,
+    {
+        // It runs while the message arrives.
+        let deadline = Deadline::after(&*self.rooms.clock, left);
+        // Whoever has not sent a message yet takes nobody's place.
+        let body = match self.message(row, &parts, body, left).await {
+            Ok(body) => body,
+            Err(refusal) => return Ok(to_status(&refusal).into_http()),
+        };
+        let Ok(_place) = self.place(row) else {
+            return Ok(framing::refused(&overloaded(), body).await);
+        };
+        let principal = match self.admit(row, &parts, deadline).await {
+            Ok(Some(principal)) => principal,
+            Ok(None) => return inner.call(Request::from_parts(parts, body)).await,
+            Err(refusal) => return Ok(framing::refused(&refusal, body).await),
+        };
+        let _share = match self.share(&principal) {
+            Ok(share) => share,
+            Err(refusal) => return Ok(framing::refused(&refusal, body).await),
+        };
+        parts.extensions.insert(principal.clone());
+        let response = inner.call(Request::from_parts(parts, body)).await?;
+        match framing::unreadable(&response) {
+            None => Ok(response),
+            Some(refusal) => {
+                let refusal = denied::written_down(&self.rooms, &principal, refusal).await;
+                Ok(to_status(&refusal).into_http())
+            }
+        }
+    }
+
     /// The whole message; as it comes where it is a stream or nobody will read it.
-    async fn message(&self, request: &Parts, body: Body, left: Duration) -> Result<Body, Refusal> {
-        if table::find(request.uri.path()).is_none_or(GateRow::is_streamed) {
+    async fn message(
+        &self,
+        row: Option<&GateRow>,
+        request: &Parts,
+        body: Body,
+        left: Duration,
+    ) -> Result<Body, Refusal> {
+        if row.is_none_or(GateRow::is_streamed) {
             return Ok(body);
         }
         let message = self.arrivals.whole(body, peer(request), left).await;
@@ -206,8 +230,8 @@ impl Gate {
     }
 
     /// A place until it is dropped; none is needed for what is refused unread.
-    fn place(&self, request: &Parts) -> Result<Option<SemaphorePermit<'_>>, TryAcquireError> {
-        let Some(row) = table::find(request.uri.path()) else { return Ok(None) };
+    fn place(&self, row: Option<&GateRow>) -> Result<Option<SemaphorePermit<'_>>, TryAcquireError> {
+        let Some(row) = row else { return Ok(None) };
         let places = if row.who == Who::Anyone { &self.open_calls } else { &self.calls };
         places.try_acquire().map(Some)
     }
@@ -224,9 +248,14 @@ impl Gate {
         Err(Refusal::because(Reason::RateLimited, sentence).retry_after(LATER))
     }
 
-    async fn admit(&self, request: &Parts, deadline: Deadline) -> Result<Option<Principal>, Refusal> {
+    async fn admit(
+        &self,
+        row: Option<&'static GateRow>,
+        request: &Parts,
+        deadline: Deadline,
+    ) -> Result<Option<Principal>, Refusal> {
         let peer = peer(request);
-        let admitted = self.try_admit(request, peer, deadline).await;
+        let admitted = self.try_admit(row, request, peer, deadline).await;
         if let (Err(refusal), Some(peer)) = (&admitted, peer) {
             self.rooms.refusals.count("grpc", refusal.reason, peer);
         }
@@ -235,11 +264,12 @@ impl Gate {
 
     async fn try_admit(
         &self,
+        row: Option<&'static GateRow>,
         request: &Parts,
         peer: Option<IpAddr>,
         deadline: Deadline,
     ) -> Result<Option<Principal>, Refusal> {
-        let row = table::find(request.uri.path()).ok_or_else(|| Refusal::new(Reason::MethodNotAllowed))?;
+        let row = row.ok_or_else(|| Refusal::new(Reason::MethodNotAllowed))?;
         if row.who == Who::Anyone {
             return Ok(None);
         }
@@ -251,8 +281,7 @@ impl Gate {
             _ => return Err(Refusal::new(Reason::WorkloadCredentialInvalid)),
         };
         self.limit(row, credential, peer)?;
-        let call =
-            Call { client_address: peer.map(|ip| ip.to_string()), trace_id: trace_id(request), deadline };
+        let call = Call { client_address: peer, trace_id: trace_id(request), deadline };
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
             return Ok(Some(Principal { workload: None, call, action: row.action, pace: row.pace() }));
         }

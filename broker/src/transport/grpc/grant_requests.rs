@@ -7,7 +7,7 @@ use crate::{
     usecase::{GrantRequest, MAX_BATCH, MAX_REQUEST_ID, Place},
 };
 use broker_proto::v1;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Longest resource indicator, in bytes.
 const MAX_RESOURCE: usize = 2048;
@@ -60,8 +60,8 @@ fn same(one: &GrantRequest, other: &GrantRequest) -> bool {
 /// What all items of a call have in common.
 struct Shared {
     assertion: SecretString,
-    tool: String,
-    purpose: String,
+    tool: Arc<str>,
+    purpose: Arc<str>,
     request_id: String,
 }
 
@@ -83,7 +83,12 @@ impl Shared {
             let sentence = "A request id has at most 128 visible ASCII characters.";
             return Err(Refusal::invalid("request_id", sentence));
         }
-        Ok(Self { assertion: SecretString::from(assertion), tool, purpose, request_id })
+        Ok(Self {
+            assertion: SecretString::from(assertion),
+            tool: tool.into(),
+            purpose: purpose.into(),
+            request_id,
+        })
     }
 
     fn request(&self, item: v1::GrantItem, place: Option<Place>) -> Result<GrantRequest, Refusal> {

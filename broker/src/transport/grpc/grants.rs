@@ -2,7 +2,7 @@
 
 use super::{convert, gate::Principal, grant_requests, status::to_status};
 use crate::{
-    domain::{EventKind, Outcome, Reason, Refusal},
+    domain::{EventKind, Outcome, Refusal},
     usecase::{
         BatchOutcome, Caller, ConsentLink, GrantOutcome, Issued, ParentLink, Rooms, batch_issue_grants,
         issue_grant, record_denial,
@@ -26,7 +26,7 @@ impl GrantService for Grants {
         let caller = Principal::of(&request)?.caller().map_err(|r| to_status(&r))?;
         let parsed = grant_requests::single(request.into_inner());
         let (assertion, request) = self.parsed(&caller, parsed).await?;
-        let outcome = self.in_time(&caller, issue_grant(&self.0, &caller, assertion, request)).await?;
+        let outcome = issue_grant(&self.0, &caller, assertion, request).await.map_err(|r| to_status(&r))?;
         let outcome = match outcome {
             GrantOutcome::Granted(issued) => issue_grant_response::Outcome::Grant(self.grant(&issued)),
             GrantOutcome::ConsentRequired(link) => {
@@ -43,7 +43,8 @@ impl GrantService for Grants {
         let caller = Principal::of(&request)?.caller().map_err(|r| to_status(&r))?;
         let parsed = grant_requests::batch(request.into_inner());
         let (assertion, items) = self.parsed(&caller, parsed).await?;
-        let outcome = self.in_time(&caller, batch_issue_grants(&self.0, &caller, assertion, items)).await?;
+        let outcome = batch_issue_grants(&self.0, &caller, assertion, items).await;
+        let outcome = outcome.map_err(|r| to_status(&r))?;
         let outcome = match outcome {
             BatchOutcome::Granted(issued) => {
                 let grants = issued.iter().map(|issued| self.grant(issued)).collect();
@@ -66,18 +67,6 @@ impl Grants {
                 let draft = caller.draft(&*self.0.rng, EventKind::GrantIssue, Outcome::Denied);
                 Err(to_status(&record_denial(&self.0, &caller.call, draft, refusal).await))
             }
-        }
-    }
-
-    async fn in_time<T>(
-        &self,
-        caller: &Caller,
-        work: impl Future<Output = Result<T, Refusal>>,
-    ) -> Result<T, Status> {
-        let left = caller.call.deadline.remaining(&*self.0.clock);
-        match tokio::time::timeout(left, work).await {
-            Ok(done) => done.map_err(|refusal| to_status(&refusal)),
-            Err(_elapsed) => Err(to_status(&Refusal::new(Reason::DeadlineExceeded))),
         }
     }
 

@@ -105,7 +105,7 @@ async fn end(web: &Web, mut request: Request, peer: Option<IpAddr>) -> Result<()
     let form = Params::parse(&body(request).await?)?;
     let token = form.need("logout_token", MAX_LENGTH)?;
     let deadline = Deadline::after(&*web.rooms.clock, web.rooms.settings.limits.request_timeout);
-    let call = Call { client_address: peer.map(|ip| ip.to_string()), trace_id, deadline };
+    let call = Call { client_address: peer, trace_id, deadline };
     let (name, client_id) = (client.issuer_name.as_str(), client.client_id.as_str());
     let logout = web.logout_gate.verify(&web.rooms, (name, client_id), token, deadline).await?;
     let count = end_sessions_by_logout_token(&web.rooms, &call, &logout).await?;

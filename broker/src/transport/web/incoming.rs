@@ -47,8 +47,7 @@ impl FromRequest<Arc<Web>> for Incoming {
         let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let address = client_address(&request);
         let trace_id = request.extensions().get::<TraceId>().map(|trace| trace.0.clone());
-        let call =
-            Call { client_address: address.map(|ip| ip.to_string()), trace_id, deadline: Deadline::none() };
+        let call = Call { client_address: address, trace_id, deadline: Deadline::none() };
         let query = Params::parse(request.uri().query().unwrap_or_default().as_bytes())?;
         let headers = request.headers().clone();
         let mut form = Params::default();
