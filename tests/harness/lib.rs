@@ -11,6 +11,7 @@ pub mod dialect;
 pub mod dice;
 pub mod forms;
 pub mod front;
+pub mod history;
 pub mod http1;
 pub mod mcp;
 pub mod npm;
