@@ -6,8 +6,13 @@ use super::recorded::ProviderEvent;
 use super::{Broken, History, Rule};
 
 /// Reasons of a failed refresh with which nobody knows what the provider did.
-const UNKNOWN: &[&str] =
-    &["PROVIDER_UNAVAILABLE", "AUDIT_UNAVAILABLE", "STORE_UNAVAILABLE", "KEY_UNAVAILABLE", "DEADLINE_EXCEEDED"];
+const UNKNOWN: &[&str] = &[
+    "PROVIDER_UNAVAILABLE",
+    "AUDIT_UNAVAILABLE",
+    "STORE_UNAVAILABLE",
+    "KEY_UNAVAILABLE",
+    "DEADLINE_EXCEEDED",
+];
 
 pub(super) fn one_call(history: &History) -> Vec<Broken> {
     let mut broken = Vec::new();

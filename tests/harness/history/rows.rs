@@ -55,7 +55,8 @@ pub(super) fn rows_without_grants(history: &History) -> Vec<Broken> {
     for row in history.issued().filter(|row| !undelivered.contains(row.text("/id"))) {
         asks.entry(row.text("/purpose")).or_default().rows += 1;
     }
-    let odd = asks.into_iter().filter(|(_, ask)| !(ask.answered..=ask.answered + ask.lost).contains(&ask.rows));
+    let odd =
+        asks.into_iter().filter(|(_, ask)| !(ask.answered..=ask.answered + ask.lost).contains(&ask.rows));
     odd.map(|(purpose, ask)| Rule::RowWithoutAGrant.broken(format!("{purpose}: {ask:?}"))).collect()
 }
 

@@ -20,8 +20,8 @@ pub(super) fn last_tokens(history: &History) -> Vec<Broken> {
         let wrong = match (state, probe.presented) {
             ("active", Some(token)) => {
                 let newest = newest(history, probe, token.family);
-                let explained = lost.contains_key(probe.connection.as_str())
-                    || ended_there(history, probe, token);
+                let explained =
+                    lost.contains_key(probe.connection.as_str()) || ended_there(history, probe, token);
                 (token.generation != newest && !explained)
                     .then(|| format!("generation {} of {newest} is stored", token.generation))
             }

@@ -185,7 +185,10 @@ fn every_forged_history_is_rejected_by_the_rule_it_breaks() {
         let mut history = told();
         forge(&mut history);
         let broken = check(&history);
-        assert!(broken.iter().any(|found| found.rule == *rule), "{what}: {rule:?} finds nothing; {broken:#?}");
+        assert!(
+            broken.iter().any(|found| found.rule == *rule),
+            "{what}: {rule:?} finds nothing; {broken:#?}"
+        );
     }
     let shown: BTreeSet<Rule> = FORGERIES.iter().map(|(_, rule, _)| *rule).collect();
     assert_eq!(shown, BTreeSet::from(Rule::ALL), "every rule is shown what breaks it");
@@ -197,7 +200,8 @@ fn a_history_with_an_explanation_is_accepted() {
     let explained: [(&str, fn(&mut History)); 5] = [
         ("an ambiguous commit", |h| h.calls[2].end = End::Refused("AUDIT_UNAVAILABLE".to_owned())),
         ("a lost reply, a reuse", |h| {
-            let about = json!({ "connection": "con_b", "subject": "psn_ben", "reason": "PROVIDER_UNAVAILABLE" });
+            let about =
+                json!({ "connection": "con_b", "subject": "psn_ben", "reason": "PROVIDER_UNAVAILABLE" });
             row(&mut h.log, "two", 100, "refresh.intent", "allowed", about.clone());
             row(&mut h.log, "two", 101, "refresh.failed", "failed", about);
             h.provider.push(Event::ReuseDetected { family: 2, generation: 1 });
