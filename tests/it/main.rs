@@ -15,6 +15,7 @@ mod operations;
 mod pages;
 mod peers;
 mod postgres;
+mod power;
 mod replicas;
 mod revocation;
 mod rpc;

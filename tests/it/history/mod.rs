@@ -3,7 +3,7 @@
 mod acts;
 mod faults;
 mod forged;
-mod load;
-mod record;
+pub mod load;
+pub mod record;
 mod run;
 mod story;

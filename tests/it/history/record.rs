@@ -10,11 +10,13 @@ use broker::app::{self, Running, Sockets};
 use broker::config::Config;
 use broker::domain::{RealmId, Subject, TenantId};
 use broker_client::{GrantRequest, Outcome};
-use broker_tests::cluster::Cluster;
+use broker_tests::clock::ShiftedClock;
+use broker_tests::database::Database;
 use broker_tests::history::{Connection, History, Person, Probe};
+use broker_tests::operator::Operator;
 use broker_tests::replicas::client;
 use demo::notes::Event;
-use demo::world::{PROVIDER, Workload};
+use demo::world::{PROVIDER, Site, Workload};
 
 use super::load::Load;
 
@@ -22,39 +24,39 @@ use super::load::Load;
 const LATER: Duration = Duration::from_secs(900);
 /// For whatever the broker does in the end.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What is asked of a connection: `|` between the columns.
+/// What is asked of a connection: `|` between the columns, `;` between the rows.
 const CONNECTIONS: &str = "\
-SELECT c.id, c.subject, c.state, coalesce(min(a.workload), ''), coalesce(min(split_part(a.scopes, ' ', 1)), '')
-FROM connections c LEFT JOIN approvals a ON a.connection = c.id AND a.withdrawn_at IS NULL
-GROUP BY c.id, c.subject, c.state ORDER BY c.id";
+SELECT string_agg(line, ';') FROM (
+    SELECT c.id || '|' || c.subject || '|' || c.state || '|' || coalesce(min(a.workload), '') || '|' || coalesce(min(a.scopes), '') AS line
+    FROM connections c LEFT JOIN approvals a ON a.connection = c.id AND a.withdrawn_at IS NULL
+    GROUP BY c.id, c.subject, c.state) AS lines";
 
-/// Reads everything, after everybody stopped.
-pub async fn record(cluster: &Cluster, load: &Load) -> History {
-    let mut database = cluster.database.connect().await;
+/// Reads everything in the `database` of the load's site, after everybody stopped.
+pub async fn record(load: &Load, clock: &ShiftedClock, mut database: Database) -> History {
     let mut history = History {
         calls: load.calls.lock().expect("no holder panicked").clone(),
         acts: load.acts.lock().expect("no holder panicked").clone(),
         log: database.events().await,
         ..History::default()
     };
+    let asked = connections(&database.text(CONNECTIONS).await, &mut history);
     database.close().await;
     // No lease of the dead is waited for: a broker inside this process reads the clock that is put ahead.
-    cluster.clock.advance(LATER);
-    let (broker, url) = last_broker(cluster).await;
+    clock.advance(LATER);
+    let (broker, url) = last_broker(&load.site).await;
     for person in &load.crew {
         history.people.insert(person.sso.name.to_owned(), known(&broker, person).await);
     }
-    let asked = connections(cluster, &mut history);
-    everybody_lifted(cluster, load, &url).await;
+    everybody_lifted(load, &url).await;
     sober(load).await;
     for (connection, workload, scope) in asked {
         let person = person_of(load, &history.connections[&connection].subject);
         let ask = |scope: &str| {
-            let assertion = cluster.site.sso().mint_assertion(person, workload.audience());
+            let assertion = load.site.sso().mint_assertion(person, workload.audience());
             GrantRequest::new(assertion, PROVIDER, [scope]).connection(&connection)
         };
         let before = load.site.notes().truth().len();
-        let client = client(&cluster.site, &url, workload, PATIENCE).await;
+        let client = client(&load.site, &url, workload, PATIENCE).await;
         let answer = client.issue_grant(&ask(&scope)).await;
         assert!(
             matches!(answer, Ok(Outcome::Grant(_) | Outcome::ConsentRequired(_))),
@@ -79,13 +81,12 @@ async fn sober(load: &Load) {
     }
 }
 
-async fn last_broker(cluster: &Cluster) -> (Running, String) {
-    let config = Config::load(&cluster.site.config_path()).expect("the same configuration");
+async fn last_broker(site: &Site) -> (Running, String) {
+    let config = Config::load(&site.config_path()).expect("the same configuration");
     let bind = || TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let sockets = Sockets { grpc: bind(), web: bind(), ops: bind() };
     let url = format!("http://{}", sockets.grpc.local_addr().expect("its address"));
-    let (clock, rng) = (Arc::clone(cluster.site.clock()), Arc::clone(cluster.site.rng()));
-    let started = app::start(&config, clock, rng, sockets).await;
+    let started = app::start(&config, Arc::clone(site.clock()), Arc::clone(site.rng()), sockets).await;
     (started.expect("it starts on what the others left"), url)
 }
 
@@ -100,16 +101,17 @@ async fn known(broker: &Running, person: &crate::crash::people::Crew) -> Person 
 }
 
 /// Notes them all down; answers those that may be asked, by whom and for what.
-fn connections(cluster: &Cluster, history: &mut History) -> Vec<(String, Workload, String)> {
+fn connections(lines: &str, history: &mut History) -> Vec<(String, Workload, String)> {
     let mut connections = BTreeMap::new();
     let mut asked = Vec::new();
-    for line in cluster.database.sql(CONNECTIONS).lines() {
+    for line in lines.split(';') {
         let fields: Vec<&str> = line.split('|').collect();
-        let [id, subject, state, workload, scope] = fields[..] else { panic!("{line}") };
+        let [id, subject, state, workload, scopes] = fields[..] else { panic!("{line}") };
         let row = Connection { subject: subject.to_owned(), state: state.to_owned() };
         connections.insert(id.to_owned(), row);
         let workload = Workload::ALL.into_iter().find(|known| known.id() == workload);
         if let (true, Some(workload)) = (state != "revoked", workload) {
+            let scope = scopes.split(' ').next().unwrap_or_default();
             asked.push((id.to_owned(), workload, scope.to_owned()));
         }
     }
@@ -121,8 +123,8 @@ fn person_of<'a>(load: &'a Load, subject: &str) -> &'a str {
     load.crew.iter().find(|person| person.subject() == subject).expect("one of the crew").sso.name
 }
 
-async fn everybody_lifted(cluster: &Cluster, load: &Load, url: &str) {
-    let operator = broker_tests::operator::Operator::at(url.to_owned(), &cluster.site);
+async fn everybody_lifted(load: &Load, url: &str) {
+    let operator = Operator::at(url.to_owned(), &load.site);
     for person in &load.crew {
         let target = super::acts::subject(person);
         // What is not blocked cannot be lifted, and need not be.

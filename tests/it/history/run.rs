@@ -74,7 +74,7 @@ async fn au17_rf1_a_run_of_three_replicas_that_fail_in_every_way_keeps_to_every_
         cluster.stop(number).await;
     }
     verified(&cluster).await;
-    let history = record(&cluster, &load).await;
+    let history = record(&load, &cluster.clock, cluster.database.connect().await).await;
     let answers = answers(&load);
     println!("{tally:?}\n{answers:?}");
     println!(
