@@ -42,15 +42,10 @@ impl Cluster {
         let config = Config::load(&site.config_path()).expect("a sound configuration");
         database.migrate_for(&config).await;
         clock.lead(database.clone());
-        let mut text = std::fs::read_to_string(site.config_path()).expect("the configuration");
-        let addresses = site.addresses();
-        for (name, address) in [("grpc", addresses.grpc), ("web", addresses.web), ("ops", addresses.ops)] {
-            let listener = format!("{name}: {{ address: \"{address}\" }}");
-            assert!(text.contains(&listener), "{text}");
-            text = text.replace(&listener, &format!("{name}: {{ address: \"127.0.0.1:0\" }}"));
-        }
-        std::fs::write(site.path(CONFIG), text.replace("level: warn", "level: info")).expect("written");
-        let front = Front::at(addresses.web, addresses.web);
+        let text = std::fs::read_to_string(site.config_path()).expect("the configuration");
+        let text = on_any_ports(&text, &site).replace("level: warn", "level: info");
+        std::fs::write(site.path(CONFIG), text).expect("written");
+        let front = Front::at(site.addresses().web, site.addresses().web);
         let members = (0..count).map(|_| None).collect();
         let mut cluster = Cluster { site: Arc::new(site), database, clock, front, members };
         for number in 0..count {
@@ -121,6 +116,21 @@ impl Cluster {
         // With nobody there a browser meets a dead address, as it should.
         self.front.point_at(if awake.is_empty() { vec![dead()] } else { awake });
     }
+}
+
+/// A site's configuration for brokers that listen wherever there is room.
+///
+/// # Panics
+/// When the text is not the site's.
+pub fn on_any_ports(text: &str, site: &Site) -> String {
+    let mut text = text.to_owned();
+    let addresses = site.addresses();
+    for (name, address) in [("grpc", addresses.grpc), ("web", addresses.web), ("ops", addresses.ops)] {
+        let listener = format!("{name}: {{ address: \"{address}\" }}");
+        assert!(text.contains(&listener), "{text}");
+        text = text.replace(&listener, &format!("{name}: {{ address: \"127.0.0.1:0\" }}"));
+    }
+    text
 }
 
 /// The discard port, where nobody listens.

@@ -11,6 +11,7 @@ mod grants;
 mod history;
 mod house;
 mod mcp;
+mod model;
 mod operations;
 mod pages;
 mod peers;

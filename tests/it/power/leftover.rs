@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use broker_tests::cluster::on_any_ports;
 use broker_tests::database::{Database, Event};
 use broker_tests::history::{Act, Call, Deed, End};
 use broker_tests::process::{self, BrokerProcess};
@@ -23,7 +24,7 @@ SELECT string_agg(line, ';') FROM (
 /// # Errors
 /// What is wrong with it.
 pub async fn examine(load: &Load, files: &BTreeMap<String, Vec<u8>>, cut: i64) -> Result<(), String> {
-    let directory = lay_out(files);
+    let directory = lay_out(load, files);
     let serving = serve(directory.path().to_owned());
     // A broker that does not start panics: here it is a finding.
     tokio::spawn(serving).await.map_err(|_| "it does not start, or not end".to_owned())?;
@@ -39,7 +40,7 @@ pub async fn examine(load: &Load, files: &BTreeMap<String, Vec<u8>>, cut: i64) -
     consistent(&log, &connections)
 }
 
-fn lay_out(files: &BTreeMap<String, Vec<u8>>) -> TempDir {
+fn lay_out(load: &Load, files: &BTreeMap<String, Vec<u8>>) -> TempDir {
     let directory = tempfile::Builder::new().prefix("power-").tempdir().expect("a directory");
     for (name, bytes) in files {
         let path = directory.path().join(name);
@@ -47,6 +48,10 @@ fn lay_out(files: &BTreeMap<String, Vec<u8>>) -> TempDir {
         fs::write(&path, bytes).expect("written");
         fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("its owner's");
     }
+    // Somebody else may have taken the ports meanwhile.
+    let path = directory.path().join("broker.yaml");
+    let text = fs::read_to_string(&path).expect("the configuration");
+    fs::write(&path, on_any_ports(&text, &load.site)).expect("written");
     directory
 }
 
