@@ -114,6 +114,12 @@ pub enum Lie {
     CrashForgets,
 }
 
+impl Claim {
+    fn ask(self, (person, server, _): (usize, usize, u8)) -> Ask {
+        Ask { person, server, scopes: self.scopes }
+    }
+}
+
 impl Connection {
     fn token(&mut self, scopes: Scopes, lasts: bool) {
         self.issued += 1;
@@ -132,6 +138,18 @@ impl State {
             connections: 0,
             lie,
         }
+    }
+
+    /// Everything that is approved.
+    fn approved(&self) -> Vec<Ask> {
+        let mut asks = Vec::new();
+        for (person, known) in self.people.iter().enumerate() {
+            for (server, scopes) in known.connection.iter().flat_map(|c| c.approved.into_iter().enumerate()) {
+                let within = (1..=3).filter(|some| some & !scopes == 0);
+                asks.extend(within.map(|scopes| Ask { person, server, scopes }));
+            }
+        }
+        asks
     }
 
     fn blocked(&self, ask: Ask) -> bool {
@@ -241,6 +259,7 @@ impl ReferenceStateMachine for Model {
         Just(State::new(Lie::None)).boxed()
     }
 
+    /// What may work is tried more often than what cannot, and what was done before is done again.
     fn transitions(state: &State) -> BoxedStrategy<Step> {
         let ask = (0..PEOPLE, 0..SERVERS, 1..=3_u8).prop_map(|(person, server, scopes)| Ask {
             person,
@@ -248,31 +267,41 @@ impl ReferenceStateMachine for Model {
             scopes,
         });
         let (people, servers) = (state.people.clone().map(|person| person.blocked), state.servers_blocked);
-        let connected: Vec<usize> =
-            (0..PEOPLE).filter(|person| state.people[*person].connection.is_some()).collect();
-        let anybody = prop_oneof![
-            6 => ask.clone().prop_map(Step::Ask),
-            5 => (ask.clone(), 0..2_u8).prop_map(|(ask, id)| Step::AskOnce(ask, id)),
-            8 => ask.clone().prop_map(Step::Connect),
-            1 => ask.prop_map(Step::Decline),
-            // Lifted at once as often as set: a sequence in which nobody may do anything shows nothing.
-            2 => (0..PEOPLE).prop_map(move |person| Step::Block { person, stop: !people[person] }),
-            1 => (0..SERVERS).prop_map(move |server| Step::BlockServer { server, stop: !servers[server] }),
-            2 => any::<bool>().prop_map(|last| Step::Tokens { last }),
-            1 => Just(Step::Crash),
-            1 => Just(Step::Restart),
+        let stop = move |stop: bool| if stop { 1 } else { 4 };
+        let mut steps: Vec<(u32, BoxedStrategy<Step>)> = vec![
+            (2, ask.clone().prop_map(Step::Ask).boxed()),
+            (2, (ask.clone(), 0..2_u8).prop_map(|(ask, id)| Step::AskOnce(ask, id)).boxed()),
+            (9, ask.clone().prop_map(Step::Connect).boxed()),
+            (1, ask.prop_map(Step::Decline).boxed()),
+            (3, any::<bool>().prop_map(|last| Step::Tokens { last }).boxed()),
+            (1, Just(Step::Crash).boxed()),
+            (1, Just(Step::Restart).boxed()),
         ];
-        if connected.is_empty() {
-            return anybody.boxed();
+        for person in 0..PEOPLE {
+            let block = Step::Block { person, stop: !people[person] };
+            steps.push((stop(!people[person]), Just(block).boxed()));
         }
-        let person = proptest::sample::select(connected);
-        prop_oneof![
-            8 => anybody,
-            1 => person.clone().prop_map(Step::Revoke),
-            1 => (person.clone(), 0..SERVERS).prop_map(|(person, server)| Step::Withdraw { person, server }),
-            1 => person.prop_map(Step::EndAtProvider),
-        ]
-        .boxed()
+        for server in 0..SERVERS {
+            let block = Step::BlockServer { server, stop: !servers[server] };
+            steps.push((stop(!servers[server]), Just(block).boxed()));
+        }
+        let mut often = |weight, all: Vec<Step>| {
+            if !all.is_empty() {
+                steps.push((weight, proptest::sample::select(all).boxed()));
+            }
+        };
+        let approved = state.approved();
+        often(8, approved.iter().copied().map(Step::Ask).collect());
+        let once = |(number, ask): (usize, &Ask)| Step::AskOnce(*ask, u8::from(number % 2 == 1));
+        often(4, approved.iter().enumerate().map(once).collect());
+        often(6, state.claims.iter().map(|(key, claim)| Step::AskOnce(claim.ask(*key), key.2)).collect());
+        let connected = || (0..PEOPLE).filter(|person| state.people[*person].connection.is_some());
+        often(2, connected().map(Step::Revoke).collect());
+        often(2, connected().map(Step::EndAtProvider).collect());
+        let withdrawals =
+            approved.iter().map(|ask| Step::Withdraw { person: ask.person, server: ask.server });
+        often(2, withdrawals.collect());
+        proptest::strategy::Union::new_weighted(steps).boxed()
     }
 
     fn preconditions(state: &State, step: &Step) -> bool {
