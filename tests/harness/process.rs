@@ -91,7 +91,20 @@ impl BrokerProcess {
     /// # Panics
     /// When the binary cannot be started.
     pub fn serve(directory: &Path, config: &str) -> BrokerProcess {
+        BrokerProcess::serve_with(directory, config, [])
+    }
+
+    /// The same with these in its environment.
+    ///
+    /// # Panics
+    /// As [`Self::serve`].
+    pub fn serve_with(
+        directory: &Path,
+        config: &str,
+        environment: impl IntoIterator<Item = (&'static str, PathBuf)>,
+    ) -> BrokerProcess {
         let mut command = command(&["serve", "--config", config]);
+        command.envs(environment);
         let mut child = command.current_dir(directory).stdout(Stdio::null()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stderr.take().expect("its standard error")).lines();
         let (writer, written) = watch::channel(Written::default());

@@ -19,6 +19,8 @@ use super::people::Crew;
 
 /// How long a caller waits for one answer.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// Who is asked for.
+const PEOPLE: usize = 8;
 
 /// What one client wants; a repeat with the same request id wants exactly the same.
 #[derive(Clone)]
@@ -75,7 +77,7 @@ pub struct Load {
 
 impl Load {
     pub fn new(site: Arc<Site>, seed: u64) -> Load {
-        let crew = Crew::hire(&site);
+        let crew = Crew::hire(&site, PEOPLE);
         let mint = |person: &Crew, w: Workload| site.sso().mint_assertion(person.sso.name, w.audience());
         let assertions = crew.iter().map(|person| Workload::ALL.map(|w| mint(person, w))).collect();
         let endpoint = Endpoint::from_shared(site.grpc_url()).expect("an address");

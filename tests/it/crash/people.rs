@@ -10,7 +10,8 @@ use demo::world::{ALICE, Account, BOB, Site};
 /// Longest that one walk through the pages may take.
 const WALK: Duration = Duration::from_secs(20);
 
-const NAMES: [&str; 8] = ["ann", "ben", "cas", "dee", "eli", "fay", "gus", "hal"];
+const NAMES: [&str; 12] =
+    ["ann", "ben", "cas", "dee", "eli", "fay", "gus", "hal", "ida", "jan", "kim", "leo"];
 const PASSWORD: &str = "crash-test-password";
 
 /// One of them.
@@ -23,20 +24,30 @@ pub struct Crew {
 }
 
 impl Crew {
-    /// Makes everybody known to the SSO.
-    pub fn hire(site: &Site) -> Vec<Crew> {
+    /// Makes so many, at most 12, known to the SSO.
+    pub fn hire(site: &Site, count: usize) -> Vec<Crew> {
         let person = |(number, name): (usize, &&'static str)| {
             site.sso().put_user(User {
                 username: (*name).to_owned(),
                 password: PASSWORD.to_owned(),
-                sub: format!("u-crew-{name}"),
+                sub: subject(name),
                 ..User::alice()
             });
             let notes = if number.is_multiple_of(2) { ALICE.notes } else { BOB.notes };
             let browser = site.browser().expect("a browser");
             Crew { sso: Account { name, password: PASSWORD }, notes, browser }
         };
-        NAMES.iter().enumerate().map(person).collect()
+        NAMES.iter().take(count).enumerate().map(person).collect()
+    }
+
+    /// The subject claim at the SSO.
+    pub fn subject(&self) -> String {
+        subject(self.sso.name)
+    }
+
+    /// The account's id at the SaaS.
+    pub fn account(&self) -> &'static str {
+        if self.notes.name == ALICE.notes.name { "acct-1001" } else { "acct-1002" }
     }
 
     /// Walks a consent to its end, from wherever it stands, as far as the broker lives to see it.
@@ -51,4 +62,8 @@ impl Crew {
         }
         walk::confirm(page).await.map(drop)
     }
+}
+
+fn subject(name: &str) -> String {
+    format!("u-crew-{name}")
 }

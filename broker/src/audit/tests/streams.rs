@@ -2,13 +2,19 @@
 
 use crate::{
     audit::{
-        AuditError, Deadline, Refused,
+        Audit, AuditError, Deadline, Refused,
         chain::StreamState,
+        check_continuity,
         testing::{House, Weather, until, until_later},
     },
-    domain::{EventKind, Outcome, RuleKind, Target, TenantId, Write},
+    domain::{EventId, EventKind, Outcome, Position, RuleKind, StreamId, Target, TenantId, Write},
+    storage::{AuditFilter, AuditLog, AuditRow, StoreError},
 };
-use std::{sync::atomic::Ordering, time::Duration};
+use async_trait::async_trait;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 fn recoveries(house: &House) -> Vec<String> {
     let bodies = house.ledger.bodies();
@@ -247,4 +253,42 @@ async fn au8_an_edited_head_of_a_dead_stream_stops_no_running_writer_and_is_not_
     assert!(streams[0].open);
     assert!(matches!(house.start().await, Err(AuditError::StreamTampered(_))), "a start is refused");
     assert!(house.verify().await.is_err(), "and who verifies finds it");
+}
+
+/// A log that has one event more whenever somebody looks.
+struct Growing<'a>(&'a House, Arc<Audit>);
+
+#[async_trait]
+impl AuditLog for Growing<'_> {
+    async fn list(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&Position>,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        self.0.ledger.list(filter, after, limit).await
+    }
+
+    async fn scan(&self, stream: &StreamId, after_seq: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
+        self.1.note(self.0.session(), Deadline::none()).await.unwrap();
+        self.0.ledger.scan(stream, after_seq, limit).await
+    }
+
+    async fn by_id(&self, id: &EventId) -> Result<Option<AuditRow>, StoreError> {
+        self.0.ledger.by_id(id).await
+    }
+}
+
+/// A replica that starts while others write finds their newest stream longer than its head just said.
+///
+/// Proves: AU8
+#[tokio::test]
+async fn au8_a_stream_that_another_replica_writes_meanwhile_is_in_order() {
+    let house = House::new().await;
+    let log = Growing(&house, house.start().await.unwrap());
+    check_continuity(&*house.ledger, &log, &house.keys.audit_keys()).await.expect("nobody edited anything");
+    // What was there is looked at all the same.
+    house.ledger.stored().rows[0].hash[0] ^= 1;
+    let found = check_continuity(&*house.ledger, &log, &house.keys.audit_keys()).await;
+    assert!(matches!(found, Err(AuditError::StreamTampered(_))), "{found:?}");
 }

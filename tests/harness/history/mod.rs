@@ -1,0 +1,88 @@
+//! Holds what clients were told, what the provider did and what the log says against each other: pure functions over a recorded
+//! history. Each rule names what breaks it; none knows how the history came about.
+
+mod authority;
+mod ended;
+mod once;
+mod provider;
+mod recorded;
+mod rows;
+mod tokens;
+
+pub use recorded::{
+    Act, Call, Connection, Deed, End, Facts, History, Item, Person, Presented, Probe, Received,
+};
+
+/// One thing that must not have happened.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Broken {
+    /// Which rule.
+    pub rule: Rule,
+    /// What happened.
+    pub what: String,
+}
+
+/// What a history must keep to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// A received grant has exactly one allow row, which says the same.
+    RowOfAGrant,
+    /// Each further delivery of a grant has a row of its own.
+    RowOfADelivery,
+    /// A row whose grant nobody received belongs to a call whose answer was lost, or says itself that it was not delivered (AU17).
+    RowWithoutAGrant,
+    /// A grant carries what was asked for, and what was approved by then.
+    Scopes,
+    /// A grant is its person's: in the log, in the database and at the provider.
+    Owner,
+    /// A refresh token goes to the provider once, and once more for every reply that was lost.
+    OneCall,
+    /// What the database holds is the last token that the provider issued, or the connection says that it needs its owner.
+    LastToken,
+    /// Nothing is issued after a revoke or a block was acknowledged.
+    Ended,
+    /// Request ids, consents and codes are used at most once, and an event's id names one event.
+    Once,
+    /// Every stream counts from 1 without a gap.
+    Contiguous,
+}
+
+impl Rule {
+    /// All of them.
+    pub const ALL: [Rule; 10] = [
+        Rule::RowOfAGrant,
+        Rule::RowOfADelivery,
+        Rule::RowWithoutAGrant,
+        Rule::Scopes,
+        Rule::Owner,
+        Rule::OneCall,
+        Rule::LastToken,
+        Rule::Ended,
+        Rule::Once,
+        Rule::Contiguous,
+    ];
+
+    fn broken(self, what: impl Into<String>) -> Broken {
+        Broken { rule: self, what: what.into() }
+    }
+}
+
+/// Everything in `history` that must not be; nothing is left out after the first.
+pub fn check(history: &History) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    for rule in [
+        rows::rows_of_grants,
+        rows::deliveries,
+        rows::rows_without_grants,
+        authority::scopes,
+        authority::owners,
+        provider::one_call,
+        tokens::last_tokens,
+        ended::nothing_after,
+        once::used_once,
+        once::contiguous,
+    ] {
+        broken.extend(rule(history));
+    }
+    broken
+}

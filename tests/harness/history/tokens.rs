@@ -1,0 +1,67 @@
+//! What the database holds in the end: the provider's last word, or a connection that says it needs its owner (RF4, RF11).
+
+use std::collections::HashSet;
+
+use super::provider::{lost_replies, presented};
+use super::recorded::{Presented, ProviderEvent};
+use super::{Broken, History, Probe, Rule};
+
+pub(super) fn last_tokens(history: &History) -> Vec<Broken> {
+    let lost = lost_replies(history);
+    let said: HashSet<&str> = history
+        .log
+        .iter()
+        .filter(|row| row.kind == "connection.reauth_required")
+        .map(|row| row.text("/connection"))
+        .collect();
+    let mut broken = Vec::new();
+    for probe in &history.probes {
+        let state = history.connections.get(&probe.connection).map_or("", |found| found.state.as_str());
+        let wrong = match (state, probe.presented) {
+            ("active", Some(token)) => {
+                let newest = newest(history, probe, token.family);
+                let explained =
+                    lost.contains_key(probe.connection.as_str()) || ended_there(history, probe, token);
+                (token.generation != newest && !explained)
+                    .then(|| format!("generation {} of {newest} is stored", token.generation))
+            }
+            ("active", None) => Some("it is active and there is nothing to refresh it with".to_owned()),
+            ("reauth_required", None) => {
+                (!said.contains(probe.connection.as_str())).then(|| "the log does not say why".to_owned())
+            }
+            (state, token) => Some(format!("it is {state:?}, and {token:?} was presented")),
+        };
+        broken.extend(wrong.map(|what| Rule::LastToken.broken(format!("{}: {what}", probe.connection))));
+    }
+    broken
+}
+
+/// The newest generation of a family before the probe.
+fn newest(history: &History, probe: &Probe, family: u64) -> u32 {
+    let before = history.provider.iter().take(probe.before);
+    let issued = before.filter_map(|event| match event {
+        ProviderEvent::Refreshed { family: of, issued, .. } if *of == family => Some(*issued),
+        _ => None,
+    });
+    issued.max().unwrap_or(1)
+}
+
+/// The provider itself had ended it before.
+fn ended_there(history: &History, probe: &Probe, token: Presented) -> bool {
+    history.provider.iter().take(probe.before).any(|event| match event {
+        ProviderEvent::Revoked { family, .. } => *family == token.family,
+        _ => false,
+    })
+}
+
+impl Probe {
+    /// From what the provider wrote down while `connection` was refreshed; `before` is how much it had by then.
+    pub fn of(connection: &str, truth: &[ProviderEvent], before: usize) -> Probe {
+        let shown = truth.iter().skip(before).find_map(presented);
+        Probe {
+            connection: connection.to_owned(),
+            before,
+            presented: shown.map(|(family, generation)| Presented { family, generation }),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What goes wrong in a run, and when: chosen by seed.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use broker_tests::cluster::Cluster;
+use demo::notes::{Event, Fault};
+use tokio::time::{Instant, timeout};
+
+use super::load::Load;
+
+/// A moment that does not come is not waited for longer than this.
+const MOMENT: Duration = Duration::from_secs(3);
+
+/// How often what happened.
+pub type Tally = BTreeMap<&'static str, usize>;
+
+/// Until `over`: a moment, a fault, and everybody up again.
+pub async fn trouble(cluster: &mut Cluster, load: &Load, over: Instant) -> Tally {
+    let mut tally = Tally::new();
+    while Instant::now() < over {
+        at_provider(load);
+        timeout(MOMENT, moment(load)).await.ok();
+        let number = load.dice.below(cluster.size());
+        let what = match load.dice.below(10) {
+            0..=4 => killed(cluster, load, number).await,
+            5 | 6 => paused(cluster, load, number).await,
+            7 => stopped(cluster, load, number).await,
+            8 => database(cluster, load).await,
+            _ => all_killed(cluster, load).await,
+        };
+        *tally.entry(what).or_default() += 1;
+        load.live.send_replace(cluster.channels());
+    }
+    tally
+}
+
+/// One of many moments: calls that were answered, or a provider that did its half of the work.
+async fn moment(load: &Load) {
+    let more = load.dice.below(40) as u64 + 10;
+    let answered = load.progress.borrow().answered;
+    load.until(|now| now.answered >= answered + more).await;
+    let seen = load.site.notes().truth().len();
+    let wanted: fn(&Event) -> bool = match load.dice.below(4) {
+        0 => return,
+        1 => |event| matches!(event, Event::TokensIssued { .. }),
+        _ => |event| matches!(event, Event::Refreshed { .. }),
+    };
+    load.site.notes().wait_until(move |events| events.iter().skip(seen).any(wanted)).await;
+}
+
+/// Tokens of another life from now on, and now and then an answer that is bad, late or lost.
+fn at_provider(load: &Load) {
+    let notes = load.site.notes();
+    notes.set_access_lifetime(*load.dice.pick(&[6, 9, 12, 30]));
+    let (fault, calls) = match load.dice.below(6) {
+        0 => (Fault::DropConnection, 1),
+        1 => (Fault::Status500, 2),
+        2 => (Fault::Status429 { retry_after: 1 }, 1),
+        _ => return,
+    };
+    load.scripted.fetch_add(calls, Ordering::Relaxed);
+    notes.script(fault, calls);
+}
+
+async fn killed(cluster: &mut Cluster, load: &Load, number: usize) -> &'static str {
+    cluster.kill(number).await;
+    load.live.send_replace(cluster.channels());
+    cluster.raise(number).await;
+    "killed"
+}
+
+async fn all_killed(cluster: &mut Cluster, load: &Load) -> &'static str {
+    for number in 0..cluster.size() {
+        cluster.kill(number).await;
+    }
+    load.live.send_replace(Vec::new());
+    for number in 0..cluster.size() {
+        cluster.raise(number).await;
+        load.live.send_replace(cluster.channels());
+    }
+    "all killed"
+}
+
+/// It stands still while others go on, then finds what they did.
+async fn paused(cluster: &mut Cluster, load: &Load, number: usize) -> &'static str {
+    cluster.pause(number).await;
+    let (answered, more) = (load.progress.borrow().answered, load.dice.below(60) as u64);
+    timeout(MOMENT, load.until(|now| now.answered > answered + more)).await.ok();
+    cluster.resume(number).await;
+    "paused"
+}
+
+async fn stopped(cluster: &mut Cluster, load: &Load, number: usize) -> &'static str {
+    cluster.stop(number).await;
+    load.live.send_replace(cluster.channels());
+    cluster.raise(number).await;
+    "stopped"
+}
+
+/// The database server dies at once, and comes back.
+async fn database(cluster: &mut Cluster, load: &Load) -> &'static str {
+    let database = cluster.database.clone();
+    let crash = tokio::task::spawn_blocking(move || {
+        database.server().crash();
+        database.server().restart();
+    });
+    crash.await.expect("it is there again");
+    let granted = load.progress.borrow().granted;
+    // A replica that dies now would not start on a database that is not there yet.
+    timeout(MOMENT, load.until(|now| now.granted > granted)).await.ok();
+    "database crashed"
+}

@@ -1,0 +1,9 @@
+//! A recorded history is checked: forged ones are rejected, and one of three replicas that are killed is accepted.
+
+mod acts;
+mod faults;
+mod forged;
+pub mod load;
+pub mod record;
+mod run;
+mod story;
