@@ -16,29 +16,52 @@ VERSION = {"major": "1", "minor": "33", "gitVersion": "v1.33.0", "platform": "li
 # What a controller of a real cluster would write into the status at once.
 DONE = {
     "Job": {"succeeded": 1, "completionTime": "2026-01-01T00:00:00Z", "conditions": [{"type": "Complete", "status": "True"}]},
+    "PersistentVolumeClaim": {"phase": "Bound"},
     "Pod": {"phase": "Succeeded", "conditions": [{"type": "Ready", "status": "True"}]},
 }
-FAILED = {"Job": {"failed": 1, "conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "it failed"}]}}
+FAILED = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "it failed"}
+
+
+def deployment_status(found, well):
+    """That of a Deployment whose pods are all ready, or never will be."""
+    wanted = found["spec"].get("replicas", 1)
+    ready = wanted if well else 0
+    conditions = [{"type": "Available", "status": str(well)}, {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}]
+    counts = {"replicas": wanted, "updatedReplicas": wanted, "readyReplicas": ready, "availableReplicas": ready}
+    return {"observedGeneration": 1, "conditions": conditions, **counts}
 
 
 def merge(old, patch):
-    """A JSON merge patch; lists are replaced."""
+    """A merge patch. As in Kubernetes' own kind of it, lists of named things are merged by name; other lists are replaced."""
     for key, value in patch.items():
+        if key.startswith("$"):
+            continue
         if value is None:
             old.pop(key, None)
         elif isinstance(value, dict) and isinstance(old.get(key), dict):
             merge(old[key], value)
+        elif isinstance(value, list) and isinstance(old.get(key), list) and all(isinstance(v, dict) and "name" in v for v in value):
+            old[key] = merge_named(old[key], value)
         else:
             old[key] = value
     return old
 
 
-class Stub:
-    """Its state. `fail_jobs`: jobs end badly. `without`: groups it does not know."""
+def merge_named(old, patch):
+    items = {item["name"]: item for item in old}
+    for item in patch:
+        if item.get("$patch") == "delete":
+            items.pop(item["name"], None)
+        else:
+            merge(items.setdefault(item["name"], {}), item)
+    return list(items.values())
 
-    def __init__(self, without=(), fail_jobs=False):
+
+class Stub:
+    """Its state. `without`: groups it does not know. What names the image tag `broken` ends badly."""
+
+    def __init__(self, without=()):
         self.kinds = kinds.served(without)
-        self.fail_jobs = fail_jobs
         self.objects, self.changes, self.watchers, self.version = {}, [], [], 1
         self.lock = threading.RLock()
         handler = type("Handler", (Handler,), {"stub": self})
@@ -61,9 +84,13 @@ class Stub:
         meta = given.setdefault("metadata", {})
         meta.update(resourceVersion=str(self.version), uid=f"uid-{self.version}", creationTimestamp="2026-01-01T00:00:00Z")
         meta.setdefault("generation", 1)
-        status = FAILED if self.fail_jobs and given.get("kind") == "Job" else DONE
-        if given.get("kind") in status:
-            given["status"] = status[given["kind"]]
+        kind, well = given.get("kind"), ":broken" not in json.dumps(given)
+        if kind == "Deployment":
+            given["status"] = deployment_status(given, well)
+        elif kind == "Job" and not well:
+            given["status"] = {"failed": 1, "conditions": [FAILED]}
+        elif kind in DONE:
+            given["status"] = DONE[kind]
         kind = "MODIFIED" if path in self.objects else "ADDED"
         self.objects[path] = given
         self.tell(path, kind, given)

@@ -87,7 +87,7 @@ affinity:
 {{- end }}
 {{- if and (include "broker.isMany" .) .Values.topologySpreadConstraints }}
 topologySpreadConstraints:
-  {{- include "broker.spread" . | nindent 2 }}
+  {{- include "broker.spread" . | trim | nindent 2 }}
 {{- end }}
 containers:
   - {{ include "broker.container" . | nindent 4 | trim }}
