@@ -5,6 +5,7 @@ worked, Helm's sentence if it did not, what it asked the server to change, and t
 import asyncio
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -60,7 +61,33 @@ class Driver:
             result, error = await self.step(step), None
         except helm.HelmError as refused:
             result, error = None, str(refused)
-        return {"error": error, "result": result, "changes": self.stub.changes[before:]}
+        return {"error": error, **told(result), "changes": self.stub.changes[before:]}
+
+
+def told(result):
+    """Of a release: its state, its notes and all it consists of. Of a lint: the messages."""
+    if isinstance(result, dict) and "manifest" in result:
+        info = result["info"]
+        whole = text(result)
+        objects = list(filter(None, yaml.safe_load_all(whole)))
+        return {"status": info["status"], "notes": info.get("notes", ""), "text": whole, "objects": objects}
+    if isinstance(result, dict) and "Messages" in result:
+        return {"messages": [str(message) for message in result["Messages"] or [] if message["Severity"] > 1]}
+    if isinstance(result, list):
+        return {"history": [release["info"]["status"] for release in result]}
+    return {}
+
+
+def text(release):
+    """Every document of a release, hooks among them, in an order of their own: Helm's may differ from run to run."""
+    documents = [part.strip() for part in re.split(r"^---$", release["manifest"], flags=re.MULTILINE)]
+    documents += [f"# Source: {hook['path']}\n{hook['manifest'].strip()}" for hook in release.get("hooks") or []]
+
+    def key(document):
+        found = yaml.safe_load(document)
+        return document.splitlines()[0], found["kind"], found["metadata"]["name"]
+
+    return "".join(f"---\n{document}\n" for document in sorted(filter(None, documents), key=key))
 
 
 async def main():

@@ -8,6 +8,7 @@ mod crash;
 mod demo;
 mod docs;
 mod grants;
+mod helm;
 mod house;
 mod mcp;
 mod operations;
