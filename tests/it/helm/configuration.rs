@@ -10,7 +10,7 @@ const URL: &str = "postgres://broker_app:secret@db.example.com:5432/broker";
 
 /// Everything that the rows of the matrix name and the chart does not make.
 pub fn cluster() -> Cluster {
-    let mut cluster = Cluster { token: "a token".to_owned(), ..Cluster::default() };
+    let mut cluster = Cluster::with_token("a token");
     for (secret, key) in [("broker-database", "url"), ("broker-database", "direct"), ("broker-owner", "owner")] {
         cluster.secret(secret, key, URL);
     }

@@ -3,7 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use super::driver::{python, repository, values};
+use broker_tests::process::run;
+
+use super::configuration::cluster;
+use super::driver::{install, python, repository, values};
+use super::kubelet::mount;
+use super::rendered::write;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -81,4 +86,33 @@ async fn op1_alerts_speak_of_metrics_and_labels_that_exist() {
         assert_eq!(expression.matches('(').count(), expression.matches(')').count(), "{name}");
         assert!(read("docs/operating.md").contains(&format!("`{name}`")), "{name} is not in docs/operating.md");
     }
+}
+
+/// Proves: OP1
+#[tokio::test]
+async fn op1_the_values_of_the_guide_install_and_their_configuration_is_in_order() {
+    let guide = read("docs/operating.md");
+    let block = guide.split("<!-- values -->\n```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("values.yaml"), block.expect("the values")).expect("written");
+    let values = values(&directory.path().join("values.yaml").display().to_string()).await;
+    let rendered = install(&values).await.rendered();
+    let mut cluster = cluster();
+    cluster.secret("broker-github", "client-secret", "for the check only");
+    mount(directory.path(), &rendered, rendered.pod(), &cluster);
+    let here = format!("{}/etc/broker", directory.path().display());
+    write(directory.path(), "broker.yaml", &rendered.config().replace("/etc/broker", &here));
+    let ran = run(directory.path(), &["config", "check", "--config", "broker.yaml"]).await;
+    assert!(ran.code == 0 && !ran.stdout.contains("warning"), "{ran:?}");
+    // What it says of other values is what they are called.
+    let told = guide.split('`').skip(1).step_by(2).filter(|word| is_value(word));
+    let known = std::fs::read_to_string(repository().join("helm/broker/README.md")).expect("the table");
+    let lost: Vec<&str> = told.filter(|word| !known.contains(&format!("| `{word}` |"))).collect();
+    assert_eq!(lost, Vec::<&str>::new());
+}
+
+/// Whether a word of the guide names a value of the chart's own.
+fn is_value(word: &str) -> bool {
+    let tops = ["clusterIssuer.", "database.", "metrics.", "migrations.", "networkPolicy.", "shutdown."];
+    tops.iter().any(|top| word.starts_with(top)) && !word.contains(':')
 }

@@ -127,7 +127,7 @@ impl Scene {
         let api = ApiServer::start(&site, &files).await;
         let values = amended(values("helm/broker/ci/postgresql-values.yaml").await, &site, &api);
         let rendered = install(&values).await.rendered();
-        let mut cluster = Cluster { token: OWN_TOKEN.to_owned(), ..Cluster::default() };
+        let mut cluster = Cluster::with_token(OWN_TOKEN);
         let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         let url = database.url_at(&format!("127.0.0.1:{}", database.server().port()));
         let made: [(&str, &str, String); 8] = [
@@ -246,7 +246,7 @@ async fn op1_a_projected_token_gets_a_grant_through_what_the_chart_renders() {
         (ACCOUNT, "token-broker", scene.site.sso().workload_issuer()),
     ] {
         let told = scene.ask(&scene.token(account, audience, issuer)).await.expect_err("refused");
-        assert_eq!(told.reason(), "WORKLOAD_UNAUTHENTICATED", "{account} {audience} {issuer}");
+        assert_eq!(told.reason(), "WORKLOAD_CREDENTIAL_INVALID", "{account} {audience} {issuer}");
     }
     let token = scene.token(ACCOUNT, "token-broker", ISSUER);
     let Ok(Outcome::ConsentRequired(consent)) = scene.ask(&token).await else { panic!("nobody is connected yet") };

@@ -14,10 +14,15 @@ use super::rendered::{Rendered, list};
 pub struct Cluster {
     existing: BTreeMap<String, BTreeMap<String, String>>,
     /// The token projected for the pod's service account.
-    pub token: String,
+    token: String,
 }
 
 impl Cluster {
+    /// With this token projected for the pod's service account.
+    pub fn with_token(token: &str) -> Cluster {
+        Cluster { existing: BTreeMap::new(), token: token.to_owned() }
+    }
+
     /// Puts a key into a Secret.
     pub fn secret(&mut self, name: &str, key: &str, text: &str) {
         self.existing.entry(format!("secret/{name}")).or_default().insert(key.to_owned(), text.to_owned());
