@@ -89,6 +89,9 @@ class Stub:
             given["status"] = deployment_status(given, well)
         elif kind == "Job" and not well:
             given["status"] = {"failed": 1, "conditions": [FAILED]}
+        elif kind == "Service":
+            given["spec"].setdefault("clusterIP", "10.96.0.10")
+            given["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
         elif kind in DONE:
             given["status"] = DONE[kind]
         kind = "MODIFIED" if path in self.objects else "ADDED"

@@ -1,6 +1,7 @@
 //! What a matrix of values renders to is committed beside them, to be read in review: `UPDATE_GOLDEN=1` renews it.
 
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::driver::{live, repository, step, values};
 use super::rendered::Rendered;
@@ -21,8 +22,15 @@ pub struct Row {
     pub rendered: Rendered,
 }
 
-/// All of them, each installed on a server of its own making.
-pub async fn rows() -> Vec<Row> {
+/// All of them. Helm takes its time, so the tests of this process share what it made; nobody changes it.
+static ROWS: OnceCell<Vec<Row>> = OnceCell::const_new();
+
+/// All of them.
+pub async fn rows() -> &'static [Row] {
+    ROWS.get_or_init(installed).await
+}
+
+async fn installed() -> Vec<Row> {
     let mut steps: Vec<Value> = Vec::new();
     for (_, file) in MATRIX {
         let values = values(file).await;

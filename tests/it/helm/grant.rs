@@ -45,7 +45,8 @@ struct ApiServer {
 
 impl ApiServer {
     async fn start(site: &Site, files: &KeyFiles) -> ApiServer {
-        let jwks = reqwest::get(format!("{}/jwks", site.sso().workload_issuer())).await.expect("the keys");
+        let peers = demo::http::client(b"").expect("a client");
+        let jwks = peers.get(format!("{}/jwks", site.sso().workload_issuer())).send().await.expect("the keys");
         let jwks = jwks.text().await.expect("a key set");
         let shown = Arc::new(Mutex::new(Vec::new()));
         let keys = move |State(shown): State<Arc<Mutex<Vec<String>>>>, headers: HeaderMap| {

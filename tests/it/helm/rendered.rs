@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// What a release consists of.
+#[derive(Clone)]
 pub struct Rendered(pub Vec<Value>);
 
 impl Rendered {
