@@ -35,4 +35,4 @@ pinned --runtime "$runtime"
 [[ -z $check ]] || exit 0
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-exec docker buildx build --pull --provenance=true --sbom=true --build-arg "BUILDER=$builder" --build-arg "RUNTIME=$runtime" "${tags[@]}" .
+exec docker build --pull --build-arg "BUILDER=$builder" --build-arg "RUNTIME=$runtime" "${tags[@]}" .

@@ -70,3 +70,28 @@ async fn bearer(file: &Path) -> Result<HeaderValue, FetchError> {
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn shown(text: &str) -> Result<HeaderValue, FetchError> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("token");
+        std::fs::write(&file, text).unwrap();
+        bearer(&file).await
+    }
+
+    /// Proves: ID2
+    #[tokio::test]
+    async fn id2_the_token_for_an_issuers_keys_is_read_each_time_and_never_printed() {
+        let header = shown("ey.token\n").await.unwrap();
+        assert_eq!(header.as_bytes(), b"Bearer ey.token");
+        assert!(!format!("{header:?}").contains("token"));
+        for text in ["", "\n", "ey.secret\nmore", "ey.secret\u{7}", &"ey.secret".repeat(8000)] {
+            let refused = format!("{:?}", shown(text).await.unwrap_err());
+            assert!(refused.contains("keys_token_file") && !refused.contains("secret"), "{refused}");
+        }
+        assert!(bearer(Path::new("/nowhere/token")).await.is_err());
+    }
+}

@@ -180,7 +180,9 @@ pub async fn start(
     tracing::info!(grpc = %grpc.local_addr(), web = %web.local_addr(), ops = %ops.local_addr(), "listening");
 
     let (services, health) = grpc::services(&rooms);
-    let server = grpc::server(config.limits.max_connection_age).layer(GateLayer::new(Arc::clone(&rooms))).add_routes(services);
+    let server = grpc::server(config.limits.max_connection_age)
+        .layer(GateLayer::new(Arc::clone(&rooms)))
+        .add_routes(services);
     tasks.spawn(serve_grpc(
         server.serve_with_incoming_shutdown(grpc.into_stream(), stop.clone().cancelled_owned()),
     ));

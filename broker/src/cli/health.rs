@@ -2,8 +2,12 @@
 
 use super::{EXIT_PROBLEMS, Outcome, output, runtime};
 use clap::Args;
-use std::{path::PathBuf, process::ExitCode, time::Duration};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -20,6 +24,12 @@ pub(super) struct Health {
     /// PEM file with the authorities that vouch for it. Required for https.
     #[arg(long)]
     ca_file: Option<PathBuf>,
+    /// PEM file with the certificate to show, where the listener asks for one.
+    #[arg(long, requires = "key_file")]
+    certificate_file: Option<PathBuf>,
+    /// PEM file with its private key.
+    #[arg(long, requires = "certificate_file")]
+    key_file: Option<PathBuf>,
     /// The name its certificate has to carry, when it is not the host of the URL.
     #[arg(long)]
     server_name: Option<String>,
@@ -50,8 +60,10 @@ async fn connect(health: &Health) -> Result<Channel, Box<dyn std::error::Error>>
     let mut endpoint = Endpoint::from_shared(health.url.clone()).map_err(|_| "--url is not a URL")?;
     if endpoint.uri().scheme_str() == Some("https") {
         let file = health.ca_file.as_ref().ok_or("https needs --ca-file")?;
-        let pem = std::fs::read(file).map_err(|error| format!("{}: {}", file.display(), error.kind()))?;
-        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(file)?));
+        if let (Some(certificate), Some(key)) = (&health.certificate_file, &health.key_file) {
+            tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
+        }
         if let Some(name) = &health.server_name {
             tls = tls.domain_name(name);
         }
@@ -67,4 +79,8 @@ async fn connect(health: &Health) -> Result<Channel, Box<dyn std::error::Error>>
         }
         sentence.into()
     })
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(file).map_err(|error| format!("{}: {}", file.display(), error.kind()))
 }

@@ -23,6 +23,16 @@
 {{- fail (printf "authorities.%s: name a configMap or a secret" $name) -}}
 {{- end -}}
 {{- end -}}
+{{- range ($values.config.providers | default list) -}}
+{{- include "broker.secretReference" (dict "where" (printf "config.providers (%s).client.secret" .id) "text" .client.secret) -}}
+{{- end -}}
+{{- range ($values.config.issuers | default list) -}}
+{{- with .login -}}
+{{- if .client_secret -}}
+{{- include "broker.secretReference" (dict "where" "config.issuers[].login.client_secret" "text" .client_secret) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if $values.clusterIssuer.enabled -}}
 {{- range ($values.config.issuers | default list) -}}
 {{- if eq .name $values.clusterIssuer.name -}}
@@ -41,7 +51,17 @@
 {{- if and $values.certManager.enabled (not $values.certManager.issuerRef.name) -}}
 {{- fail "certManager.issuerRef.name: name the issuer" -}}
 {{- end -}}
+{{- if and $values.helmTest.enabled $values.listeners.grpc.tls.clientCaSecret (not $values.helmTest.clientCertificateSecret) -}}
+{{- fail "helmTest.clientCertificateSecret: gRPC asks for a client certificate; name one, or set helmTest.enabled to false" -}}
+{{- end -}}
 {{- if and $values.httpRoute.enabled (not $values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.parentRefs: name the Gateway" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A secret written out would end up in a ConfigMap: (dict "where" … "text" …). */}}
+{{- define "broker.secretReference" -}}
+{{- if not (regexMatch "^\\$\\{(file|env):.+\\}$" .text) -}}
+{{- fail (printf "%s: is a secret written out; put it into a Secret, name that in secrets, and write ${file:/etc/broker/secrets/NAME/KEY}" .where) -}}
 {{- end -}}
 {{- end -}}

@@ -1,7 +1,7 @@
 {{/* The broker's configuration file: the chart's own sections and those of `config`. */}}
 
 {{- define "broker.listener" -}}
-address: {{ printf "0.0.0.0:%d" (int (get .root.Values.listeners .listener).port) | quote }}
+address: {{ printf "%s:%d" .root.Values.listeners.host (int (get .root.Values.listeners .listener).port) | quote }}
 {{- if include "broker.tlsSecret" . }}
 tls:
   certificate_file: /etc/broker/tls/{{ .listener }}/tls.crt

@@ -89,6 +89,10 @@ affinity:
 topologySpreadConstraints:
   {{- include "broker.spread" . | trim | nindent 2 }}
 {{- end }}
+{{- with .Values.extraInitContainers }}
+initContainers:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 containers:
   - {{ include "broker.container" . | nindent 4 | trim }}
   {{- with .Values.extraContainers }}

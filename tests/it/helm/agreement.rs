@@ -15,12 +15,17 @@ fn port(container: &Value, name: &str) -> Value {
 
 /// Which ports a rule of the network policy lets in, by its order.
 fn let_in(policy: &Value) -> Vec<Value> {
-    list(policy, "/spec/ingress").into_iter().flat_map(|rule| list(rule, "/ports")).map(|port| port["port"].clone()).collect()
+    list(policy, "/spec/ingress")
+        .into_iter()
+        .flat_map(|rule| list(rule, "/ports"))
+        .map(|port| port["port"].clone())
+        .collect()
 }
 
 fn agrees(rendered: &Rendered, config: &Config) {
     let container = rendered.container();
-    let listeners = [("grpc", &config.listeners.grpc), ("web", &config.listeners.web), ("ops", &config.listeners.ops)];
+    let listeners =
+        [("grpc", &config.listeners.grpc), ("web", &config.listeners.web), ("ops", &config.listeners.ops)];
     let policy = rendered.object("NetworkPolicy", "token-broker");
     for (name, listener) in listeners {
         assert_eq!(port(container, name), json!(listener.address.port()), "{name}");
@@ -39,12 +44,16 @@ fn agrees(rendered: &Rendered, config: &Config) {
         assert_eq!(asked["scheme"] == "HTTPS", config.listeners.ops.tls.is_some(), "{probe}");
     }
     assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
-    assert_eq!(policy["spec"]["podSelector"]["matchLabels"], rendered.deployment()["spec"]["selector"]["matchLabels"]);
+    assert_eq!(
+        policy["spec"]["podSelector"]["matchLabels"],
+        rendered.deployment()["spec"]["selector"]["matchLabels"]
+    );
 }
 
 /// The pod is killed only after the requests under way, and the log's end, had their time.
 fn ends_in_time(rendered: &Rendered, config: &Config) {
-    let before = rendered.container().pointer("/lifecycle/preStop/sleep/seconds").and_then(Value::as_u64).unwrap_or(0);
+    let before =
+        rendered.container().pointer("/lifecycle/preStop/sleep/seconds").and_then(Value::as_u64).unwrap_or(0);
     let grace = rendered.pod()["terminationGracePeriodSeconds"].as_u64().expect("a number");
     assert!(config.limits.drain_timeout >= config.limits.request_timeout);
     assert!(grace >= before + config.limits.drain_timeout.as_secs() + 10, "{grace}");
@@ -56,7 +65,7 @@ fn is_restricted(pod: &Value) {
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
     assert!(pod["securityContext"]["runAsUser"].as_u64() > Some(0));
     assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
-    for container in list(pod, "/containers").into_iter().filter(|container| container["name"] != "proxy") {
+    for container in list(pod, "/containers").into_iter().filter(|one| one["name"] != "proxy") {
         let context = &container["securityContext"];
         assert_eq!(context["allowPrivilegeEscalation"], false);
         assert_eq!(context["readOnlyRootFilesystem"], true);

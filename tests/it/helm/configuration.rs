@@ -11,7 +11,9 @@ const URL: &str = "postgres://broker_app:secret@db.example.com:5432/broker";
 /// Everything that the rows of the matrix name and the chart does not make.
 pub fn cluster() -> Cluster {
     let mut cluster = Cluster::with_token("a token");
-    for (secret, key) in [("broker-database", "url"), ("broker-database", "direct"), ("broker-owner", "owner")] {
+    for (secret, key) in
+        [("broker-database", "url"), ("broker-database", "direct"), ("broker-owner", "owner")]
+    {
         cluster.secret(secret, key, URL);
     }
     cluster.secret("broker-database-owner", "url", URL);
@@ -51,7 +53,10 @@ async fn op1_the_rendered_configuration_passes_the_brokers_own_check() {
             // A volume and containers of the operator's own.
             let pod = pod_of(&mut rendered);
             pod["volumes"].as_array_mut().expect("volumes").retain(|volume| volume["name"] != "more");
-            pod["containers"][0]["volumeMounts"].as_array_mut().expect("mounts").retain(|m| m["name"] != "more");
+            pod["containers"][0]["volumeMounts"]
+                .as_array_mut()
+                .expect("mounts")
+                .retain(|m| m["name"] != "more");
         }
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path();
@@ -79,9 +84,16 @@ async fn op1_the_migration_gets_a_configuration_of_its_own_and_no_secret_but_the
         let pod = &job["spec"]["template"]["spec"];
         let mounts = mount(directory.path(), &row.rendered, pod, &cluster());
         let paths: Vec<&str> = mounts.iter().map(|mount| mount.path.as_str()).collect();
-        let allowed = ["/etc/broker/config", "/etc/broker/database", "/etc/broker/database-ca", "/etc/broker/owner"];
+        let allowed =
+            ["/etc/broker/config", "/etc/broker/database", "/etc/broker/database-ca", "/etc/broker/owner"];
         assert!(paths.iter().all(|path| allowed.contains(path)), "{paths:?}");
-        checked(directory.path(), "migrate.yaml", row.rendered.file("token-broker-migrate", "broker.yaml"), name).await;
+        checked(
+            directory.path(),
+            "migrate.yaml",
+            row.rendered.file("token-broker-migrate", "broker.yaml"),
+            name,
+        )
+        .await;
     }
 }
 

@@ -72,7 +72,8 @@ async fn op1_alerts_speak_of_metrics_and_labels_that_exist() {
         let name = rule["alert"].as_str().expect("a name");
         assert!(names.insert(name), "{name} twice");
         let expression = rule["expr"].as_str().expect("an expression");
-        let used: Vec<String> = words(expression).into_iter().filter(|word| word.starts_with("broker_")).collect();
+        let used: Vec<String> =
+            words(expression).into_iter().filter(|word| word.starts_with("broker_")).collect();
         assert!(!used.is_empty(), "{name}");
         for metric in used {
             let known = metrics.get(&metric).unwrap_or_else(|| panic!("{name}: there is no {metric}"));
@@ -80,11 +81,20 @@ async fn op1_alerts_speak_of_metrics_and_labels_that_exist() {
             assert!(strange.is_empty(), "{name}: {metric} has no {strange:?}");
         }
         for key in ["summary", "description"] {
-            assert!(rule["annotations"][key].as_str().is_some_and(|text| text.ends_with('.')), "{name}: {key}");
+            assert!(
+                rule["annotations"][key].as_str().is_some_and(|text| text.ends_with('.')),
+                "{name}: {key}"
+            );
         }
-        assert!(["critical", "warning"].contains(&rule["labels"]["severity"].as_str().unwrap_or_default()), "{name}");
+        assert!(
+            ["critical", "warning"].contains(&rule["labels"]["severity"].as_str().unwrap_or_default()),
+            "{name}"
+        );
         assert_eq!(expression.matches('(').count(), expression.matches(')').count(), "{name}");
-        assert!(read("docs/operating.md").contains(&format!("`{name}`")), "{name} is not in docs/operating.md");
+        assert!(
+            read("docs/operating.md").contains(&format!("`{name}`")),
+            "{name} is not in docs/operating.md"
+        );
     }
 }
 

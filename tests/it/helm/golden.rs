@@ -22,7 +22,7 @@ pub struct Row {
     pub rendered: Rendered,
 }
 
-/// All of them. Helm takes its time, so the tests of this process share what it made; nobody changes it.
+/// Helm takes its time, so the tests of this process share what it made; nobody changes it.
 static ROWS: OnceCell<Vec<Row>> = OnceCell::const_new();
 
 /// All of them.
@@ -41,7 +41,11 @@ async fn installed() -> Vec<Row> {
     MATRIX
         .iter()
         .zip(installed)
-        .map(|((name, _), done)| Row { name, text: done.worked().text().to_owned(), rendered: done.rendered() })
+        .map(|((name, _), done)| Row {
+            name,
+            text: done.worked().text().to_owned(),
+            rendered: done.rendered(),
+        })
         .collect()
 }
 
@@ -67,5 +71,8 @@ fn first_difference(old: &str, new: &str) -> Option<String> {
         return None;
     }
     let lines = old.lines().zip(new.lines()).enumerate().find(|(_, (a, b))| a != b);
-    Some(lines.map_or("another length".to_owned(), |(n, (a, b))| format!("line {}: {a:?} is now {b:?}", n + 1)))
+    Some(
+        lines
+            .map_or("another length".to_owned(), |(n, (a, b))| format!("line {}: {a:?} is now {b:?}", n + 1)),
+    )
 }

@@ -46,24 +46,32 @@ struct ApiServer {
 impl ApiServer {
     async fn start(site: &Site, files: &KeyFiles) -> ApiServer {
         let peers = demo::http::client(b"").expect("a client");
-        let jwks = peers.get(format!("{}/jwks", site.sso().workload_issuer())).send().await.expect("the keys");
+        let jwks =
+            peers.get(format!("{}/jwks", site.sso().workload_issuer())).send().await.expect("the keys");
         let jwks = jwks.text().await.expect("a key set");
         let shown = Arc::new(Mutex::new(Vec::new()));
         let keys = move |State(shown): State<Arc<Mutex<Vec<String>>>>, headers: HeaderMap| {
             let jwks = jwks.clone();
             async move {
-                let token = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+                let token =
+                    headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
                 shown.lock().expect("whole").push(token.to_owned());
-                if token == format!("Bearer {OWN_TOKEN}") { (StatusCode::OK, jwks) } else { (StatusCode::UNAUTHORIZED, String::new()) }
+                if token == format!("Bearer {OWN_TOKEN}") {
+                    (StatusCode::OK, jwks)
+                } else {
+                    (StatusCode::UNAUTHORIZED, String::new())
+                }
             }
         };
         let router = Router::new().route("/openid/v1/jwks", get(keys)).with_state(Arc::clone(&shown));
         let socket = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let address = socket.local_addr().expect("an address").to_string();
         let (certificate, key) = (files.certificate.clone(), files.key.clone());
-        let tls = tls::source(TlsFiles { certificate, key, client_ca: None, alpn: &["h2", "http/1.1"] }).expect("TLS");
+        let tls = tls::source(TlsFiles { certificate, key, client_ca: None, alpn: &["h2", "http/1.1"] })
+            .expect("TLS");
         let stop = CancellationToken::new();
-        let accepted = Accepted::on(socket, Some(tls), Intake::of("api", 64, Metrics::default()), stop.clone());
+        let accepted =
+            Accepted::on(socket, Some(tls), Intake::of("api", 64, Metrics::default()), stop.clone());
         let patience = Patience::with_requests_of(Duration::from_secs(10));
         tokio::spawn(http::serve(accepted.expect("it listens"), router, patience, stop.clone()));
         ApiServer { address, shown, _stop: stop.drop_guard() }
@@ -105,11 +113,19 @@ fn amended(mut values: Value, site: &Site, api: &ApiServer) -> Value {
     issuer["login"]["client_id"] = json!("broker-pages");
     issuer.as_object_mut().expect("an issuer").remove("ca_file");
     let provider = values["config"]["providers"][0].as_object_mut().expect("a provider");
-    for (key, path) in [("authorize_url", "/authorize"), ("token_url", "/token"), ("revocation_url", "/revoke"), ("issuer", "")] {
+    for (key, path) in [
+        ("authorize_url", "/authorize"),
+        ("token_url", "/token"),
+        ("revocation_url", "/revoke"),
+        ("issuer", ""),
+    ] {
         provider.insert(key.to_owned(), json!(format!("{notes}{path}")));
     }
-    provider["account"] = json!({ "url": format!("{notes}/userinfo"), "id_pointer": "/id", "label_pointer": "/label" });
-    for (key, value) in [("iss_parameter", "required"), ("narrowing", "refresh_with_scope"), ("rotation", "single_use")] {
+    provider["account"] =
+        json!({ "url": format!("{notes}/userinfo"), "id_pointer": "/id", "label_pointer": "/label" });
+    for (key, value) in
+        [("iss_parameter", "required"), ("narrowing", "refresh_with_scope"), ("rotation", "single_use")]
+    {
         provider.insert(key.to_owned(), json!(value));
     }
     provider.insert("allowed_networks".to_owned(), json!(["127.0.0.0/8"]));
@@ -129,7 +145,8 @@ impl Scene {
         let values = amended(values("helm/broker/ci/postgresql-values.yaml").await, &site, &api);
         let rendered = install(&values).await.rendered();
         let mut cluster = Cluster::with_token(OWN_TOKEN);
-        let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        let read =
+            |path: &Path| std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         let url = database.url_at(&format!("127.0.0.1:{}", database.server().port()));
         let made: [(&str, &str, String); 8] = [
             ("broker-database", "url", url),
@@ -250,9 +267,13 @@ async fn op1_a_projected_token_gets_a_grant_through_what_the_chart_renders() {
         assert_eq!(told.reason(), "WORKLOAD_CREDENTIAL_INVALID", "{account} {audience} {issuer}");
     }
     let token = scene.token(ACCOUNT, "token-broker", ISSUER);
-    let Ok(Outcome::ConsentRequired(consent)) = scene.ask(&token).await else { panic!("nobody is connected yet") };
+    let Ok(Outcome::ConsentRequired(consent)) = scene.ask(&token).await else {
+        panic!("nobody is connected yet")
+    };
     let browser = scene.site.browser().expect("a browser");
-    let page = walk::connect(&browser, consent.url.expose(), &ALICE.sso, &ALICE.notes).await.expect("it leads through");
+    let page = walk::connect(&browser, consent.url.expose(), &ALICE.sso, &ALICE.notes)
+        .await
+        .expect("it leads through");
     assert_eq!(page.status, 200, "{}", page.describe());
     let Ok(Outcome::Grant(grant)) = scene.ask(&token).await else { panic!("it is connected") };
     let truth = scene.site.notes().introspect(grant.access_token.expose()).expect("issued there");
@@ -260,7 +281,10 @@ async fn op1_a_projected_token_gets_a_grant_through_what_the_chart_renders() {
 
     // The keys were fetched with the broker's own projected token, and the grant is on record.
     let shown = scene.api.shown();
-    assert!(!shown.is_empty() && shown.iter().all(|token| token == &format!("Bearer {OWN_TOKEN}")), "{shown:?}");
+    assert!(
+        !shown.is_empty() && shown.iter().all(|token| token == &format!("Bearer {OWN_TOKEN}")),
+        "{shown:?}"
+    );
     let listed = process::run(scene.directory.path(), &["audit", "list", "--config", &config]).await;
     assert!(listed.code == 0 && listed.stdout.contains("grant.issue"), "{listed:?}");
     assert!(!broker.stderr().contains(OWN_TOKEN), "the token is in the log");

@@ -62,7 +62,8 @@ fn hand_over(directory: &Path, mounts: &[Mount]) {
         } else {
             // There is no other user: the file is the caller's alone.
             for file in fs::read_dir(&path).expect("a directory") {
-                fs::set_permissions(file.expect("a file").path(), fs::Permissions::from_mode(0o400)).expect("set");
+                fs::set_permissions(file.expect("a file").path(), fs::Permissions::from_mode(0o400))
+                    .expect("set");
             }
         }
         if !mount.read_only {
@@ -99,7 +100,10 @@ impl Container {
         command.args(mounts.iter().filter(|mount| !mount.read_only).map(|mount| &mount.path));
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         for variable in list(rendered.container(), "/env") {
-            command.env(variable["name"].as_str().expect("a name"), variable["value"].as_str().expect("a value"));
+            command.env(
+                variable["name"].as_str().expect("a name"),
+                variable["value"].as_str().expect("a value"),
+            );
         }
         command.stdout(Stdio::null()).stderr(Stdio::piped()).stdin(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn().expect("it starts");
@@ -135,7 +139,8 @@ impl Container {
             command.args(["--user", "--preserve-credentials"]);
         }
         let ran = command.arg(program).args(arguments).output().await.expect("nsenter runs");
-        let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
         (ran.status.success(), said.trim().to_owned())
     }
 
@@ -150,7 +155,8 @@ impl Container {
         let listening = tables.lines().filter_map(|line| {
             let cells: Vec<&str> = line.split_whitespace().collect();
             let (address, port) = cells.get(1)?.split_once(':')?;
-            (cells.get(3) == Some(&"0A")).then(|| (address.to_owned(), u16::from_str_radix(port, 16).expect("hex")))
+            (cells.get(3) == Some(&"0A"))
+                .then(|| (address.to_owned(), u16::from_str_radix(port, 16).expect("hex")))
         });
         listening.collect()
     }
@@ -208,7 +214,8 @@ async fn op1_the_rendered_container_serves_in_the_images_root_file_system() {
         rustix::process::Signal::TERM,
     )
     .expect("told to stop");
-    let ended = tokio::time::timeout(PATIENCE, container.child.wait()).await.expect("in time").expect("it ends");
+    let ended =
+        tokio::time::timeout(PATIENCE, container.child.wait()).await.expect("in time").expect("it ends");
     assert!(ended.success(), "{ended}");
 }
 
@@ -231,7 +238,8 @@ async fn op6_the_root_file_system_holds_the_binary_what_it_needs_and_no_more() {
             }
         }
     }
-    let library = |file: &&String| file.contains(".so") && (file.starts_with("lib") || file.starts_with("usr/lib"));
+    let library =
+        |file: &&String| file.contains(".so") && (file.starts_with("lib") || file.starts_with("usr/lib"));
     let rest: Vec<&String> = files.iter().filter(|file| !library(file)).collect();
     let expected = [
         "etc/group",
@@ -253,7 +261,11 @@ fn op6_the_image_is_built_from_pinned_bases_and_runs_as_a_numeric_user() {
     let text = fs::read_to_string(repository().join("Dockerfile")).expect("it");
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let from: Vec<&str> = lines.iter().filter(|line| line.starts_with("FROM ")).copied().collect();
-    assert_eq!(from, ["FROM ${BUILDER} AS build", "FROM ${RUNTIME}"], "bases are arguments without a default");
+    assert_eq!(
+        from,
+        ["FROM ${BUILDER} AS build", "FROM ${RUNTIME}"],
+        "bases are arguments without a default"
+    );
     assert!(!lines.iter().any(|line| line.starts_with("ARG ") && line.contains('=')));
     let last = text.rsplit("FROM ").next().expect("the last stage");
     assert!(last.contains("\nUSER 65532:65532\n") && last.contains("ENTRYPOINT [\"/usr/bin/broker\"]"));
@@ -262,13 +274,18 @@ fn op6_the_image_is_built_from_pinned_bases_and_runs_as_a_numeric_user() {
     let digest = format!("sha256:{}", "0".repeat(64));
     let check = |builder: &str, runtime: &str| {
         let mut command = std::process::Command::new(repository().join("image/build.sh"));
-        let ran = command.args(["--check", "--builder", builder, "--runtime", runtime]).output().expect("it runs");
+        let ran =
+            command.args(["--check", "--builder", builder, "--runtime", runtime]).output().expect("it runs");
         (ran.status.success(), String::from_utf8_lossy(&ran.stderr).into_owned())
     };
-    let (rust, distroless) =
-        (format!("docker.io/library/rust:1.95-bookworm@{digest}"), format!("gcr.io/distroless/cc-debian12@{digest}"));
+    let (rust, distroless) = (
+        format!("docker.io/library/rust:1.95-bookworm@{digest}"),
+        format!("gcr.io/distroless/cc-debian12@{digest}"),
+    );
     assert_eq!(check(&rust, &distroless), (true, String::new()));
-    for loose in ["gcr.io/distroless/cc-debian12", "gcr.io/distroless/cc-debian12:nonroot", "gcr.io/a@sha256:00", ""] {
+    for loose in
+        ["gcr.io/distroless/cc-debian12", "gcr.io/distroless/cc-debian12:nonroot", "gcr.io/a@sha256:00", ""]
+    {
         let (passed, told) = check(&rust, loose);
         assert!(!passed && told.contains("--runtime is not pinned"), "{loose}: {told}");
         let (passed, told) = check(loose, &distroless);

@@ -118,7 +118,8 @@ async fn op1_the_example_of_an_mcp_server_is_sound_and_fits_the_values() {
     let account = &object("ServiceAccount")["metadata"];
     assert_eq!(pod["spec"]["serviceAccountName"], account["name"]);
     assert_eq!(pod["metadata"]["labels"]["token-broker/client"], "true", "the network policy lets it call");
-    let projected = pod.pointer("/spec/volumes/0/projected/sources/0/serviceAccountToken").expect("its token");
+    let projected =
+        pod.pointer("/spec/volumes/0/projected/sources/0/serviceAccountToken").expect("its token");
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let subject = format!("system:serviceaccount:{}:{}", text(&account["namespace"]), text(&account["name"]));
     let chart = values("helm/broker/ci/postgresql-values.yaml").await;
@@ -129,7 +130,10 @@ async fn op1_the_example_of_an_mcp_server_is_sound_and_fits_the_values() {
     let container = &pod["spec"]["containers"][0];
     let mount = text(&container["volumeMounts"][0]["mountPath"]);
     let arguments: Vec<String> = container["args"].as_array().expect("arguments").iter().map(text).collect();
-    assert!(arguments.contains(&format!("--credential={mount}/{}", text(&projected["path"]))), "{arguments:?}");
+    assert!(
+        arguments.contains(&format!("--credential={mount}/{}", text(&projected["path"]))),
+        "{arguments:?}"
+    );
     let binary = broker_tests::process::binary("mcp-server");
     let help = std::process::Command::new(binary).arg("--help").output().expect("it runs");
     let help = String::from_utf8(help.stdout).expect("text");

@@ -77,8 +77,10 @@ pub struct Mount {
 
 /// Lays out the volumes of a pod below `root`, as its first container sees them; `group` may read what is secret. Answers the mounts.
 pub fn mount(root: &Path, rendered: &Rendered, pod: &Value, cluster: &Cluster) -> Vec<Mount> {
-    let volumes: BTreeMap<&str, &Value> =
-        list(pod, "/volumes").into_iter().map(|volume| (volume["name"].as_str().expect("a name"), volume)).collect();
+    let volumes: BTreeMap<&str, &Value> = list(pod, "/volumes")
+        .into_iter()
+        .map(|volume| (volume["name"].as_str().expect("a name"), volume))
+        .collect();
     let mut unused = volumes.clone();
     let mut mounts = Vec::new();
     for mount in list(pod, "/containers/0/volumeMounts") {

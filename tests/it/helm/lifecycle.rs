@@ -58,7 +58,11 @@ async fn op1_a_release_on_postgresql_lives_from_install_to_uninstall() {
 
     assert_eq!(install.worked().get("status"), "deployed");
     migrated_once(install);
-    assert!(install.notes().contains("MCP servers call   token-broker-grpc.broker.svc:7443"), "{}", install.notes());
+    assert!(
+        install.notes().contains("MCP servers call   token-broker-grpc.broker.svc:7443"),
+        "{}",
+        install.notes()
+    );
 
     migrated_once(upgrade.worked());
     let patched = places(&upgrade.changes(), "patch");
@@ -68,7 +72,10 @@ async fn op1_a_release_on_postgresql_lives_from_install_to_uninstall() {
     let changes = upgrade.changes();
     let rollout = changes.iter().find(|c| c.place() == "deployments/token-broker").expect("the patch");
     // Another configuration starts other pods.
-    assert!(rollout.object.pointer("/spec/template/metadata/annotations/checksum~1config").is_some(), "{rollout:?}");
+    assert!(
+        rollout.object.pointer("/spec/template/metadata/annotations/checksum~1config").is_some(),
+        "{rollout:?}"
+    );
     assert_eq!(rollout.object["spec"]["replicas"], 5);
 
     let [pod] = &test.worked().created()[..] else { panic!("{test:?}") };
@@ -90,7 +97,8 @@ async fn op1_a_release_on_postgresql_lives_from_install_to_uninstall() {
     assert_eq!(history.get("history"), &json!(["superseded", "superseded", "failed", "deployed"]));
 
     uninstall.worked();
-    let left: Vec<&String> = life.left.iter().filter(|path| !path.ends_with("/pods/token-broker-test")).collect();
+    let left: Vec<&String> =
+        life.left.iter().filter(|path| !path.ends_with("/pods/token-broker-test")).collect();
     assert_eq!(left, Vec::<&String>::new());
 }
 
@@ -100,7 +108,13 @@ async fn op1_a_release_on_sqlite_keeps_its_volume() {
     let first = values("helm/broker/ci/sqlite-values.yaml").await;
     let mut second = first.clone();
     second["podAnnotations"] = json!({ "example.com/why": "an upgrade" });
-    let steps = [step("lint", &first), step("install", &first), step("upgrade", &second), step("test", &first), step("uninstall", &first)];
+    let steps = [
+        step("lint", &first),
+        step("install", &first),
+        step("upgrade", &second),
+        step("test", &first),
+        step("uninstall", &first),
+    ];
     let life = live(steps.to_vec(), &["monitoring.coreos.com/v1", "cert-manager.io/v1"]).await;
     for done in &life.steps {
         done.worked();
@@ -112,7 +126,11 @@ async fn op1_a_release_on_sqlite_keeps_its_volume() {
     }
     assert!(places(&life.steps[4].changes(), "delete").contains(&"deployments/token-broker".to_owned()));
     let claim = "/api/v1/namespaces/broker/persistentvolumeclaims/token-broker-data";
-    assert!(life.left.iter().any(|path| path == claim), "people's connections outlive the release: {:?}", life.left);
+    assert!(
+        life.left.iter().any(|path| path == claim),
+        "people's connections outlive the release: {:?}",
+        life.left
+    );
 }
 
 /// Proves: OP1
@@ -138,7 +156,10 @@ async fn op1_kinds_of_operators_are_made_where_the_cluster_knows_them() {
     let text = life.steps[0].worked().text();
     assert!(!text.contains("monitoring.coreos.com"), "the cluster has no such kinds");
     let notes = life.steps[0].notes();
-    assert!(notes.contains("No ServiceMonitor was made") && notes.contains("No PrometheusRule was made"), "{notes}");
+    assert!(
+        notes.contains("No ServiceMonitor was made") && notes.contains("No PrometheusRule was made"),
+        "{notes}"
+    );
     let known = live(vec![step("install", &values)], &[]).await;
     let text = known.steps[0].worked().text();
     assert!(text.contains("kind: ServiceMonitor") && text.contains("kind: PrometheusRule"));
