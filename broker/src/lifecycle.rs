@@ -4,9 +4,6 @@ use crate::app::Running;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Longest that calls under way may take after the signal. Kubernetes' default grace period is 30 s.
-const GRACE: Duration = Duration::from_secs(20);
-
 /// SIGTERM and SIGINT, caught from the moment this exists: one that comes while the broker starts is not lost, and does
 /// not end the process without a word in the audit log.
 pub struct StopSignals {
@@ -25,13 +22,13 @@ impl StopSignals {
     }
 }
 
-/// Waits for SIGTERM or SIGINT, then drains.
-pub async fn until_told(running: Running, mut signals: StopSignals) {
+/// Waits for SIGTERM or SIGINT, then drains for at most `grace`.
+pub async fn until_told(running: Running, mut signals: StopSignals, grace: Duration) {
     tokio::select! {
         _ = signals.terminate.recv() => {}
         _ = signals.interrupt.recv() => {}
     }
     tracing::info!("stopping: finishing what runs");
-    running.stop(GRACE).await;
+    running.stop(grace).await;
     tracing::info!("stopped");
 }

@@ -9,6 +9,7 @@ mod demo;
 mod docs;
 mod grants;
 mod history;
+mod helm;
 mod house;
 mod mcp;
 mod model;

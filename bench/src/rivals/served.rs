@@ -14,6 +14,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The broker's default (`limits.max_request_bytes`).
 const LARGEST: usize = 131_072;
+/// As in service.
+const MAX_AGE: std::time::Duration = std::time::Duration::from_secs(30 * 60);
 /// More than any figure opens.
 const MOST_CONNECTIONS: usize = 1_024;
 
@@ -35,7 +37,7 @@ impl Served {
         let accepted = Accepted::on(TcpListener::bind("127.0.0.1:0")?, None, intake, stop.clone())?;
         let address = accepted.local_addr();
         let service = GrantServiceServer::new(grants).max_decoding_message_size(LARGEST);
-        let server = grpc::server()
+        let server = grpc::server(MAX_AGE)
             .add_service(service)
             .serve_with_incoming_shutdown(accepted.into_stream(), stop.clone().cancelled_owned());
         tokio::spawn(server);

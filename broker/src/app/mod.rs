@@ -180,7 +180,9 @@ pub async fn start(
     tracing::info!(grpc = %grpc.local_addr(), web = %web.local_addr(), ops = %ops.local_addr(), "listening");
 
     let (services, health) = grpc::services(&rooms);
-    let server = grpc::server().layer(GateLayer::new(Arc::clone(&rooms))).add_routes(services);
+    let server = grpc::server(config.limits.max_connection_age)
+        .layer(GateLayer::new(Arc::clone(&rooms)))
+        .add_routes(services);
     tasks.spawn(serve_grpc(
         server.serve_with_incoming_shutdown(grpc.into_stream(), stop.clone().cancelled_owned()),
     ));
@@ -323,7 +325,8 @@ fn identity(config: &Config, outbound: &Outbound, clock: &Arc<dyn Clock>) -> Res
     for issuer in &config.issuers {
         specs.push(wiring::issuer(issuer, &config.operators)?);
         let client = outbound.client(&issuer_destination(issuer)?)?;
-        fetchers.insert(issuer.name.clone(), Arc::new(IssuerFetch(client)));
+        let token_file = issuer.keys_token_file.clone();
+        fetchers.insert(issuer.name.clone(), Arc::new(IssuerFetch { client, token_file }));
     }
     let workloads = config.workloads.iter().map(wiring::workload).collect();
     Ok(Identity::new(specs, workloads, &fetchers, Arc::clone(clock))?)

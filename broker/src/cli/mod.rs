@@ -1,12 +1,13 @@
 //! The command line. Human output on a terminal, `--json` where there is something to read by program.
 //!
 //! Exit codes: 0 done; 1 it did not work; 2 wrong usage (clap's); 3 a check found problems (`config check`, `audit verify`,
-//! `policy test`).
+//! `policy test`, `health`).
 
 mod ask;
 mod audit;
 mod completions;
 mod config;
+mod health;
 mod init;
 mod keys;
 mod output;
@@ -20,7 +21,7 @@ use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 it did not work; 2 wrong usage; \
-3 a check found problems (`config check`, `audit verify`, `policy test`).";
+3 a check found problems (`config check`, `audit verify`, `policy test`, `health`).";
 
 /// It did not work.
 pub const EXIT_FAILED: u8 = 1;
@@ -41,6 +42,8 @@ enum Command {
     Init(init::Init),
     /// Run the broker until SIGTERM.
     Serve(ConfigFile),
+    /// Ask a running broker whether it serves.
+    Health(health::Health),
     /// Bring the database to this version's schema.
     Migrate(serve::Migrate),
     /// Check the configuration, or print its JSON schema.
@@ -81,6 +84,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Init(init) => init::run(&init),
         Command::Serve(file) => serve::serve(&file),
+        Command::Health(health) => health::run(&health),
         Command::Migrate(migrate) => serve::migrate(&migrate),
         Command::Config(command) => config::run(&command),
         Command::Audit(command) => audit::run(&command),

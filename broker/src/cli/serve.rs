@@ -24,7 +24,7 @@ pub(super) fn serve(file: &ConfigFile) -> Outcome {
         for hint in next_steps(&config) {
             tracing::warn!("{hint}");
         }
-        lifecycle::until_told(running, signals).await;
+        lifecycle::until_told(running, signals, config.limits.drain_timeout).await;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -46,6 +46,10 @@ pub(super) struct RawIssuer {
     type_may_be_absent: Option<bool>,
     /// Where its keys are. Default: discovered below `issuer` (OpenID Connect Discovery).
     jwks_uri: Option<String>,
+    /// The file with a bearer token to fetch its keys with, read again each time: a Kubernetes API server asks for one, such as the
+    /// broker's own projected service-account token. Only together with `jwks_uri`, so that it is shown to no address that another
+    /// server names.
+    keys_token_file: Option<String>,
     /// Private address ranges (CIDR) its hosts may resolve to. Default: public addresses only.
     #[serde(default)]
     allowed_networks: Vec<String>,
@@ -114,6 +118,8 @@ pub struct Issuer {
     pub type_may_be_absent: bool,
     /// Where its keys are.
     pub keys: IssuerKeys,
+    /// The file with the token that the fetch of its keys shows.
+    pub keys_token_file: Option<PathBuf>,
     /// Private ranges its hosts may resolve to.
     pub allowed_networks: Vec<String>,
     /// Further certificate authorities.
@@ -199,6 +205,7 @@ fn issuer(
     let tenant = tenant(path, raw, tenants, check);
     let jwks_path = format!("{path}.jwks_uri");
     let keys = check.optional_url(&jwks_path, raw.jwks_uri.as_ref());
+    let keys_token_file = keys_token_file(path, raw, check);
     let day = Duration::from_secs(86_400);
     let lifetime_path = format!("{path}.max_token_lifetime");
     let max_token_lifetime = check.duration(&lifetime_path, raw.max_token_lifetime.as_ref(), day);
@@ -221,6 +228,7 @@ fn issuer(
         types: list(path, "types", raw.types.as_ref(), &["JWT", "at+jwt"], check),
         type_may_be_absent: raw.type_may_be_absent.unwrap_or(true),
         keys: keys.map_or(IssuerKeys::Discovery, IssuerKeys::JwksUri),
+        keys_token_file,
         allowed_networks: check.networks(&format!("{path}.allowed_networks"), &raw.allowed_networks),
         ca_file: raw.ca_file.as_ref().map(|file| check.file(&format!("{path}.ca_file"), file)),
         max_token_lifetime,
@@ -230,6 +238,15 @@ fn issuer(
         realm: realm?,
         tenant: tenant?,
     })
+}
+
+fn keys_token_file(path: &str, raw: &RawIssuer, check: &mut Check<'_>) -> Option<PathBuf> {
+    let path = format!("{path}.keys_token_file");
+    let file = raw.keys_token_file.as_ref()?;
+    if raw.jwks_uri.is_none() {
+        check.problem(&path, "needs jwks_uri: the token is shown to no address that another server names");
+    }
+    Some(check.file(&path, file))
 }
 
 /// Compared byte for byte with `iss`, so it is kept as written; checked as a URL all the same.

@@ -5,6 +5,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::time::Duration;
 
+/// A connection that ends sooner costs more handshakes than it spreads load.
+const YOUNGEST: Duration = Duration::from_secs(10);
+
 /// How much the broker takes on at once.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +39,12 @@ pub(super) struct RawLimits {
     /// address has at most half. Needs as many file descriptors. Default 4096.
     #[schemars(range(min = 2, max = 1_000_000))]
     max_connections: Option<u32>,
+    /// A gRPC connection older than this is asked to end, and its client comes back, perhaps to another replica: how long it takes
+    /// until a new replica has its share. Calls under way go on. Default 30m, from 10s to 1d.
+    max_connection_age: Option<String>,
+    /// Longest that requests under way may take once the process was told to stop (SIGTERM); then they are cut off. Give the process
+    /// ten seconds more before it is killed. Default 20s, at most 15m.
+    drain_timeout: Option<String>,
 }
 
 /// How much the broker takes on at once.
@@ -57,6 +66,10 @@ pub struct Limits {
     pub hot_rows_max_age: Duration,
     /// Connections open at the same time on each of the gRPC and pages listeners, half of them from one address.
     pub max_connections: u32,
+    /// A gRPC connection older than this is asked to end.
+    pub max_connection_age: Duration,
+    /// Longest that requests under way may take once the process was told to stop.
+    pub drain_timeout: Duration,
 }
 
 pub(super) fn check(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
@@ -64,6 +77,13 @@ pub(super) fn check(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
     let timeout = check.duration(path, raw.request_timeout.as_ref(), Duration::from_secs(30));
     let hot = "limits.hot_rows_max_age";
     let max_age = check.duration(hot, raw.hot_rows_max_age.as_ref(), Duration::from_secs(10));
+    let age_path = "limits.max_connection_age";
+    let age = check.duration(age_path, raw.max_connection_age.as_ref(), Duration::from_secs(30 * 60));
+    if age < YOUNGEST {
+        check.problem(age_path, format!("is shorter than {} seconds", YOUNGEST.as_secs()));
+    }
+    let drain = "limits.drain_timeout";
+    let drain_timeout = check.duration(drain, raw.drain_timeout.as_ref(), Duration::from_secs(20));
     Limits {
         request_timeout: check.at_most(path, timeout, Duration::from_secs(600)),
         max_request_bytes: raw.max_request_bytes.unwrap_or(131_072),
@@ -73,5 +93,7 @@ pub(super) fn check(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
         hot_rows_mebibytes: raw.hot_rows_mebibytes.unwrap_or(64),
         hot_rows_max_age: check.at_most(hot, max_age, Duration::from_secs(60)),
         max_connections: raw.max_connections.unwrap_or(4096),
+        max_connection_age: check.at_most(age_path, age, Duration::from_secs(86_400)),
+        drain_timeout: check.at_most(drain, drain_timeout, Duration::from_secs(900)),
     }
 }

@@ -62,8 +62,8 @@ pub enum KeyringError {
         /// The file.
         path: PathBuf,
     },
-    /// Others than its owner may read or write it.
-    #[error("key file {} is open to others (mode {mode:o}): run chmod 600 on it, and make new keys if others had access", .path.display())]
+    /// Others than its owner, and a group to which root lends it, may read or write it.
+    #[error("key file {} is open to others (mode {mode:o}): run chmod 600 on it (440 will do where root owns it and lends it to a group of this process), and make new keys if others had access", .path.display())]
     OpenToOthers {
         /// The file.
         path: PathBuf,

@@ -152,7 +152,7 @@ fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
         return Err(KeyringError::NotAFile { path: path.to_owned() });
     }
     let mode = metadata.mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    if !is_private(mode, metadata.uid(), rustix::process::geteuid().as_raw()) {
         return Err(KeyringError::OpenToOthers { path: path.to_owned(), mode });
     }
     if metadata.len() > MAX_FILE {
@@ -162,6 +162,13 @@ fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize + 1));
     file.take(MAX_FILE).read_to_end(&mut text).map_err(io)?;
     Ok(text)
+}
+
+/// Nobody but the owner may read it. Or it is root's, and root lets a group read it that we are in without being root: how Kubernetes
+/// hands a file to a process that is not root (`fsGroup`); whoever can give that group away could give the file away as well.
+pub(super) fn is_private(mode: u32, owner: u32, we: u32) -> bool {
+    let lent_by_root = owner == 0 && we != 0 && mode & 0o037 == 0;
+    mode & 0o077 == 0 || lent_by_root
 }
 
 fn key_name(text: &str) -> Option<String> {

@@ -1,6 +1,6 @@
 use super::{
     FileKeyring, KeyError, KeyRing, KeyringError, SecretKey,
-    file_keyring::Wrapping,
+    file_keyring::{Wrapping, is_private},
     testing::{MemoryKeys, ROOT, SeededRng, clock, ring},
 };
 use crate::{
@@ -91,6 +91,33 @@ fn va7_key_files_that_make_encryption_a_pretence_are_refused() {
     }
     for mode in [0o600, 0o400] {
         FileKeyring::load(&write(dir.path(), mode, &good)).unwrap();
+    }
+}
+
+/// Proves: VA7
+#[test]
+fn va7_a_key_file_is_its_owners_or_lent_by_root_to_a_group() {
+    let (root, me, other) = (0, 65_532, 1000);
+    for (mode, owner, we) in
+        [(0o600, me, me), (0o400, root, root), (0o440, root, me), (0o640, root, me), (0o400, other, me)]
+    {
+        assert!(is_private(mode, owner, we), "{mode:o} of {owner} for {we}");
+    }
+    let refused = [
+        // A group that the owner, who is nobody special, let in.
+        (0o440, me, me),
+        (0o440, other, me),
+        (0o640, root, root),
+        // A group that may write, and everybody.
+        (0o460, root, me),
+        (0o660, root, me),
+        (0o450, root, me),
+        (0o444, root, me),
+        (0o441, root, me),
+        (0o404, root, me),
+    ];
+    for (mode, owner, we) in refused {
+        assert!(!is_private(mode, owner, we), "{mode:o} of {owner} for {we}");
     }
 }
 

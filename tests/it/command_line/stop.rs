@@ -80,3 +80,42 @@ async fn av5_sigterm_right_after_the_start_ends_it_cleanly() {
     let verified = works(site.directory(), &["audit", "verify"]).await;
     assert!(verified.contains("5 streams (0 open, 0 recovered)"), "{verified}");
 }
+
+/// What does not end within `limits.drain_timeout` is cut off, and the log still ends in good order.
+///
+/// Proves: AV5
+#[tokio::test(flavor = "multi_thread")]
+async fn av5_what_outlasts_the_drain_timeout_is_cut_off() {
+    let amend = |text: String| text.replace("level: warn", "level: info");
+    let options = Options {
+        amend_config: Some(Box::new(amend)),
+        extra_config: "limits: { drain_timeout: 1s }".to_owned(),
+        ..Options::default()
+    };
+    let site = World::prepare(options).await.expect("prepared");
+    let mut broker = BrokerProcess::serve(site.directory(), "broker.yaml");
+    broker.listening().await;
+    let client = site.client(Workload::TicketHelper).await.expect("a client");
+    let ask = |scopes: &[&str]| {
+        let assertion = site.assertion(&ALICE, Workload::TicketHelper);
+        GrantRequest::new(assertion, PROVIDER, scopes.iter().copied())
+    };
+    let outcome = client.issue_grant(&ask(&["notes.read", "notes.write"])).await.expect("an outcome");
+    let Outcome::ConsentRequired(consent) = outcome else { panic!("a consent") };
+    let browser = site.browser().expect("a browser");
+    walk::connect(&browser, consent.url.expose(), &ALICE.sso, &ALICE.notes).await.expect("connected");
+    // The provider never answers.
+    site.notes().script(Fault::Slow(Arc::new(Notify::new())), 1);
+    let narrow = ask(&["notes.read"]);
+    let asking = tokio::spawn(async move { client.issue_grant(&narrow).await });
+    site.notes()
+        .wait_until(|events| events.iter().any(|e| matches!(e, Event::Faulted { fault: "slow", .. })))
+        .await;
+    broker.terminate().await;
+    let (status, log) = broker.ended().await;
+    assert!(status.success(), "{status:?}: {log}");
+    assert!(log.contains("some calls did not finish in time and were cut off"), "{log}");
+    asking.abort();
+    let verified = works(site.directory(), &["audit", "verify"]).await;
+    assert!(verified.contains("(0 open, 0 recovered)"), "{verified}");
+}

@@ -6,6 +6,7 @@ use broker_client::{Error, Tls};
 use broker_proto::v1::IssueGrantRequest;
 use broker_proto::v1::grant_service_client::GrantServiceClient;
 use broker_tests::pki::Authority;
+use broker_tests::process::run;
 use broker_tests::stage::Stage;
 use demo::browser::Browser;
 use demo::world::Workload;
@@ -118,4 +119,40 @@ async fn ne4_a_forwarded_certificate_header_speaks_for_nobody() {
         assert_eq!(status.code(), Code::Unauthenticated, "{header}");
     }
     stage.stop().await;
+}
+
+/// What `helm test` runs: the health service, with the broker's certificate checked, and its own shown where one is asked for.
+#[tokio::test]
+async fn broker_health_trusts_only_its_authority_and_shows_its_certificate() {
+    let scene = Scene::start(true).await;
+    let url = format!("https://{}", scene.stage.world.addresses().grpc);
+    let files = scene.files("probe");
+    scene.clients.issue(&files);
+    let path = |file: &std::path::Path| file.display().to_string();
+    let (ca, other) =
+        (scene.ca_file("ca.pem", &scene.authority), scene.ca_file("other.pem", &Authority::new()));
+    let (certificate, key) = (path(&files.certificate), path(&files.key));
+    let shown = ["--certificate-file", &certificate, "--key-file", &key];
+    let health = async |ca: &std::path::Path, more: &[&str]| {
+        let ca = path(ca);
+        let all = [&["health", "--url", &url, "--ca-file", &ca], more].concat();
+        run(scene.stage.world.directory(), &all).await
+    };
+    let well = health(&ca, &shown).await;
+    assert_eq!((well.code, well.stdout.as_str()), (0, "SERVING\n"), "{well:?}");
+    let one = health(&ca, &[&shown[..], &["--service", "broker.v1.GrantService"]].concat()).await;
+    assert_eq!((one.code, one.stdout.as_str()), (0, "SERVING\n"), "{one:?}");
+    let nowhere = health(&ca, &[&shown[..], &["--service", "broker.v1.NoService"]].concat()).await;
+    assert_eq!(nowhere.code, 1, "{nowhere:?}");
+    for (what, ran) in
+        [("no certificate", health(&ca, &[]).await), ("another authority", health(&other, &shown).await)]
+    {
+        assert!(
+            ran.code == 1 && ran.stdout.is_empty() && ran.stderr.starts_with("broker: "),
+            "{what}: {ran:?}"
+        );
+    }
+    scene.stage.stop().await;
+    let gone = run(&std::env::temp_dir(), &["health", "--url", "http://127.0.0.1:1"]).await;
+    assert_eq!(gone.code, 1, "{gone:?}");
 }

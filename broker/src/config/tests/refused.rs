@@ -55,6 +55,15 @@ fn rules() -> Vec<(&'static str, Value, &'static str)> {
         ("/issuers/0/subject_claims", json!(["email"]), "issuers[0].subject_claims[0]: can change hands"),
         ("/issuers/0/subject_claims", json!([]), "issuers[0].subject_claims: is empty"),
         ("/issuers/1/jwks_uri", json!(url), "issuers[1].jwks_uri: is not https"),
+        ("/issuers/0/keys_token_file", json!("token"), "issuers[0].keys_token_file: needs jwks_uri"),
+        ("/issuers/1/keys_token_file", json!(""), "issuers[1].keys_token_file: is empty"),
+        ("/limits/max_connection_age", json!("9s"), "limits.max_connection_age: is shorter than 10 seconds"),
+        (
+            "/limits/max_connection_age",
+            json!("2d"),
+            "limits.max_connection_age: is longer than 86400 seconds",
+        ),
+        ("/limits/drain_timeout", json!("16m"), "limits.drain_timeout: is longer than 900 seconds"),
         (
             "/issuers/1/allowed_networks",
             json!(["10.0.0.0/33"]),

@@ -62,20 +62,16 @@ pub fn services(rooms: &Arc<Rooms>) -> (Routes, tonic_health::server::HealthRepo
     (routes, reporter)
 }
 
-/// A connection older than this is asked to end: its client comes back, perhaps to another replica.
-const MAX_AGE: Duration = Duration::from_secs(30 * 60);
-/// How long calls under way may then go on; a watch is the longest.
-const MAX_AGE_GRACE: Duration = Duration::from_secs(60 * 60);
-
-/// HTTP/2 limits (AV2). Open connections are bounded by the listener.
-pub fn server() -> tonic::transport::Server {
+/// HTTP/2 limits (AV2). Open connections are bounded by the listener; one older than `max_age` is asked to end: calls under
+/// way go on, and its client comes back, perhaps to another replica.
+pub fn server(max_age: Duration) -> tonic::transport::Server {
     tonic::transport::Server::builder()
         .max_concurrent_streams(256)
         .http2_max_header_list_size(24 * 1024)
         .http2_max_pending_accept_reset_streams(Some(32))
         .http2_max_local_error_reset_streams(Some(32))
-        .max_connection_age(MAX_AGE)
-        .max_connection_age_grace(MAX_AGE_GRACE)
+        .max_connection_age(max_age)
+        // No grace beside it: with one, tonic 0.14 asks nobody to end, and cuts connections and their calls off after both.
         .http2_keepalive_interval(Some(Duration::from_secs(60)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
 }

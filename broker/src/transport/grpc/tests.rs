@@ -1,10 +1,16 @@
 //! The gate table against the contract, and refusals against the documented list.
 
 use super::{GATE, Limit, Who, status::code, to_status};
-use crate::domain::{Reason, Refusal};
+use crate::{
+    domain::{Reason, Refusal},
+    metrics::Metrics,
+    transport::listener::{Accepted, Intake},
+};
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use std::{collections::BTreeSet, time::Duration};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -98,4 +104,34 @@ fn the_documented_reasons_are_those_of_the_code() {
         })
         .collect();
     assert_eq!(rows, wanted, "docs/errors.md should read:\n{}", wanted.join("\n"));
+}
+
+/// Clients come back, perhaps to a replica that is new.
+#[tokio::test]
+async fn a_connection_past_its_age_is_asked_to_end() {
+    const GOAWAY: u8 = 7;
+    let stop = CancellationToken::new();
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let intake = Intake::of("grpc", 8, Metrics::default());
+    let accepted = Accepted::on(socket, None, intake, stop.clone()).unwrap();
+    let address = accepted.local_addr();
+    let (_reporter, health) = tonic_health::server::health_reporter();
+    let server = super::server(Duration::from_millis(20)).add_service(health);
+    tokio::spawn(server.serve_with_incoming_shutdown(accepted.into_stream(), stop.cancelled_owned()));
+
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    // RFC 9113 §3.4: the preface and an empty SETTINGS frame.
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let goodbye = async {
+        loop {
+            let mut head = [0; 9];
+            client.read_exact(&mut head).await.unwrap();
+            let mut body = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+            client.read_exact(&mut body).await.unwrap();
+            if head[3] == GOAWAY {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), goodbye).await.expect("it is asked to end");
 }

@@ -273,6 +273,8 @@ fn settings() -> Settings {
             hot_rows_mebibytes: 1,
             hot_rows_max_age: Duration::from_secs(10),
             max_connections: 64,
+            max_connection_age: Duration::from_secs(1800),
+            drain_timeout: Duration::from_secs(20),
         },
         workload_providers: HashMap::new(),
         workload_roles: HashMap::new(),
