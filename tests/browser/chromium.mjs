@@ -45,7 +45,7 @@ const commands = {
   tab: async ({ profile }) => ({ tab: watch(await profiles[profile].newPage()) }),
   open: async ({ tab, url }) => {
     const response = await tabs[tab].goto(url);
-    return { status: response.status(), ...(await look(tabs[tab])) };
+    return { status: response?.status() ?? 0, ...(await look(tabs[tab])) };
   },
   sees: async ({ tab, heading }) => {
     await tabs[tab].getByRole('heading', { level: 1, name: heading, exact: true }).waitFor();
@@ -68,6 +68,15 @@ const commands = {
   },
   choose: async ({ tab, label }) => {
     await tabs[tab].getByLabel(label, { exact: true }).check();
+    return {};
+  },
+  post: async ({ tab, url, fields }) => {
+    await tabs[tab].evaluate(([action, pairs]) => {
+      const form = Object.assign(document.createElement('form'), { method: 'post', action });
+      for (const [name, value] of pairs) form.append(Object.assign(document.createElement('input'), { name, value }));
+      document.body.append(form);
+      form.submit();
+    }, [url, fields]);
     return {};
   },
   go: async ({ tab, where }) => {

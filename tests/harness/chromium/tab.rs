@@ -1,5 +1,6 @@
 //! A tab, and what a person does in it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -98,6 +99,11 @@ impl Tab {
         self.call("choose", json!({ "label": label })).await;
     }
 
+    /// Sends a form from the page that is there, whoever's it is.
+    pub async fn post(&self, url: &str, fields: &[(&str, &str)]) {
+        self.call("post", json!({ "url": url, "fields": fields })).await;
+    }
+
     /// The button in the browser's own bar.
     pub async fn back(&self) -> Look {
         self.looking("go", json!({ "where": "back" })).await
@@ -129,10 +135,14 @@ impl Tab {
     /// # Panics
     /// When something is found.
     pub async fn judge(&self, name: &str) {
-        let asked = json!({ "directory": pictures(), "name": name });
-        let found = self.call("judge", asked).await;
-        let faults: Vec<&str> = found["faults"].as_array().expect("a list").iter().flat_map(Value::as_str).collect();
+        let faults = self.faults(&pictures(), name).await;
         assert!(faults.is_empty(), "{name}: {}", faults.join("\n"));
+    }
+
+    /// What [`Self::judge`] finds; pictures go to `directory`.
+    pub async fn faults(&self, directory: &Path, name: &str) -> Vec<String> {
+        let found = self.call("judge", json!({ "directory": directory, "name": name })).await;
+        serde_json::from_value(found["faults"].clone()).expect("a list")
     }
 
     async fn looking(&self, command: &str, given: Value) -> Look {
