@@ -4,6 +4,7 @@ pub mod audit;
 pub mod browser;
 pub mod cable;
 pub mod certified;
+pub mod chromium;
 pub mod clock;
 pub mod cluster;
 pub mod composite;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// A tool from `tests/peers` or `tests/mcp-clients` is not there.
+/// A tool from `tests/peers`, `tests/mcp-clients` or `tests/browser` is not there.
 #[derive(Debug)]
 pub struct NotInstalled(PathBuf);
 
@@ -32,6 +32,13 @@ pub fn mcp_clients_dir() -> PathBuf {
 pub fn mcp_client(path: &str) -> Result<PathBuf, NotInstalled> {
     let path = mcp_clients_dir().join(path);
     if path.exists() { Ok(path) } else { Err(NotInstalled(path)) }
+}
+
+/// The script that drives Chromium, once what it needs is installed.
+pub fn browser_driver() -> Result<PathBuf, NotInstalled> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
+    let package = directory.join("node_modules/playwright-core");
+    if package.is_dir() { Ok(directory.join("chromium.mjs")) } else { Err(NotInstalled(package)) }
 }
 
 /// The Node.js that the lock file pins; the one on the machine may be too old for the peers.

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module per thing proved.
 
+mod browser;
 mod canary;
 mod command_line;
 mod configuration;
