@@ -3,4 +3,5 @@
 mod kills;
 mod load;
 mod people;
+mod points;
 mod reckoning;
