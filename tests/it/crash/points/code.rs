@@ -77,10 +77,11 @@ impl Scene {
         broker
     }
 
-    fn revoked(&self) -> usize {
-        let ended = |event: &&Event| matches!(event, Event::Revoked { kind: RevokedKind::Family, .. });
-        self.site.notes().truth().iter().filter(ended).count()
-    }
+}
+
+fn revoked(events: &[Event]) -> usize {
+    let ended = |event: &&Event| matches!(event, Event::Revoked { kind: RevokedKind::Family, .. });
+    events.iter().filter(ended).count()
 }
 
 /// Proves: RF5, CO4
@@ -111,14 +112,14 @@ async fn rf5_a_broker_that_dies_around_a_code_keeps_what_came_or_revokes_it() {
             }
             NewLink | Revoked => {
                 if outcome == Revoked {
-                    let told = scene.site.notes().wait_until(|_| scene.revoked() == 1);
+                    let told = scene.site.notes().wait_until(|events| revoked(events) == 1);
                     tokio::time::timeout(EXCHANGE, told).await.expect("the provider is told");
                 }
                 new_link(&scene, broker, &link, point).await;
                 continue;
             }
         }
-        assert_eq!(scene.revoked(), 0, "{point}");
+        assert_eq!(revoked(&scene.site.notes().truth()), 0, "{point}");
         broker.terminate().await;
         assert!(broker.ended().await.0.success());
     }

@@ -10,7 +10,7 @@ use demo::notes::{Event, Fault};
 use demo::world::{ALICE, Workload::TicketHelper};
 use tokio::sync::Notify;
 
-use super::scene::{BOUND, Class, Scene, Told};
+use super::scene::{BOUND, Class, Scene, Told, refreshes};
 
 /// Killed as by a power failure, and away until the broker that has the new token is killed as well.
 ///
@@ -24,7 +24,7 @@ async fn rf5_a_database_that_is_killed_before_the_commit_costs_no_token() {
     notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
     let before = scene.refreshes();
     let crash = async {
-        let asked = notes.wait_until(|_| scene.refreshes() > before);
+        let asked = notes.wait_until(|events| refreshes(events) > before);
         tokio::time::timeout(BOUND, asked).await.expect("the provider is asked");
         scene.database.server().crash();
         release.notify_one();
@@ -60,7 +60,7 @@ async fn rf5_what_waits_in_the_spool_is_stored_as_soon_as_the_database_is_back()
     notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
     let before = scene.refreshes();
     let outage = async {
-        let asked = notes.wait_until(|_| scene.refreshes() > before);
+        let asked = notes.wait_until(|events| refreshes(events) > before);
         tokio::time::timeout(BOUND, asked).await.expect("the provider is asked");
         scene.database.server().crash();
         release.notify_one();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use broker_tests::postgres::PgDatabase;
 use demo::notes::{Endpoint, Fault};
 
-use super::scene::{Class, Scene, Told, Victim};
+use super::scene::{Class, Scene, Told, Victim, refreshes};
 
 /// What the survivor makes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +191,7 @@ async fn rf7_a_holder_that_is_killed_during_the_call_is_replayed_once() {
             let calling = scene.ask_by(&dying.client);
             if rotated {
                 let killed = async {
-                    let asked = notes.wait_until(|_| scene.refreshes() > before);
+                    let asked = notes.wait_until(|events| refreshes(events) > before);
                     tokio::time::timeout(super::scene::BOUND, asked).await.expect("the provider is asked");
                     dying.process.kill().await;
                 };

@@ -193,13 +193,7 @@ impl Scene {
 
     /// How many times the provider was asked to refresh, whatever it said.
     pub fn refreshes(&self) -> usize {
-        let asked = |event: &&Event| {
-            matches!(
-                event,
-                Event::Refreshed { .. } | Event::RefreshRefused { .. } | Event::ReuseDetected { .. }
-            )
-        };
-        self.site.notes().truth().iter().filter(asked).count()
+        refreshes(&self.site.notes().truth())
     }
 
     /// How often events of a kind are in the log.
@@ -224,4 +218,12 @@ impl Scene {
         let ran = broker_tests::process::run(self.site.directory(), &["audit", "verify"]).await;
         assert_eq!(ran.code, 0, "{ran:?}");
     }
+}
+
+/// How many of these are a refresh that the provider was asked for, whatever it said.
+pub fn refreshes(events: &[Event]) -> usize {
+    let asked = |event: &&Event| {
+        matches!(event, Event::Refreshed { .. } | Event::RefreshRefused { .. } | Event::ReuseDetected { .. })
+    };
+    events.iter().filter(asked).count()
 }
