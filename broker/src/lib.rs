@@ -8,6 +8,8 @@ pub mod domain;
 
 pub mod metrics;
 
+pub mod crash;
+
 pub mod config;
 
 pub mod net;

@@ -1,5 +1,6 @@
 //! The real `broker` binary: one command to its end, or a server to be watched, stopped and killed.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::{Duration, SystemTime};
@@ -105,6 +106,20 @@ impl BrokerProcess {
     ) -> BrokerProcess {
         let mut command = command(&["serve", "--config", config]);
         command.envs(environment);
+        BrokerProcess::start(directory, command)
+    }
+
+    /// The same, to die or stand still at a crash point, such as `refresh.spooled` or `refresh.sealed:stop`.
+    ///
+    /// # Panics
+    /// As [`Self::serve`].
+    pub fn serve_to(directory: &Path, config: &str, point: &str) -> BrokerProcess {
+        let mut command = command(&["serve", "--config", config]);
+        command.env(broker::crash::VARIABLE, point);
+        BrokerProcess::start(directory, command)
+    }
+
+    fn start(directory: &Path, mut command: Command) -> BrokerProcess {
         let mut child = command.current_dir(directory).stdout(Stdio::null()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stderr.take().expect("its standard error")).lines();
         let (writer, written) = watch::channel(Written::default());
@@ -186,6 +201,16 @@ impl BrokerProcess {
         let mut kill = Command::new("sh");
         kill.args(["-c", "kill -\"$1\" \"$0\"", &self.pid().to_string(), name]);
         assert!(kill.status().await.expect("sh runs").success(), "SIG{name} could not be sent");
+    }
+
+    /// Waits until it was killed, by itself at its crash point.
+    ///
+    /// # Panics
+    /// When it ends in another way, or not in time.
+    pub async fn died(self) {
+        let (status, stderr) = self.ended().await;
+        assert_eq!(status.signal(), Some(9), "{stderr}");
+        assert!(stderr.contains("crash point"), "{stderr}");
     }
 
     /// Waits for its end: how it ended and all it wrote to standard error.

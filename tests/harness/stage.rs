@@ -51,6 +51,13 @@ impl StageClock {
         }
     }
 
+    /// Sets the wall clock alone, as an operator might; the database's stays.
+    pub fn jump(&self, seconds: i64) {
+        let now = self.held.now();
+        let by = Duration::from_secs(seconds.unsigned_abs());
+        self.held.set_wall(if seconds < 0 { now.minus(by) } else { now.plus(by) });
+    }
+
     /// In the shape that worlds take.
     pub fn shared(&self) -> Arc<dyn Clock> {
         self.held.clone()

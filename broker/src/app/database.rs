@@ -5,7 +5,7 @@ use crate::{
     config::{Config, Storage},
     domain::{Clock, SecretString},
     storage::{
-        AppliedMigration, Approvals, AuditLog, Connections, Consents, Ledger, Parents, PostgresStore,
+        AppliedMigration, Approvals, AuditLog, Connections, Consents, Endings, Ledger, Parents, PostgresStore,
         Requests, Sessions, SqliteStore, Store, Wakeups, WrappedKeys, postgres, sqlite,
     },
 };
@@ -54,6 +54,7 @@ pub async fn migrate(
 fn store<S>(store: Arc<S>) -> Store
 where
     S: Connections
+        + Endings
         + Approvals
         + Consents
         + Parents
@@ -67,6 +68,7 @@ where
 {
     Store {
         connections: store.clone(),
+        endings: store.clone(),
         approvals: store.clone(),
         consents: store.clone(),
         parents: store.clone(),

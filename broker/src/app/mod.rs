@@ -9,7 +9,11 @@ pub use database::{migrate, open_store, open_store_read_only};
 use crate::{
     audit::{Audit, AuditConfig, AuditError, Deadline, Refusals, check_continuity},
     config::{Config, ListenerTls},
-    connection::{Parts, Tokens},
+    connection::{
+        Parts, Tokens,
+        spool::{Spool, SpoolError},
+    },
+    crash::CrashPoints,
     domain::{Clock, Rng, StreamId},
     identity::{Fetch, Identity, IdentityConfigError},
     keys::{FileKeyring, KeyError, KeyRing, KeyringError, with_known_keys},
@@ -26,7 +30,7 @@ use crate::{
         tls::{self, TlsError, TlsFiles},
         web::{self, LoginSpec, Logins},
     },
-    usecase::{Rooms, bucket::Buckets, lines::Lines},
+    usecase::{self, Rooms, bucket::Buckets, lines::Lines},
     vault::Vault,
     worker,
 };
@@ -88,6 +92,9 @@ pub enum StartError {
     /// The policy files.
     #[error("policy: {0}")]
     Policy(PolicyProblems),
+    /// The spool's directory.
+    #[error("spool.directory: {0}")]
+    Spool(#[from] SpoolError),
     /// An outbound destination.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -161,8 +168,26 @@ pub async fn start(
     rng: Arc<dyn Rng>,
     sockets: Sockets,
 ) -> Result<Running, StartError> {
+    start_with(config, clock, rng, sockets, CrashPoints::none()).await
+}
+
+/// The same, to die where the tests say.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start_with(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    sockets: Sockets,
+    points: CrashPoints,
+) -> Result<Running, StartError> {
     let outbound = Arc::new(Outbound::new(Arc::clone(&clock)));
-    let rooms = Arc::new(rooms(config, clock, rng, &outbound).await?);
+    let rooms = Arc::new(rooms(config, clock, rng, points, &outbound).await?);
+    // First of all: what an earlier process kept is wanted by the first caller.
+    if let Err(refusal) = usecase::drain_spool(&rooms).await {
+        tracing::warn!(reason = refusal.reason.as_str(), "the spool cannot be stored yet; it is tried again");
+    }
     let logins = Arc::new(logins(config, &outbound, &rooms)?);
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -244,6 +269,7 @@ async fn rooms(
     config: &Config,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
+    points: CrashPoints,
     outbound: &Arc<Outbound>,
 ) -> Result<Rooms, StartError> {
     let limits = HotLimits {
@@ -270,14 +296,18 @@ async fn rooms(
     let policy = Arc::new(policy.metered(metrics.clone()));
     check_continuity(&*store.ledger, &*store.audit_log, &keys.audit_keys()).await?;
     let ledger = Arc::clone(&store.ledger);
-    let settings = AuditConfig { metrics: metrics.clone(), ..AuditConfig::default() };
+    let settings = AuditConfig { metrics: metrics.clone(), points: points.clone(), ..AuditConfig::default() };
     let audit = Audit::start(ledger, keys.clone(), clock.clone(), rng.clone(), settings).await?;
     let audit = Arc::new(audit);
     let vault = Arc::new(Vault::new(keys.clone(), clock.clone(), rng.clone()));
     let engine = Arc::new(Engine::new(Arc::clone(outbound), Arc::clone(&clock)).metered(metrics.clone()));
     let detached = TaskTracker::new();
+    let spool = Spool::open(&config.spool, keys.clone(), clock.clone(), rng.clone()).await?;
     let tokens = Arc::new(Tokens::new(Parts {
         detached: detached.clone(),
+        spool,
+        drain_grace: config.spool.drain_grace,
+        points: points.clone(),
         // A quarter of what is served at once: three providers may hang and there is room for the rest.
         waiting_per_provider: (config.limits.max_concurrent_requests / 4).max(1) as usize,
         store: store.clone(),
@@ -315,6 +345,7 @@ async fn rooms(
         vault,
         engine,
         tokens,
+        points,
         detached,
     })
 }

@@ -93,6 +93,7 @@ pub(super) fn settings(config: &Config) -> Settings {
         consent_lifetime: config.consent.lifetime,
         max_open_consents: config.consent.max_open_per_subject,
         limits: config.limits,
+        refresh_ahead: config.refresh,
         tenants: config.tenants.iter().map(|tenant| tenant.id.clone()).collect(),
         workload_names: config.workloads.iter().map(|w| (w.id.clone(), w.display_name.clone())).collect(),
         workload_roles: config.workloads.iter().map(|w| (w.id.clone(), w.roles.clone())).collect(),

@@ -8,6 +8,7 @@ use super::{
     writer::{CloseRequest, Writer},
 };
 use crate::{
+    crash::CrashPoints,
     domain::{
         Clock, Entry, EventDraft, EventKind, Group, Outcome, Owner, Personal, Position, Rng, Rule, Rules,
         Shares, StreamId, WorkloadId,
@@ -25,7 +26,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 /// How much waits, and how long.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AuditConfig {
     /// Most groups waiting; a quarter of it is closed to denials, so that they never crowd out grants (AU2).
     pub queue: usize,
@@ -42,6 +43,8 @@ pub struct AuditConfig {
     pub stream_window: Duration,
     /// Counts events and commits.
     pub metrics: Metrics,
+    /// Where this process dies, in tests.
+    pub points: CrashPoints,
 }
 
 impl Default for AuditConfig {
@@ -54,6 +57,7 @@ impl Default for AuditConfig {
             stream_events: 1_000_000,
             stream_window: STREAM_WINDOW,
             metrics: Metrics::default(),
+            points: CrashPoints::none(),
         }
     }
 }
@@ -120,6 +124,7 @@ impl Audit {
             rng: rng.clone(),
             commit_timeout: config.commit_timeout,
             metrics: config.metrics.clone(),
+            points: config.points.clone(),
         });
         let mut rules = Rules::default();
         rules.apply(&load_rules(&context).await?);

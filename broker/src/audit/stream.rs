@@ -11,6 +11,7 @@ use super::{
     seal::{BatchSeal, truth},
 };
 use crate::{
+    crash::CrashPoints,
     domain::{
         Applied, Clock, Entry, EventDraft, EventId, EventKind, Group, Outcome, Rng, RowKey, Rule, StreamId,
         Timestamp, Write, ledger::Head,
@@ -35,6 +36,7 @@ pub(super) struct Context {
     pub(super) rng: Arc<dyn Rng>,
     pub(super) commit_timeout: Duration,
     pub(super) metrics: Metrics,
+    pub(super) points: CrashPoints,
 }
 
 /// What is done about streams whose writers died.

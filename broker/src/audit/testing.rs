@@ -127,7 +127,7 @@ impl Stored {
         }
         let stale = |write: &Write| match write {
             // The one write that never applies here.
-            Write::SettleLease { epoch, .. } => *epoch == -1,
+            Write::SettleLease(settling) => settling.epoch == -1,
             Write::EndStream { head, .. } => !self.streams.iter().any(|s| s.head == *head && s.open),
             _ => false,
         };

@@ -3,7 +3,7 @@
 use super::{ConfigFile, Outcome, config::load, output};
 use crate::domain::{
     ProviderSpec,
-    provider::{Expiry, IssParameter, Narrowing, Pkce, RevokeStyle, Rotation},
+    provider::{Expiry, IssParameter, Narrowing, Pkce, RevokeStyle},
 };
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -66,11 +66,7 @@ fn described(spec: &ProviderSpec, public: &Url) -> Value {
         "client_id": spec.client.id, "redirect_uri": redirect_uri(spec, public), "scopes": scopes,
         "authorize_url": spec.authorize_url.as_str(), "token_url": spec.token_url.as_str(), "revocation_url": revocation_url,
         "issuer": issuer, "pkce": spec.pkce == Pkce::S256, "narrows": spec.narrowing == Narrowing::RefreshWithScope,
-        "rotation": match spec.rotation {
-            Rotation::None => "none",
-            Rotation::WithGrace(_) => "with_grace",
-            Rotation::SingleUse => "single_use",
-        },
+        "rotation": spec.rotation.as_str(),
         "tokens_never_expire": spec.expiry == Expiry::Never,
     })
 }

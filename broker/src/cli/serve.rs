@@ -4,6 +4,7 @@ use super::{ConfigFile, Outcome, config::load, output, runtime};
 use crate::{
     app::{self, Sockets},
     config::{Config, LogFormat},
+    crash::CrashPoints,
     domain::{Clock, Rng, SecretString, SystemClock, SystemRng},
     lifecycle::{self, StopSignals},
     storage::AppliedMigration,
@@ -17,10 +18,11 @@ pub(super) fn serve(file: &ConfigFile) -> Outcome {
     log_to_stderr(&config)?;
     runtime()?.block_on(async {
         let signals = StopSignals::catch()?;
+        let points = CrashPoints::of_this_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let rng: Arc<dyn Rng> = Arc::new(SystemRng::default());
         let sockets = Sockets::bind(&config)?;
-        let running = app::start(&config, clock, rng, sockets).await?;
+        let running = app::start_with(&config, clock, rng, sockets, points).await?;
         for hint in next_steps(&config) {
             tracing::warn!("{hint}");
         }

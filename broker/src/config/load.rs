@@ -15,6 +15,8 @@ use super::{
     problem::{Problem, Problems},
     provider_raw::RawProvider,
     providers,
+    refreshing::{self, RawRefresh, RefreshAhead},
+    spool::{self, RawSpool, SpoolSettings},
     storage::{self, RawStorage, Storage},
     tenants::{self, RawTenant, Tenant},
     workloads::{self, Known, RawWorkload, Workload},
@@ -66,6 +68,10 @@ pub(super) struct RawConfig {
     consent: Option<RawConsent>,
     /// How much the broker takes on at once.
     limits: Option<RawLimits>,
+    /// Where tokens that cannot be stored are kept until they can.
+    spool: Option<RawSpool>,
+    /// Which connections are refreshed before anybody asks.
+    refresh: Option<RawRefresh>,
     /// What the broker says about itself.
     log: Option<RawLog>,
     /// How auditors and administrators prove who they are when they call.
@@ -100,6 +106,10 @@ pub struct Config {
     pub consent: ConsentSettings,
     /// How much the broker takes on at once.
     pub limits: Limits,
+    /// Where tokens that cannot be stored are kept until they can.
+    pub spool: SpoolSettings,
+    /// Which connections are refreshed before anybody asks.
+    pub refresh: RefreshAhead,
     /// What the broker says about itself.
     pub log: Log,
     /// How auditors and administrators prove who they are.
@@ -179,6 +189,9 @@ fn config(sections: &mut Sections<'_>, check: &mut Check<'_>) -> Option<Config> 
     let consent =
         sections.read_or_default::<RawConsent>("consent", check).map(|raw| consent::check(&raw, check));
     let limits = sections.read_or_default::<RawLimits>("limits", check).map(|raw| limits::check(&raw, check));
+    let spool = spool(sections, check);
+    let refresh =
+        sections.read_or_default::<RawRefresh>("refresh", check).map(|raw| refreshing::check(&raw, check));
     let log = sections.read_or_default::<RawLog>("log", check).map(|raw| log::check(&raw));
     let parties = parties?;
     Some(Config {
@@ -194,10 +207,19 @@ fn config(sections: &mut Sections<'_>, check: &mut Check<'_>) -> Option<Config> 
         grants: grants?,
         consent: consent?,
         limits: limits?,
+        spool: spool?,
+        refresh: refresh?,
         log: log?,
         operators: parties.operators,
         warnings: Vec::new(),
     })
+}
+
+fn spool(sections: &Sections<'_>, check: &mut Check<'_>) -> Option<SpoolSettings> {
+    match sections.document.get("spool") {
+        None => Some(SpoolSettings::default()),
+        Some(_) => sections.read::<RawSpool>("spool", check).map(|raw| spool::check(&raw, check)),
+    }
 }
 
 /// The sections that refer to each other.

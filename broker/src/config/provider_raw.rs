@@ -62,6 +62,13 @@ pub(super) struct RawProvider {
     pub(super) tokens_never_expire: bool,
     /// How long before its expiry a token is refreshed. Default 5m.
     pub(super) refresh_margin: Option<String>,
+    /// Whether a refresh is refused while the access token is still good. Default false.
+    #[serde(default)]
+    pub(super) refuses_early_refresh: bool,
+    /// After how long without use a refresh token is over. Default: no such limit is known. Connections in use are refreshed before it.
+    pub(super) idle_limit: Option<String>,
+    /// After how long the person must connect again, however often the token was refreshed. Default: no such limit is known.
+    pub(super) absolute_limit: Option<String>,
     /// The header a token goes into. Default authorization.
     pub(super) header_name: Option<String>,
     /// What stands before the token there. Default "Bearer ".
@@ -119,9 +126,14 @@ pub(super) enum RawNarrowing {
 #[derive(Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RawRotation {
+    /// The refresh token stays.
     None,
+    /// It is replaced, and the old one works a while longer.
     WithGrace,
+    /// It is replaced, and the old one is refused.
     SingleUse,
+    /// It is replaced, and using the old one again ends everything that came of the same authorization.
+    FamilyRevoking,
 }
 
 /// How the client authenticates at the token endpoint (RFC 6749 §2.3.1).

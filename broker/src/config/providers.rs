@@ -96,6 +96,9 @@ fn provider(path: &str, raw: &RawProvider, check: &mut Check<'_>) -> Option<Prov
         refresh_kills_access_token: raw.refresh_kills_access_token,
         expiry: expiry(path, raw, check),
         refresh_margin: check.duration(&at("refresh_margin"), raw.refresh_margin.as_ref(), minutes),
+        refuses_early_refresh: raw.refuses_early_refresh,
+        idle_limit: limit(&at("idle_limit"), raw.idle_limit.as_ref(), check),
+        absolute_limit: limit(&at("absolute_limit"), raw.absolute_limit.as_ref(), check),
         header_name,
         header_prefix,
         allowed_networks: check.networks(&at("allowed_networks"), &raw.allowed_networks),
@@ -226,7 +229,12 @@ fn rotation(path: &str, raw: &RawProvider, check: &mut Check<'_>) -> Rotation {
         }
         (Some(RawRotation::None), None) => Rotation::None,
         (Some(RawRotation::SingleUse) | None, None) => Rotation::SingleUse,
+        (Some(RawRotation::FamilyRevoking), None) => Rotation::FamilyRevoking,
     }
+}
+
+fn limit(path: &str, text: Option<&String>, check: &mut Check<'_>) -> Option<Duration> {
+    text.map(|text| check.duration(path, Some(text), Duration::ZERO))
 }
 
 fn expiry(path: &str, raw: &RawProvider, check: &mut Check<'_>) -> Expiry {

@@ -1,13 +1,19 @@
 //! A fresh access token: resolve, single flight, lease, refresh.
 
+mod ahead;
+mod failure;
 mod flight;
+mod late;
 mod pick;
+mod prepare;
 mod refresh;
 mod refusals;
 mod resolve;
 mod seats;
 mod settlement;
+pub mod spool;
 mod tokens;
 
+pub use ahead::{earliest, idle_margin};
 pub use resolve::{Need, Own, Resolved, Usable, Wanted, own_approval, own_connections, resolve};
 pub use tokens::{Access, Parts, Tokens, Wanting};

@@ -1,5 +1,6 @@
 //! What the rooms above refuse, as the refusals callers see: one sentence each, the cause kept for the log.
 
+use super::spool::SpoolError;
 use crate::{
     audit::Refused,
     domain::{Quarantined, Reason, Refusal, consent::InvalidTransition},
@@ -11,6 +12,11 @@ use crate::{
     vault::VaultError,
 };
 use std::time::Duration;
+
+const NO_ROOM: &str =
+    "The broker could not keep what the provider would give, so it was not asked; an operator must look at the spool.";
+/// When a caller should come back then.
+const NO_ROOM_FOR: Duration = Duration::from_secs(10);
 
 /// When a caller should come back after a fault of storage or the log.
 const SHORTLY: Duration = Duration::from_secs(1);
@@ -26,6 +32,14 @@ impl From<StoreError> for Refusal {
             }
         };
         refusal.caused_by(error)
+    }
+}
+
+/// Where nothing can be kept nothing is asked for (RF5): a fault of storage like the database's.
+impl From<SpoolError> for Refusal {
+    fn from(error: SpoolError) -> Self {
+        tracing::error!(%error, "nothing can be kept in the spool: no provider that replaces tokens is asked");
+        Self::because(Reason::StoreUnavailable, NO_ROOM).retry_after(NO_ROOM_FOR).caused_by(error)
     }
 }
 

@@ -1,230 +1,270 @@
 //! After the call: what came back is stored before anything else is looked at, and the lease is given back (RF4).
 
-use super::{refresh::RefreshOutcome, tokens::Tokens};
+use super::{
+    failure::release_alone,
+    late::{Fate, store_late},
+    spool::{Record, Refreshed, Slot, Token},
+    tokens::Tokens,
+};
 use crate::{
     audit::{Deadline, Refused},
+    crash::crash_point,
     domain::{
-        AccessToken, Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Outcome, Reason,
-        RefreshToken, Refusal, ScopeSet, SecretKind, SecretRow, SecretString, Timestamp, Write,
+        AccessToken, Connection, ConnectionId, Entry, EventDraft, EventId, ProviderSpec, Reason,
+        RefreshToken, Refusal, ScopeSet, SecretKind, SecretRow, SecretString, TenantId, Timestamp, Write,
+        ledger::SettleLease, provider::Rotation,
     },
-    provider::TokenSet,
+    vault::Sealer,
 };
-use std::{sync::Arc, time::Duration};
-
-/// An answer that cannot be used may still carry the only refresh token that works from now on (RF4).
-pub(super) async fn rescue(
-    tokens: &Tokens,
-    connection: &Connection,
-    held: &ScopeSet,
-    token: SecretString,
-    generation: i64,
-    until: Timestamp,
-) -> Result<(), Refusal> {
-    let row = refresh_row(tokens, connection, held, token, generation, until).await?;
-    let mut draft = EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshStored, Outcome::Failed);
-    draft.tenant = Some(connection.owner.tenant().clone());
-    draft.provider = Some(connection.provider.clone());
-    draft.connection = Some(connection.id.clone());
-    draft.reason = Some(Reason::ProviderUnavailable);
-    let effect = vec![row, also_ended(tokens, connection)];
-    let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
-    persist(tokens, connection, entry, until).await
-}
-
-async fn refresh_row(
-    tokens: &Tokens,
-    connection: &Connection,
-    held: &ScopeSet,
-    token: SecretString,
-    generation: i64,
-    until: Timestamp,
-) -> Result<Write, Refusal> {
-    let sealed = tokens
-        .vault
-        .seal_patiently::<RefreshToken>(&connection.refresh_key(generation), token, until)
-        .await?;
-    Ok(Write::PutSecret(tokens.keys.row_key().tag(SecretRow {
-        connection: connection.id.clone(),
-        kind: SecretKind::Refresh,
-        scopes: held.clone(),
-        generation,
-        envelope: sealed.envelope().into(),
-        expires_at: None,
-        obtained_at: tokens.clock.now(),
-    })))
-}
-
-/// What came to a connection that another replica has revoked meanwhile, and told the provider of what was there before: it is told
-/// of this too.
-fn also_ended(tokens: &Tokens, connection: &Connection) -> Write {
-    Write::QueueIfRevoked { connection: connection.id.clone(), due_at: tokens.clock.now() }
-}
+use std::time::Duration;
 
 /// A lease that was taken, or may have been.
 pub(super) struct Lease {
     /// Names one refresh of one replica, so that nobody gives back what another has.
     pub(super) owner: String,
     pub(super) epoch: i64,
-    pub(super) until: Timestamp,
+    /// When the holder's share of it is over, on its own monotonic clock.
+    pub(super) ends: Duration,
 }
 
-/// Stores what came back before looking at anything else (RF4): the access and the refresh token in one commit.
-pub(super) async fn settle_success(
+/// What a refresh brought, sealed, and how to store it.
+pub(super) struct Settlement {
+    pub(super) tenant: TenantId,
+    pub(super) connection: ConnectionId,
+    pub(super) lease_owner: String,
+    pub(super) lease_epoch: i64,
+    /// The generation of the refresh token that was sent.
+    pub(super) sent: i64,
+    pub(super) generation: i64,
+    pub(super) access: Option<SecretRow>,
+    pub(super) refresh: Option<SecretRow>,
+    /// How long the connection is left alone afterwards, and why.
+    pub(super) after: (Option<Duration>, &'static str),
+    now: Timestamp,
+}
+
+impl Settlement {
+    pub(super) fn new(
+        connection: &Connection,
+        lease: &Lease,
+        sent: i64,
+        generation: i64,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            tenant: connection.owner.tenant().clone(),
+            connection: connection.id.clone(),
+            lease_owner: lease.owner.clone(),
+            lease_epoch: lease.epoch,
+            sent,
+            generation,
+            access: None,
+            refresh: None,
+            after: (None, ""),
+            now,
+        }
+    }
+
+    pub(super) fn seal_access(
+        &mut self,
+        sealer: &Sealer,
+        connection: &Connection,
+        scopes: ScopeSet,
+        token: &SecretString,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), Refusal> {
+        let sealed = sealer.seal::<AccessToken>(&connection.access_key(&scopes, self.generation), token)?;
+        self.access = Some(self.row(SecretKind::Access, scopes, sealed.envelope(), expires_at));
+        Ok(())
+    }
+
+    pub(super) fn seal_refresh(
+        &mut self,
+        sealer: &Sealer,
+        connection: &Connection,
+        held: &ScopeSet,
+        token: &SecretString,
+        spec: &ProviderSpec,
+    ) -> Result<(), Refusal> {
+        let sealed = sealer.seal::<RefreshToken>(&connection.refresh_key(self.generation), token)?;
+        let expires_at = spec.idle_limit.map(|limit| self.now.plus(limit));
+        self.refresh = Some(self.row(SecretKind::Refresh, held.clone(), sealed.envelope(), expires_at));
+        Ok(())
+    }
+
+    fn row(
+        &self,
+        kind: SecretKind,
+        scopes: ScopeSet,
+        envelope: &[u8],
+        expires_at: Option<Timestamp>,
+    ) -> SecretRow {
+        let (connection, generation) = (self.connection.clone(), self.generation);
+        SecretRow { connection, kind, scopes, generation, envelope: envelope.into(), expires_at, obtained_at: self.now }
+    }
+
+    /// The tokens, and that the provider is told of them if the connection has ended meanwhile.
+    pub(super) fn tokens(&self, tokens: &Tokens) -> Vec<Write> {
+        let key = tokens.keys.row_key();
+        let rows = [&self.access, &self.refresh].into_iter().flatten();
+        let mut effect: Vec<Write> = rows.map(|row| Write::PutSecret(key.tag(row.clone()))).collect();
+        let due_at = tokens.clock.now();
+        effect.push(Write::QueueIfRevoked { connection: self.connection.clone(), due_at });
+        effect
+    }
+
+    /// The same under the lease, which is given back.
+    fn under_lease(&self, tokens: &Tokens) -> Vec<Write> {
+        let mut effect = self.tokens(tokens);
+        effect.push(Write::SettleLease(SettleLease {
+            connection: self.connection.clone(),
+            owner: self.lease_owner.clone(),
+            epoch: self.lease_epoch,
+            rest: self.after.0,
+            last_error: self.after.1.to_owned(),
+            while_stored: None,
+        }));
+        effect
+    }
+
+    fn record(&self) -> Record {
+        let token = |row: &SecretRow| {
+            let expires_at = row.expires_at.map(Timestamp::micros);
+            Token::new(row.scopes.canonical(), &row.envelope, expires_at, row.obtained_at.micros())
+        };
+        Record::Refresh(Refreshed {
+            tenant: self.tenant.as_str().to_owned(),
+            connection: self.connection.as_str().to_owned(),
+            lease_owner: self.lease_owner.clone(),
+            lease_epoch: self.lease_epoch,
+            sent: self.sent,
+            generation: self.generation,
+            access: self.access.as_ref().map(token),
+            refresh: self.refresh.as_ref().map(token),
+        })
+    }
+
+    /// What was kept; `None` for what no broker wrote.
+    pub(super) fn of_record(record: &Refreshed) -> Option<Self> {
+        let connection = ConnectionId::parse(&record.connection).ok()?;
+        let row = |kind, token: &Token| {
+            Some(SecretRow {
+                connection: connection.clone(),
+                kind,
+                scopes: ScopeSet::from_stored(&token.scopes).ok()?,
+                generation: record.generation,
+                envelope: token.envelope()?.into(),
+                expires_at: token.expires_at.map(Timestamp::from_micros),
+                obtained_at: Timestamp::from_micros(token.obtained_at),
+            })
+        };
+        let rows = |kind, token: &Option<Token>| match token {
+            Some(token) => row(kind, token).map(Some),
+            None => Some(None),
+        };
+        let (access, refresh) =
+            (rows(SecretKind::Access, &record.access)?, rows(SecretKind::Refresh, &record.refresh)?);
+        Some(Self {
+            tenant: TenantId::parse(&record.tenant).ok()?,
+            lease_owner: record.lease_owner.clone(),
+            lease_epoch: record.lease_epoch,
+            sent: record.sent,
+            generation: record.generation,
+            now: access.as_ref().or(refresh.as_ref())?.obtained_at,
+            access,
+            refresh,
+            after: (None, ""),
+            connection,
+        })
+    }
+}
+
+/// Stores it: kept in the spool first where the provider has forgotten the old token, then tried until the lease ends. What cannot be
+/// stored by then stays in the spool, and is stored from there.
+///
+/// # Errors
+/// What kept it from being stored.
+pub(super) async fn settle(
     tokens: &Tokens,
-    connection: &Connection,
-    held: &ScopeSet,
+    settlement: Settlement,
+    draft: EventDraft,
+    mut slot: Slot,
     lease: &Lease,
-    mut draft: EventDraft,
-    set: TokenSet,
-    generation: i64,
-) -> Result<RefreshOutcome, Refusal> {
-    let now = tokens.clock.now();
-    let key = tokens.keys.row_key();
-    let access_key = connection.access_key(&set.scopes, generation);
-    let access = tokens.vault.seal_patiently::<AccessToken>(&access_key, set.access, lease.until).await?;
-    let access = SecretRow {
-        connection: connection.id.clone(),
-        kind: SecretKind::Access,
-        scopes: set.scopes.clone(),
-        generation,
-        envelope: access.envelope().into(),
-        expires_at: set.access_expires_at,
-        obtained_at: now,
-    };
-    let mut effect = vec![Write::PutSecret(key.tag(access.clone()))];
-    // No refresh token in the answer keeps the old one (RF7).
-    let rotated = set.refresh.is_some();
-    if let Some(refresh) = set.refresh {
-        effect.push(refresh_row(tokens, connection, held, refresh, generation, lease.until).await?);
+    rotation: Rotation,
+) -> Result<(), Refusal> {
+    if settlement.refresh.is_some() {
+        if let Err(error) = slot.keep(&settlement.record()).await {
+            tracing::error!(%error, "a refreshed token could not be kept in the spool");
+        }
+        crash_point!(tokens.points, "refresh.spooled");
     }
-    effect.push(also_ended(tokens, connection));
-    effect.push(release(connection, lease, None, ""));
-    draft.scopes_granted = set.scopes;
-    draft.expires_at = access.expires_at;
-    draft.detail.insert("rotated", rotated.into());
-    let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
-    if let Err(refusal) = persist(tokens, connection, entry, lease.until).await {
-        // The lease is given back on its own, so that nobody waits for it to end.
-        let mut failed =
-            EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshFailed, Outcome::Failed);
-        failed.tenant = Some(connection.owner.tenant().clone());
-        failed.provider = Some(connection.provider.clone());
-        failed.connection = Some(connection.id.clone());
-        settle_failure(tokens, connection, lease, failed, refusal.reason, None).await?;
-        return Err(refusal);
+    match persist(tokens, &settlement, draft, lease, rotation).await {
+        Ok(()) => {
+            crash_point!(tokens.points, "refresh.committed");
+            slot.discharge().await;
+            crash_point!(tokens.points, "refresh.discharged");
+            Ok(())
+        }
+        // Another token is newer, and this one is good for nothing.
+        Err(refusal) if refusal.reason == Reason::Conflict => {
+            slot.discharge().await;
+            release_alone(tokens, &settlement, refusal.reason).await?;
+            Err(Refusal::new(Reason::ProviderUnavailable).retry_after(Duration::from_secs(1)))
+        }
+        Err(refusal) if slot.is_kept() => {
+            tracing::warn!(reason = refusal.reason.as_str(), "refreshed tokens wait in the spool");
+            Err(refusal)
+        }
+        Err(refusal) => {
+            tracing::error!(reason = refusal.reason.as_str(), "refreshed tokens could not be stored");
+            // So that nobody waits for the lease to end.
+            release_alone(tokens, &settlement, refusal.reason).await?;
+            Err(refusal)
+        }
     }
-    Ok(RefreshOutcome::Stored(Box::new(access)))
 }
 
 /// Tries until the lease ends: the provider has already forgotten the old token.
 async fn persist(
     tokens: &Tokens,
-    connection: &Connection,
-    mut entry: Entry,
-    until: Timestamp,
+    settlement: &Settlement,
+    mut draft: EventDraft,
+    lease: &Lease,
+    rotation: Rotation,
 ) -> Result<(), Refusal> {
     let mut pause = Duration::from_millis(50);
     loop {
-        let refusal = match tokens.audit.note(entry.clone(), Deadline::none()).await {
+        let effect = settlement.under_lease(tokens);
+        let entry = Entry { effect, settlement: true, ..Entry::note(draft.clone()) };
+        let refusal = match tokens.audit.note(entry, Deadline::none()).await {
             Ok(_) => return Ok(()),
-            // An earlier try whose answer was lost may have been committed after all.
-            Err(Refused::NotApplied) if is_stored(tokens, connection, &entry).await => return Ok(()),
+            // Committed by an earlier try whose answer was lost; or the lease is over, and this is stored in its own right or not at all.
+            Err(Refused::NotApplied) => match store_late(tokens, settlement, rotation).await {
+                Ok(Fate::Stored) => return Ok(()),
+                Ok(Fate::Superseded) => return Err(Refusal::new(Reason::Conflict)),
+                Ok(Fate::Held) => Refusal::new(Reason::StoreUnavailable),
+                Err(refusal) => refusal,
+            },
             Err(refused) => Refusal::from(refused),
         };
-        let passing = matches!(
-            refusal.reason,
-            Reason::AuditUnavailable
-                | Reason::StoreUnavailable
-                | Reason::DeadlineExceeded
-                | Reason::KeyUnavailable
-        );
-        if !passing || tokens.clock.now() >= until {
-            tracing::error!(reason = refusal.reason.as_str(), "refreshed tokens could not be stored");
+        if !is_passing(refusal.reason) || tokens.clock.monotonic() >= lease.ends {
             return Err(refusal);
         }
         // Each try is an event of its own.
-        entry.draft.id = EventId::random(&*tokens.rng);
+        draft.id = EventId::random(&*tokens.rng);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));
     }
 }
 
-/// Whether the very values that `entry` stores are there; a read that fails says nothing, and the next try tells.
-async fn is_stored(tokens: &Tokens, connection: &Connection, entry: &Entry) -> bool {
-    let Ok(stored) = tokens.store.connections.secrets(&connection.id).await else { return false };
-    let stored: Vec<Arc<[u8]>> =
-        stored.into_iter().flatten().map(|tagged| tagged.unverified().envelope).collect();
-    entry.effect.iter().all(|write| match write {
-        Write::PutSecret(row) => stored.contains(&row.clone().unverified().envelope),
-        _ => true,
-    })
-}
-
-pub(super) async fn settle_failure(
-    tokens: &Tokens,
-    connection: &Connection,
-    lease: &Lease,
-    mut draft: EventDraft,
-    reason: Reason,
-    cooldown: Option<Timestamp>,
-) -> Result<(), Refusal> {
-    draft.reason = Some(reason);
-    if reason == Reason::ProviderClientRejected {
-        tracing::error!(provider = %connection.provider, "the provider refuses the broker's client; connections are kept");
-    }
-    // "The user must act there" is no end of the grant: whoever comes within the rest is told to come back (RF6).
-    let kept = if reason == Reason::ProviderGrantRejected { Reason::ProviderUnavailable } else { reason };
-    let effect = vec![release(connection, lease, cooldown, kept.as_str())];
-    tokens.audit.note(Entry { effect, settlement: true, ..Entry::note(draft) }, Deadline::none()).await?;
-    Ok(())
-}
-
-/// The provider's word is final only if nobody replaced the refresh token meanwhile: the lease and the version say so (RF6).
-pub(super) async fn latch(
-    tokens: &Tokens,
-    connection: Connection,
-    lease: &Lease,
-    mut draft: EventDraft,
-) -> Result<(), Refusal> {
-    draft.reason = Some(Reason::ProviderGrantRejected);
-    let row_names = (connection.provider.clone(), connection.id.clone());
-    let freed = release(&connection, lease, None, "");
-    let expected_version = connection.version;
-    let release = release(&connection, lease, None, Reason::ProviderGrantRejected.as_str());
-    let row =
-        Connection { state: ConnectionState::ReauthRequired, version: expected_version + 1, ..connection };
-    let row = tokens.keys.row_key().tag(row);
-    let effect = vec![Write::UpdateConnection { row, expected_version }, release];
-    let (provider, id) = (row_names.0, row_names.1);
-    let entry = Entry { effect, settlement: true, ..Entry::note(draft) };
-    match tokens.audit.note(entry, Deadline::none()).await {
-        Ok(_) => Ok(()),
-        // Renewed or ended meanwhile: the word was about an older token. The lease is given back on its own.
-        Err(Refused::NotApplied) => {
-            let mut failed =
-                EventDraft::new(EventId::random(&*tokens.rng), EventKind::RefreshFailed, Outcome::Failed);
-            failed.provider = Some(provider);
-            failed.connection = Some(id);
-            failed.reason = Some(Reason::Conflict);
-            let entry = Entry { effect: vec![freed], settlement: true, ..Entry::note(failed) };
-            tokens.audit.note(entry, Deadline::none()).await?;
-            Err(Refusal::new(Reason::ProviderUnavailable).retry_after(Duration::from_secs(1)))
-        }
-        Err(refused) => Err(refused.into()),
-    }
-}
-
-pub(super) fn release(
-    connection: &Connection,
-    lease: &Lease,
-    cooldown_until: Option<Timestamp>,
-    last_error: &str,
-) -> Write {
-    Write::SettleLease {
-        connection: connection.id.clone(),
-        owner: lease.owner.clone(),
-        epoch: lease.epoch,
-        cooldown_until,
-        last_error: last_error.to_owned(),
-    }
+/// Whether trying again may help.
+pub(super) fn is_passing(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::AuditUnavailable
+            | Reason::StoreUnavailable
+            | Reason::DeadlineExceeded
+            | Reason::KeyUnavailable
+            | Reason::Overloaded
+    )
 }

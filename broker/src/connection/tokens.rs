@@ -3,17 +3,21 @@
 use super::{
     flight::Flights,
     pick::{Choice, Pick},
-    refresh::{LEASE, Prepared, RefreshOutcome, Refreshing},
+    failure::give_up,
+    prepare::{Cause, Prepared},
+    refresh::{RefreshOutcome, Refreshing},
     seats::Seats,
+    spool::Spool,
 };
 use crate::{
     audit::{Audit, Deadline},
+    crash::CrashPoints,
     domain::{
         Approval, Clock, Connection, ConnectionId, ConsentReason, Entry, Names, ProviderSpec, Quarantined,
         Reason, Refusal, Rng, ScopeSet, SecretRow,
     },
     keys::KeyRing,
-    policy::{Policy, Verdict},
+    policy::{Grounds, Policy, Verdict},
     provider::{Engine, WORST_CASE},
     storage::Store,
     vault::Vault,
@@ -56,6 +60,19 @@ pub struct Wanting<'a> {
     pub deadline: Deadline,
 }
 
+impl Wanting<'_> {
+    fn cause(&self) -> Cause<'_> {
+        Cause {
+            connection: self.connection,
+            spec: self.spec,
+            grounds: Grounds::Issuance(self.verdict),
+            workload: Some(&self.approval.workload),
+            names: self.names,
+            epoch: self.epoch,
+        }
+    }
+}
+
 /// The outcome.
 #[derive(Debug)]
 pub enum Access {
@@ -78,8 +95,11 @@ pub struct Tokens {
     pub(super) rng: Arc<dyn Rng>,
     /// Names this process in leases.
     pub(super) replica: String,
-    detached: TaskTracker,
-    flights: Flights,
+    pub(super) spool: Spool,
+    pub(super) drain_grace: Duration,
+    pub(super) points: CrashPoints,
+    pub(super) detached: TaskTracker,
+    pub(super) flights: Flights,
     seats: Seats,
     /// What a provider really gave when asked for a narrower set, so that it is not asked each time.
     given: moka::sync::Cache<(ConnectionId, ScopeSet), ScopeSet>,
@@ -107,6 +127,12 @@ pub struct Parts {
     pub rng: Arc<dyn Rng>,
     /// Names this process in leases.
     pub replica: String,
+    /// Where tokens that cannot be stored are kept until they can.
+    pub spool: Spool,
+    /// How long a replica that comes back has to store what it kept.
+    pub drain_grace: Duration,
+    /// Where this process dies, in tests.
+    pub points: CrashPoints,
     /// Work that outlives its caller.
     pub detached: TaskTracker,
     /// Most callers of one tenant that wait for one provider; more are shed.
@@ -119,6 +145,9 @@ impl Tokens {
         let Parts { store, hot, keys, policy, audit, vault, engine, clock, rng, replica, detached, .. } =
             parts;
         Self {
+            spool: parts.spool,
+            drain_grace: parts.drain_grace,
+            points: parts.points,
             store,
             hot,
             keys,
@@ -134,6 +163,11 @@ impl Tokens {
             seats: Seats::new(parts.waiting_per_provider),
             given: moka::sync::Cache::new(10_000),
         }
+    }
+
+    /// Where tokens that cannot be stored are kept until they can.
+    pub fn spool(&self) -> &Spool {
+        &self.spool
     }
 
     /// Waits until nobody in this process refreshes `connection`, and keeps others from it until dropped.
@@ -229,7 +263,7 @@ impl Tokens {
                 Ok(Pick::Refresh { narrow_to, fallback }) => (narrow_to, fallback),
                 other => return Ok(Begun::Done(settle(other))),
             };
-            match (Refreshing::prepare(self, wanting, narrow_to).await, fallback) {
+            match (Refreshing::prepare(self, &wanting.cause(), narrow_to).await, fallback) {
                 (Ok(Prepared::Refresh(refreshing)), fallback) => {
                     // The lease's epoch is read by now: what another replica stored before that is seen here, what it stores
                     // later costs this one the lease.
@@ -238,16 +272,22 @@ impl Tokens {
                         other => Begun::Done(settle(other)),
                     });
                 }
-                (Ok(Prepared::Elsewhere(_)), Some(row)) => return Ok(Begun::Done(Access::Ready(row))),
+                (Ok(Prepared::Elsewhere { .. } | Prepared::Lost(..)), Some(row)) => {
+                    return Ok(Begun::Done(Access::Ready(row)));
+                }
+                (Ok(Prepared::Lost(connection, lease_epoch)), None) => {
+                    give_up(self, *connection, lease_epoch).await?;
+                    return Ok(Begun::Done(reauth(wanting)));
+                }
                 // Whoever took it may still be at it, and is about to store what this call wants (RF1). Held for longer: they died.
-                (Ok(Prepared::Elsewhere(rest)), None) if rest + WORST_CASE > LEASE => {
+                (Ok(Prepared::Elsewhere { alive: true, .. }), None) => {
                     if looks == 0 || wanting.deadline.remaining(&*self.clock) <= TO_ANSWER {
                         return Err(Refusal::new(Reason::ProviderUnavailable).retry_after(COME_BACK));
                     }
                     looks -= 1;
                     tokio::time::sleep(LOOK_AGAIN).await;
                 }
-                (Ok(Prepared::Elsewhere(rest)), None) => {
+                (Ok(Prepared::Elsewhere { rest, .. }), None) => {
                     return Err(Refusal::new(Reason::ProviderUnavailable).retry_after(rest));
                 }
                 // Whoever had the turn before was told that the grant is dead.
@@ -333,5 +373,8 @@ fn is_passing(reason: Reason) -> bool {
             | Reason::ProviderClientRejected
             | Reason::ProviderGrantRejected
             | Reason::ScopeUnknown
+            // What comes cannot be kept right now: nothing was asked for.
+            | Reason::StoreUnavailable
+            | Reason::KeyUnavailable
     )
 }

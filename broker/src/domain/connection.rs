@@ -4,7 +4,7 @@ use super::{
     AccessToken, Authority, Canonical, ConnectionId, Kind, Owner, ProviderId, RecordKey, RefreshToken,
     ScopeSet, SecretKind, Tagged, Timestamp, sha256,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// The account at the provider that granted (CO11).
 #[derive(Clone, PartialEq, Eq)]
@@ -135,6 +135,14 @@ pub struct RefreshState {
     pub cooldown_until: Option<Timestamp>,
     /// The last failure's reason code, `""` = none.
     pub last_error: String,
+    /// The generation of a refresh token that was about to be sent when its holder died, as far as anybody knows.
+    pub attempt_generation: Option<i64>,
+    /// How many holders died so, or are still at it.
+    pub attempts: i64,
+    /// When this was read, on the clock that leases are counted on; `None` where that is the broker's own.
+    pub read_at: Option<Timestamp>,
+    /// How long the database has been up then; `None` where this process alone may write.
+    pub up_for: Option<Duration>,
 }
 
 /// A connection as storage holds it.

@@ -5,6 +5,7 @@ use super::{
     QuarantinedRow, Rule, RuleKind, SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession,
     event::EventRef,
 };
+use std::time::Duration;
 
 /// An event's place in the log: what a caller is told as "audit position".
 pub type Position = EventRef;
@@ -67,29 +68,19 @@ pub enum Write {
     DeleteSecrets(ConnectionId),
     /// Removes the access tokens of a connection, e.g. because a refresh killed them.
     DeleteAccessTokens(ConnectionId),
-    /// Takes the refresh lease: applies if nobody holds it at `now` and the epoch is still `expected_epoch`.
-    TakeLease {
-        /// The connection.
-        connection: ConnectionId,
-        /// Who takes it.
-        owner: String,
-        /// The fencing epoch read before; the lease has this plus one.
-        expected_epoch: i64,
-        /// When the lease ends.
-        until: Timestamp,
-    },
+    /// Takes the refresh lease: applies if nobody holds it and the epoch is still the one read.
+    TakeLease(TakeLease),
     /// Gives the lease back; applies only to the one its taker named, under its fencing epoch.
-    SettleLease {
+    SettleLease(SettleLease),
+    /// Ends every lease before it, so that what came late is stored in its own right and not under a lease that is over: applies if
+    /// the epoch is still `expected_epoch`, and the lease is `owner`'s, or nobody holds it any more.
+    SupersedeLease {
         /// The connection.
         connection: ConnectionId,
-        /// Who took it.
+        /// Whose lease may be ended before its time.
         owner: String,
-        /// The fencing epoch of the lease.
-        epoch: i64,
-        /// Not to be refreshed before this; `None` clears it.
-        cooldown_until: Option<Timestamp>,
-        /// The failure's reason code, `""` = it went well.
-        last_error: String,
+        /// The fencing epoch read before.
+        expected_epoch: i64,
     },
     /// Queues the revocation of a holder's tokens at the provider, durably (RV1). Queued already, the earlier time counts.
     QueueProviderRevocation {
@@ -167,6 +158,38 @@ impl Write {
     pub fn is_rule(&self) -> bool {
         matches!(self, Self::AddRule { .. } | Self::InsertLogout { .. })
     }
+}
+
+/// A refresh lease to be taken. The store counts its time on the clock that all replicas share.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TakeLease {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Who takes it.
+    pub owner: String,
+    /// The fencing epoch read before; the lease has this plus one.
+    pub expected_epoch: i64,
+    /// How long it holds from the commit on.
+    pub holds: Duration,
+    /// The generation of the refresh token that is about to be sent: should the holder die, it is known that it may have been.
+    pub sends: i64,
+}
+
+/// A refresh lease to be given back, and with it the mark that a refresh token may be on its way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SettleLease {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Who took it.
+    pub owner: String,
+    /// The fencing epoch of the lease.
+    pub epoch: i64,
+    /// Not to be refreshed again for so long; `None` = at once.
+    pub rest: Option<Duration>,
+    /// The failure's reason code, `""` = it went well.
+    pub last_error: String,
+    /// Applies only while the refresh token of this generation is the stored one; `None` = whichever is.
+    pub while_stored: Option<i64>,
 }
 
 /// A caller's request id, taken at most once (GR5).

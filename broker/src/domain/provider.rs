@@ -90,8 +90,27 @@ pub enum Rotation {
     None,
     /// It is replaced, and the old one works a while longer.
     WithGrace(Duration),
-    /// It is replaced and the old one is dead; using it again may end the whole grant.
+    /// It is replaced and the old one is dead; using it again is refused.
     SingleUse,
+    /// It is replaced and the old one is dead; using it again ends everything that came of the same authorization (RFC 9700 §4.14.2).
+    FamilyRevoking,
+}
+
+impl Rotation {
+    /// Whether sending a refresh token once more does harm, or nothing but a refusal comes of it.
+    pub fn is_single_use(self) -> bool {
+        matches!(self, Self::SingleUse | Self::FamilyRevoking)
+    }
+
+    /// As in configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::WithGrace(_) => "with_grace",
+            Self::SingleUse => "single_use",
+            Self::FamilyRevoking => "family_revoking",
+        }
+    }
 }
 
 /// What an absent or odd `expires_in` means (RF8).
@@ -194,6 +213,12 @@ pub struct ProviderSpec {
     pub expiry: Expiry,
     /// Refresh this long before expiry, clamped to half the lifetime.
     pub refresh_margin: Duration,
+    /// The provider refuses a refresh while the access token is still good (RF10).
+    pub refuses_early_refresh: bool,
+    /// A refresh token that is not used for so long is over; `None` = no such limit is known.
+    pub idle_limit: Option<Duration>,
+    /// After so long the person must connect again, however often it was refreshed; `None` = no such limit is known.
+    pub absolute_limit: Option<Duration>,
     /// The header a grant's token goes into, e.g. `authorization`.
     pub header_name: String,
     /// What stands before the token there, e.g. `Bearer `.
@@ -208,6 +233,15 @@ impl ProviderSpec {
     /// Whether a token for fewer scopes can be had beside the others, given a refresh token.
     pub fn can_narrow(&self) -> bool {
         self.narrowing == Narrowing::RefreshWithScope && !self.refresh_kills_access_token
+    }
+
+    /// How long before its end a token that lives for `lifetime` is refreshed: not at all before it where that would be refused, or
+    /// would end a grant that is in somebody's hands (RF10).
+    pub fn margin(&self, lifetime: Duration) -> Duration {
+        if self.refuses_early_refresh || self.refresh_kills_access_token {
+            return Duration::ZERO;
+        }
+        self.refresh_margin.min(lifetime / 2)
     }
 
     /// The scope's entry, if the provider offers it.

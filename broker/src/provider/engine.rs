@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Account, Clock, ExposeSecret, Kind, ProviderId, ProviderSpec, ScopeSet, SecretString, Timestamp,
+        Account, Clock, ExposeSecret, Kind, ProviderId, ProviderSpec, ScopeSet, SecretString, TenantId,
+        Timestamp,
         provider::{Narrowing, Pkce, RevokeStyle},
     },
     metrics::Metrics,
@@ -96,6 +97,7 @@ impl Engine {
         verifier: Opened<ExchangeCode>,
         requested: &ScopeSet,
     ) -> Result<TokenSet, ProviderError> {
+        let tenant = verifier.tenant().clone();
         let verifier = verifier.spend();
         let mut params = vec![
             ("grant_type", "authorization_code"),
@@ -105,7 +107,7 @@ impl Engine {
         if spec.pkce == Pkce::S256 {
             params.push(("code_verifier", verifier.expose_secret()));
         }
-        self.timed(spec, "code", self.token(spec, &params, requested)).await
+        self.timed(spec, "code", self.token(spec, &tenant, &params, requested)).await
     }
 
     /// Obtains a fresh access token (RFC 6749 §6). `scopes` is sent only where the provider narrows; `held` is what
@@ -120,6 +122,7 @@ impl Engine {
         scopes: Option<&ScopeSet>,
         held: &ScopeSet,
     ) -> Result<TokenSet, ProviderError> {
+        let tenant = token.tenant().clone();
         let token = token.spend();
         let narrowed =
             scopes.filter(|scopes| spec.narrowing == Narrowing::RefreshWithScope && *scopes != held);
@@ -130,7 +133,7 @@ impl Engine {
         if let Some(scope) = scope.as_deref().filter(|scope| !scope.is_empty()) {
             params.push(("scope", scope));
         }
-        self.timed(spec, "refresh", self.token(spec, &params, narrowed.unwrap_or(held))).await
+        self.timed(spec, "refresh", self.token(spec, &tenant, &params, narrowed.unwrap_or(held))).await
     }
 
     /// Ends a token at the provider (RFC 7009 §2.1).
@@ -145,49 +148,53 @@ impl Engine {
         let (RevokeStyle::Rfc7009(url), Some(hint)) = (&spec.revoke, revoke::hint::<K>()) else {
             return Ok(Revocation::Unsupported);
         };
+        let tenant = token.tenant().clone();
         let token = token.spend();
         let params = [("token", token.expose_secret()), ("token_type_hint", hint)];
         let ended = async {
-            let (response, sent_at) = self.call(spec, client_auth::post(&spec.client, url, &params)).await?;
+            let (response, sent_at) = self.call(spec, &tenant, client_auth::post(&spec.client, url, &params)).await?;
             revoke::read(&response, sent_at)
         };
         self.timed(spec, "revoke", ended).await
     }
 
-    /// Asks whose account the access token belongs to (CO11).
+    /// Asks whose account the access token of somebody in `tenant` belongs to (CO11).
     ///
     /// # Errors
     /// [`ProviderError`], also when the answer holds no usable id.
     pub async fn account(
         &self,
         spec: &ProviderSpec,
+        tenant: &TenantId,
         access_token: &SecretString,
     ) -> Result<Account, ProviderError> {
-        let (response, sent_at) = self.call(spec, account::request(spec, access_token)?).await?;
+        let (response, sent_at) = self.call(spec, tenant, account::request(spec, access_token)?).await?;
         account::read(&spec.account, &response, sent_at)
     }
 
     async fn token(
         &self,
         spec: &ProviderSpec,
+        tenant: &TenantId,
         params: &[(&str, &str)],
         asked: &ScopeSet,
     ) -> Result<TokenSet, ProviderError> {
         let request = client_auth::post(&spec.client, &spec.token_url, params);
-        let (response, sent_at) = self.call(spec, request).await?;
+        let (response, sent_at) = self.call(spec, tenant, request).await?;
         token_response::read(spec, &response, asked, sent_at)
     }
 
     async fn call(
         &self,
         spec: &ProviderSpec,
+        tenant: &TenantId,
         request: Request,
     ) -> Result<(Response, Timestamp), ProviderError> {
         let client = self.client(spec)?;
         let host = request.url.host_str().unwrap_or_default().to_owned();
         let sent_at = self.clock.now();
         let call = client.send(request, self.limits);
-        let response = self.pacing.run(&spec.client.id, &host, call, health).await?;
+        let response = self.pacing.run(tenant, &spec.client.id, &host, call, health).await?;
         Ok((response, sent_at))
     }
 

@@ -1,8 +1,8 @@
 //! One slow or failing provider neither blocks nor slows the others (RF12): a limit on calls under way and a breaker
-//! for each (provider client, host).
+//! for each (tenant, provider client, host).
 
 use super::{ProviderError, Trouble};
-use crate::domain::Clock;
+use crate::domain::{Clock, TenantId};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -42,6 +42,7 @@ struct Gate {
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
+    tenant: TenantId,
     client: String,
     host: String,
 }
@@ -60,12 +61,13 @@ impl Pacing {
     /// Runs `call` in its turn. `judge` says what its end means.
     pub(super) async fn run<T, E: Into<ProviderError>>(
         &self,
+        tenant: &TenantId,
         client: &str,
         host: &str,
         call: impl Future<Output = Result<T, E>>,
         judge: impl FnOnce(&Result<T, E>) -> Health,
     ) -> Result<T, ProviderError> {
-        let gate = self.gate(client, host);
+        let gate = self.gate(tenant, client, host);
         let _turn = gate.turn().await?;
         gate.admit(self.clock.monotonic())?;
         let result = call.await;
@@ -73,8 +75,8 @@ impl Pacing {
         result.map_err(Into::into)
     }
 
-    fn gate(&self, client: &str, host: &str) -> Arc<Gate> {
-        let key = Key { client: client.to_owned(), host: host.to_owned() };
+    fn gate(&self, tenant: &TenantId, client: &str, host: &str) -> Arc<Gate> {
+        let key = Key { tenant: tenant.clone(), client: client.to_owned(), host: host.to_owned() };
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Arc::new(Gate { turns: Semaphore::new(CONCURRENT), breaker: Mutex::default() });
         gates.entry(key).or_insert_with(new).clone()

@@ -3,6 +3,7 @@
 use super::{Rooms, Visitor, open_consent, own};
 use crate::{
     connection::{own_approval, own_connections},
+    crash::crash_point,
     domain::{
         Approval, ApprovalId, ApprovedBy, Connection, ConnectionId, ConnectionState, Consent, ConsentReason,
         Entry, EventKind, Outcome, PkceVerifier, Reason, Refusal, ScopeSet, Write, sha256,
@@ -78,6 +79,7 @@ async fn leave(
     let next = consent.approve(sha256(state.as_bytes()), browser_hash, sealed)?;
     let effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version }];
     rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, visitor.call.deadline).await?;
+    crash_point!(rooms.points, "consent.approved");
     Ok(Approved::Leave(url))
 }
 

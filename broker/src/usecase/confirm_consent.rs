@@ -7,6 +7,7 @@ use super::{
     replaced::{Replaced, narrower, would_lose},
 };
 use crate::{
+    crash::crash_point,
     connection::own_connections,
     domain::{
         Connection, ConnectionId, ConnectionState, Consent, ConsentState, Entry, EventKind, Outcome, Owner,
@@ -57,6 +58,7 @@ pub async fn confirm_consent(rooms: &Arc<Rooms>, visitor: &Visitor, handle: &str
     }
     effect.insert(0, Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version });
     rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, visitor.call.deadline).await?;
+    crash_point!(rooms.points, "consent.confirmed");
     Ok(())
 }
 
@@ -155,7 +157,11 @@ fn renew(
     if earlier.state == ConnectionState::Suspended {
         return Err(Refusal::new(Reason::Blocked).with("blocked", "connection"));
     }
-    let client_id = rooms.provider(&earlier.provider)?.client.id.clone();
+    let spec = rooms.provider(&earlier.provider)?;
+    let client_id = spec.client.id.clone();
+    // What was given anew lasts anew.
+    let lasts = || spec.absolute_limit.map(|limit| rooms.clock.now().plus(limit));
+    let expires_at = if obtained.refresh.is_some() { lasts() } else { earlier.expires_at };
     // Another client's refresh token is of no use to this one (PR7).
     if obtained.refresh.is_none() && earlier.client_id != client_id {
         effect.push(Write::DeleteSecrets(earlier.id.clone()));
@@ -167,6 +173,7 @@ fn renew(
         scopes: obtained.scopes.clone(),
         account: obtained.account.clone(),
         version: expected_version + 1,
+        expires_at,
         ..earlier
     };
     effect.push(Write::UpdateConnection { row: rooms.row_key().tag(connection.clone()), expected_version });
@@ -212,18 +219,20 @@ fn create(
     epoch: i64,
     effect: &mut Vec<Write>,
 ) -> Result<Connection, Refusal> {
+    let (spec, now) = (rooms.provider(&consent.provider)?, rooms.clock.now());
     let connection = Connection {
         id: ConnectionId::random(&*rooms.rng),
         owner: Owner::Subject(consent.subject.clone()),
         provider: consent.provider.clone(),
-        client_id: rooms.provider(&consent.provider)?.client.id.clone(),
+        client_id: spec.client.id.clone(),
         account: obtained.account.clone(),
         state: ConnectionState::Active,
         scopes: obtained.scopes.clone(),
         version: 1,
         born_epoch: epoch,
-        created_at: rooms.clock.now(),
-        expires_at: None,
+        created_at: now,
+        // After that the provider's grant is over, however often it is refreshed (RF10).
+        expires_at: spec.absolute_limit.map(|limit| now.plus(limit)),
     };
     effect.push(Write::InsertConnection(rooms.row_key().tag(connection.clone())));
     Ok(connection)
@@ -257,7 +266,9 @@ async fn put_secrets(
     put(SecretKind::Access, access.envelope(), obtained.access_expires_at);
     if let Some(refresh) = &obtained.refresh {
         let refresh = rooms.vault.reseal(&from, refresh, &connection.refresh_key(generation)).await?;
-        put(SecretKind::Refresh, refresh.envelope(), None);
+        // It is over when it lies idle for that long (RF10).
+        let idle = rooms.provider(&consent.provider)?.idle_limit.map(|limit| obtained_at.plus(limit));
+        put(SecretKind::Refresh, refresh.envelope(), idle);
     }
     Ok(())
 }

@@ -2,11 +2,13 @@
 
 use super::{
     Rooms, Visitor, expire, own, replaced,
-    settle_consent::{Came, Next, seal_all, settle, unwanted},
+    settle_consent::{self, Came, Next, seal_all, settle_kept, unwanted},
 };
 use crate::{
     audit::Deadline,
+    connection::spool::Slot,
     consent::words,
+    crash::crash_point,
     domain::{
         Consent, ConsentState, Entry, EventKind, Outcome, PkceVerifier, ProviderId, ProviderSpec, Reason,
         Refusal, Sealed, SecretString, Write,
@@ -15,6 +17,7 @@ use crate::{
     },
     policy::{ExchangeCode, Permit},
     provider::{ProviderError, TokenSet, WORST_CASE},
+    vault::Sealer,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -105,6 +108,9 @@ async fn redeem(
     epoch: i64,
     code: SecretString,
 ) -> Result<(), Refusal> {
+    // What is needed to keep what comes is at hand before the code is spent (RF5).
+    let sealer = rooms.vault.sealer(&consent.subject.tenant).await?;
+    let slot = rooms.tokens.spool().reserve().await?;
     let permit: Permit<ExchangeCode> = rooms.policy.exchange_code(&consent)?;
     let names = visitor.names(&consent);
     let draft = visitor.draft_about(rooms, EventKind::ConsentExchange, Outcome::Allowed, &consent);
@@ -128,17 +134,20 @@ async fn redeem(
         }
         Err(refused) => return Err(refused.into()),
     };
-    // From here to the commit in `settle` the tokens exist in this process alone: where it dies in between, nobody knows them,
-    // and they end by themselves at the provider. Nothing can be written down before there is something to write.
-    match exchange(rooms, spec, &exchanging, proof, &verifier, code).await {
-        Ok(set) => keep(rooms, visitor, spec, exchanging, set).await,
+    crash_point!(rooms.points, "code.after_intent");
+    // Between the answer and the spool the tokens exist in this process alone: where it dies in between, nobody knows them, and they end
+    // by themselves at the provider. Nothing can be written down before there is something to write.
+    let answer = exchange(rooms, spec, &exchanging, proof, &verifier, code).await;
+    crash_point!(rooms.points, "code.response_read");
+    match answer {
+        Ok(set) => keep(rooms, visitor, spec, exchanging, set, &sealer, slot).await,
         Err(Unexchanged { refusal, refresh, access }) => {
             tracing::warn!(provider = %spec.id, error = ?refusal, "a code could not be exchanged");
             if refresh.is_none() && access.is_none() {
                 return fail(rooms, visitor, exchanging, refusal.reason, None).await;
             }
-            let leftover = seal_all(rooms, &exchanging, refresh, access).await?;
-            unwanted(rooms, visitor, exchanging, leftover, refusal.reason).await
+            let leftover = seal_all(&sealer, &exchanging, refresh.as_ref(), access.as_ref())?;
+            unwanted(rooms, visitor, exchanging, leftover, refusal.reason, slot).await
         }
     }
 }
@@ -184,13 +193,19 @@ async fn keep(
     spec: &ProviderSpec,
     consent: Consent,
     set: TokenSet,
+    sealer: &Sealer,
+    mut slot: Slot,
 ) -> Result<(), Refusal> {
     let granted = set.scopes.minus(&spec.technical_scopes);
-    let leftover = seal_all(rooms, &consent, set.refresh, Some(set.access.clone())).await?;
-    let account = match rooms.engine.account(spec, &set.access).await {
+    let leftover = seal_all(sealer, &consent, set.refresh.as_ref(), Some(&set.access))?;
+    // Should this process die before the account is known, what came is revoked.
+    let nobodys = Came { leftover: leftover.clone(), next: Next::Fail(Reason::ProviderUnavailable) };
+    settle_consent::keep(&mut slot, &consent, &nobodys).await;
+    crash_point!(rooms.points, "code.spooled");
+    let account = match rooms.engine.account(spec, &consent.subject.tenant, &set.access).await {
         Ok(account) => account,
         Err(error) => {
-            return unwanted(rooms, visitor, consent, leftover, Refusal::from(error).reason).await;
+            return unwanted(rooms, visitor, consent, leftover, Refusal::from(error).reason, slot).await;
         }
     };
     let Leftover { refresh, access: Some(access) } = leftover.clone() else {
@@ -199,7 +214,7 @@ async fn keep(
     // Where this cannot be read, what came is still kept: the tokens are nowhere else, and the confirmation looks again.
     let holds_more = replaced::holds_more(rooms, &consent, &account, &granted).await.unwrap_or(false);
     if holds_more || consent.scopes.intersection(&granted).is_empty() {
-        return unwanted(rooms, visitor, consent, leftover, Reason::ConsentScopesReduced).await;
+        return unwanted(rooms, visitor, consent, leftover, Reason::ConsentScopesReduced, slot).await;
     }
     let mut draft = visitor.draft_about(rooms, EventKind::ConsentObtained, Outcome::Allowed, &consent);
     draft.scopes_granted = granted.clone();
@@ -210,7 +225,8 @@ async fn keep(
     draft.detail.insert("wider_scopes", (!granted.is_subset(&consent.provider_scopes)).into());
     let obtained =
         Obtained { account, scopes: granted, refresh, access, access_expires_at: set.access_expires_at };
-    settle(rooms, consent, Came { leftover, next: Next::Confirm(Box::new(obtained)) }, draft).await
+    let came = Came { leftover, next: Next::Confirm(Box::new(obtained)) };
+    settle_kept(rooms, consent, came, draft, slot).await
 }
 
 async fn fail(

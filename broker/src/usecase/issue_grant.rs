@@ -8,7 +8,10 @@ use super::{
     gather::Gathered,
     request::GrantRequest,
 };
-use crate::domain::{EventDraft, EventKind, Outcome, Reason, Refusal, SecretString};
+use crate::{
+    crash::crash_point,
+    domain::{EventDraft, EventKind, Outcome, Reason, Refusal, SecretString},
+};
 
 /// The answer to a grant request: two outcomes, neither of them an error.
 #[derive(Debug)]
@@ -68,8 +71,10 @@ async fn try_issue(
         }
     };
 
+    crash_point!(rooms.points, "issue.before_row");
     let proof = rooms.audit.record(ready.permit, ready.entry, caller.call.deadline).await;
     let proof = proof.map_err(Failed::by_commit)?;
+    crash_point!(rooms.points, "issue.recorded");
     let recorded = Recorded { grant: ready.grant, proof, connection: ready.connection, secret: ready.secret };
     let issued = deliver(rooms, caller, assertion.subject(), vec![recorded]).await;
     let issued = issued.map_err(Failed::Recorded)?.pop();

@@ -3,7 +3,8 @@
 use super::{bucket::Buckets, lines::Lines};
 use crate::{
     audit::{Audit, Refusals},
-    config::Limits,
+    config::{Limits, RefreshAhead},
+    crash::CrashPoints,
     connection::Tokens,
     domain::{
         Clock, ConsentId, Names, ParentId, ProviderId, ProviderSpec, Reason, Refusal, Rng, RowKey, TenantId,
@@ -36,6 +37,8 @@ pub struct Settings {
     pub max_open_consents: u32,
     /// How much is taken on at once.
     pub limits: Limits,
+    /// Which connections are refreshed before anybody asks.
+    pub refresh_ahead: RefreshAhead,
     /// Every configured tenant.
     pub tenants: Vec<TenantId>,
     /// What people call the workloads (ID16).
@@ -82,6 +85,8 @@ pub struct Rooms {
     pub engine: Arc<Engine>,
     /// Fresh access tokens.
     pub tokens: Arc<Tokens>,
+    /// Where this process dies, in tests.
+    pub points: CrashPoints,
     /// Work that outlives its caller; waited for before the log is closed (AV5).
     pub detached: TaskTracker,
 }

@@ -1,16 +1,19 @@
 //! What a provider gave for a code is stored, or revoked: it is good for nothing but this consent, and nobody else knows it.
 
 use super::{
-    Rooms, Visitor, expire,
+    Rooms, Visitor, expire, kept,
     revoke_leftover::{end, give_back},
 };
 use crate::{
     audit::Deadline,
+    connection::spool::{Exchanged, Slot},
+    crash::crash_point,
     domain::{
         AccessToken, Consent, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, Reason,
         RefreshToken, Refusal, SecretString,
         consent::{Leftover, Obtained},
     },
+    vault::{Sealer, VaultError},
 };
 use std::time::Duration;
 
@@ -30,26 +33,20 @@ pub(super) enum Next {
     Fail(Reason),
 }
 
-/// Seals what came for a code that is spent: a key that cannot be had right now is waited for. One that cannot be had for all
-/// that time loses the tokens: what is not sealed is neither stored nor sent anywhere, and ends by itself at the provider.
+/// Seals what came for a code that is spent, with a key that was at hand before the provider was asked.
 ///
 /// # Errors
 /// The vault's.
-pub(super) async fn seal_all(
-    rooms: &Rooms,
+pub(super) fn seal_all(
+    sealer: &Sealer,
     consent: &Consent,
-    refresh: Option<SecretString>,
-    access: Option<SecretString>,
-) -> Result<Leftover, Refusal> {
-    let (key, until) = (consent.record_key(), rooms.clock.now().plus(PATIENCE));
-    let mut leftover = Leftover::default();
-    if let Some(token) = refresh {
-        leftover.refresh = Some(rooms.vault.seal_patiently::<RefreshToken>(&key, token, until).await?);
-    }
-    if let Some(token) = access {
-        leftover.access = Some(rooms.vault.seal_patiently::<AccessToken>(&key, token, until).await?);
-    }
-    Ok(leftover)
+    refresh: Option<&SecretString>,
+    access: Option<&SecretString>,
+) -> Result<Leftover, VaultError> {
+    let key = consent.record_key();
+    let refresh = refresh.map(|token| sealer.seal::<RefreshToken>(&key, token)).transpose()?;
+    let access = access.map(|token| sealer.seal::<AccessToken>(&key, token)).transpose()?;
+    Ok(Leftover { refresh, access })
 }
 
 /// The consent fails, and what came for it is to be revoked: one commit.
@@ -59,15 +56,81 @@ pub(super) async fn unwanted(
     consent: Consent,
     leftover: Leftover,
     reason: Reason,
+    slot: Slot,
 ) -> Result<(), Refusal> {
     let mut draft = visitor.draft_about(rooms, EventKind::ConsentFailed, Outcome::Failed, &consent);
     draft.reason = Some(reason);
-    settle(rooms, consent, Came { leftover, next: Next::Fail(reason) }, draft).await
+    settle_kept(rooms, consent, Came { leftover, next: Next::Fail(reason) }, draft, slot).await
+}
+
+/// Stores what came, kept in the spool until it is.
+///
+/// # Errors
+/// As [`settle`].
+pub(super) async fn settle_kept(
+    rooms: &Rooms,
+    consent: Consent,
+    came: Came,
+    draft: EventDraft,
+    mut slot: Slot,
+) -> Result<(), Refusal> {
+    keep(&mut slot, &consent, &came).await;
+    crash_point!(rooms.points, "code.settling");
+    let settled = settle(rooms, consent, came, draft).await;
+    crash_point!(rooms.points, "code.settled");
+    match &settled {
+        // Nothing can be written right now: what came stays in the spool.
+        Err(refusal) if is_passing(refusal.reason) => {}
+        _ => slot.discharge().await,
+    }
+    settled
+}
+
+/// Keeps what came, and what is to become of the consent: on disk when this returns.
+pub(super) async fn keep(slot: &mut Slot, consent: &Consent, came: &Came) {
+    if let Err(error) = slot.keep(&kept::record(consent, came)).await {
+        tracing::error!(%error, "what a provider gave could not be kept in the spool");
+    }
+}
+
+/// Stores what was kept for a code; `false` = it is to be tried again later.
+///
+/// # Errors
+/// As [`settle`].
+pub(super) async fn store_kept(rooms: &Rooms, kept: &Exchanged) -> Result<bool, Refusal> {
+    let (consent, came) = kept::came(rooms, kept).await?;
+    let failed = matches!(came.next, Next::Fail(_));
+    let kind = if failed { EventKind::ConsentFailed } else { EventKind::ConsentObtained };
+    let outcome = if failed { Outcome::Failed } else { Outcome::Allowed };
+    let mut draft = EventDraft::new(EventId::random(&*rooms.rng), kind, outcome).about(&consent.subject);
+    draft.workload = Some(consent.workload.clone());
+    draft.provider = Some(consent.provider.clone());
+    draft.consent = Some(consent.id.clone());
+    draft.detail.insert("late", true.into());
+    match &came.next {
+        Next::Fail(reason) => draft.reason = Some(*reason),
+        Next::Confirm(obtained) => {
+            draft.scopes_granted = obtained.scopes.clone();
+            draft.personal.account_label = Some(obtained.account.label.clone());
+            draft.personal.account_id = Some(obtained.account.id.clone());
+        }
+    }
+    match settle_once(rooms, &consent, &came, &mut draft).await {
+        Ok(()) => Ok(true),
+        Err(refusal) if is_passing(refusal.reason) => Err(refusal),
+        // It was recorded, and the tokens revoked: the row cannot hold them.
+        Err(refusal) if refusal.reason == Reason::RecordQuarantined => Ok(true),
+        Err(_) => Ok(false),
+    }
+}
+
+fn is_passing(reason: Reason) -> bool {
+    matches!(reason, Reason::StoreUnavailable | Reason::AuditUnavailable | Reason::KeyUnavailable)
 }
 
 /// Stores what came. Whatever else happens to the consent meanwhile, the tokens are either kept or revoked: also when its row is
 /// edited, put back, removed or held fast, so that it cannot hold them. Where the store or the log cannot be written for a minute on end,
-/// neither can be done, and they end by themselves at the provider.
+/// neither can be done: they wait in the spool, or without one end by themselves at the provider.
 ///
 /// # Errors
 /// The store's and the audit log's; [`Reason::RecordQuarantined`] when the row cannot hold them.
@@ -77,29 +140,18 @@ pub(super) async fn settle(
     came: Came,
     mut draft: EventDraft,
 ) -> Result<(), Refusal> {
-    let until = rooms.clock.now().plus(PATIENCE);
+    let until = rooms.clock.monotonic() + PATIENCE;
     let mut pause = Duration::from_millis(50);
     loop {
-        let refusal = match next_of(rooms, &consent, &came).await {
-            Ok(None) => return Ok(()),
-            Ok(Some((next, expected_version))) => {
-                if next.state.is_terminal() && draft.outcome == Outcome::Allowed {
-                    // It ended meanwhile, and that outcome stands: these tokens will be nobody's.
-                    draft.outcome = Outcome::Failed;
-                    draft.reason = Some(Reason::Conflict);
-                }
-                let effect = end(rooms, &next, expected_version);
-                let entry = Entry { effect, settlement: true, ..Entry::note(draft.clone()) };
-                match rooms.audit.note(entry, Deadline::none()).await {
-                    Ok(_) => return Ok(()),
-                    Err(refused) => Refusal::from(refused),
-                }
-            }
-            Err(refusal) if refusal.reason == Reason::StoreUnavailable => refusal,
-            Err(refusal) => return homeless(rooms, &consent, &came.leftover, draft, refusal).await,
+        let refusal = match settle_once(rooms, &consent, &came, &mut draft).await {
+            Ok(()) => return Ok(()),
+            Err(refusal) => refusal,
         };
-        draft.id = EventId::random(&*rooms.rng);
-        if rooms.clock.now() >= until {
+        // Its tokens are revoked.
+        if refusal.reason == Reason::RecordQuarantined {
+            return Err(refusal);
+        }
+        if rooms.clock.monotonic() >= until {
             // The log takes what it is told, and only the row does not change.
             if refusal.reason == Reason::Conflict {
                 return homeless(rooms, &consent, &came.leftover, draft, refusal).await;
@@ -109,6 +161,32 @@ pub(super) async fn settle(
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));
+    }
+}
+
+/// Stores what came, in one try.
+async fn settle_once(
+    rooms: &Rooms,
+    consent: &Consent,
+    came: &Came,
+    draft: &mut EventDraft,
+) -> Result<(), Refusal> {
+    match next_of(rooms, consent, came).await {
+        Ok(None) => Ok(()),
+        Ok(Some((next, expected_version))) => {
+            if next.state.is_terminal() && draft.outcome == Outcome::Allowed {
+                // It ended meanwhile, and that outcome stands: these tokens will be nobody's.
+                draft.outcome = Outcome::Failed;
+                draft.reason = Some(Reason::Conflict);
+            }
+            let effect = end(rooms, &next, expected_version);
+            let entry = Entry { effect, settlement: true, ..Entry::note(draft.clone()) };
+            // Each try is an event of its own.
+            draft.id = EventId::random(&*rooms.rng);
+            rooms.audit.note(entry, Deadline::none()).await.map(drop).map_err(Refusal::from)
+        }
+        Err(refusal) if is_passing(refusal.reason) => Err(refusal),
+        Err(refusal) => homeless(rooms, consent, &came.leftover, draft.clone(), refusal).await,
     }
 }
 

@@ -19,6 +19,22 @@ pub struct Vault {
     rng: Arc<dyn Rng>,
 }
 
+/// Seals for one tenant; opens nothing.
+pub struct Sealer {
+    keys: Arc<TenantKeys>,
+    rng: Arc<dyn Rng>,
+}
+
+impl Sealer {
+    /// As [`Vault::seal`], for a record of this tenant.
+    ///
+    /// # Errors
+    /// [`VaultError::TooBig`] over 64 KiB.
+    pub fn seal<K: Kind>(&self, record: &RecordKey, secret: &SecretString) -> Result<Sealed<K>, VaultError> {
+        sealing::seal(&self.keys, &*self.rng, record, secret.expose_secret().as_bytes())
+    }
+}
+
 impl Vault {
     /// A vault over a key ring.
     pub fn new(keys: Arc<KeyRing>, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
@@ -36,6 +52,15 @@ impl Vault {
     ) -> Result<Sealed<K>, VaultError> {
         let keys = self.keys.tenant_key(record.tenant()).await?;
         sealing::seal(&keys, &*self.rng, record, secret.expose_secret().as_bytes())
+    }
+
+    /// What seals for one tenant without waiting for anything, however long from now: its keys are at hand (RF5).
+    ///
+    /// # Errors
+    /// [`VaultError::Key`] when the tenant's key cannot be used.
+    pub async fn sealer(&self, tenant: &TenantId) -> Result<Sealer, VaultError> {
+        let keys = self.keys.tenant_key(tenant).await?;
+        Ok(Sealer { keys, rng: Arc::clone(&self.rng) })
     }
 
     /// The door. Spends the proof, and opens the one value its permit names: the AAD comes from the permit alone.
@@ -66,9 +91,10 @@ impl Vault {
         }
         let (permit, event, position) = proof.into_parts();
         let plain = sealing::open(keys, permit.key(), sealed)?;
+        let tenant = permit.key().tenant().clone();
         let text = std::str::from_utf8(&plain).map_err(|_| VaultError::Tampered)?;
         // `SecretString` boxes exactly these bytes and wipes them; `plain` wipes its own.
-        Ok(Opened::new(SecretString::from(text), event, position, permit.facts().clone()))
+        Ok(Opened::new(SecretString::from(text), tenant, event, position, permit.facts().clone()))
     }
 
     /// Wraps the data key with the tenant's newest key (rotation). The content stays byte for byte; nothing is opened.

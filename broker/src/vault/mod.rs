@@ -7,11 +7,10 @@ pub mod door;
 pub mod envelope;
 pub mod error;
 pub mod opened;
-mod patience;
 mod sealing;
 #[cfg(test)]
 mod tests;
 
-pub use door::Vault;
+pub use door::{Sealer, Vault};
 pub use error::VaultError;
 pub use opened::{Grant, Opened};

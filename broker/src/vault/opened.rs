@@ -1,7 +1,7 @@
 //! Plaintext that came through the door, and the two ways on from here: into an answer, or to the provider.
 
 use crate::{
-    domain::{EventId, ExposeSecret, Kind, Position, SecretString},
+    domain::{EventId, ExposeSecret, Kind, Position, SecretString, TenantId},
     policy::{ExchangeCode, Facts, Issue, Purpose, Refresh, RevokeAtProvider},
 };
 use std::{fmt, marker::PhantomData};
@@ -9,6 +9,7 @@ use std::{fmt, marker::PhantomData};
 /// An opened value. Its purpose decides where it may go.
 pub struct Opened<P: Purpose> {
     secret: SecretString,
+    tenant: TenantId,
     event: EventId,
     position: Position,
     facts: Facts,
@@ -16,14 +17,37 @@ pub struct Opened<P: Purpose> {
 }
 
 impl<P: Purpose> Opened<P> {
-    pub(super) fn new(secret: SecretString, event: EventId, position: Position, facts: Facts) -> Self {
-        Self { secret, event, position, facts, purpose: PhantomData }
+    pub(super) fn new(
+        secret: SecretString,
+        tenant: TenantId,
+        event: EventId,
+        position: Position,
+        facts: Facts,
+    ) -> Self {
+        Self { secret, tenant, event, position, facts, purpose: PhantomData }
     }
 
     /// A value as if it had come through the door, for tests of the rooms that spend it.
     #[cfg(test)]
     pub(crate) fn for_test(secret: SecretString, event: EventId, position: Position) -> Self {
-        Self::new(secret, event, position, Facts::default())
+        Self::for_test_in("acme", secret, event, position)
+    }
+
+    /// The same in this tenant.
+    #[cfg(test)]
+    pub(crate) fn for_test_in(
+        tenant: &str,
+        secret: SecretString,
+        event: EventId,
+        position: Position,
+    ) -> Self {
+        let tenant = TenantId::parse(tenant).expect("a tenant's name");
+        Self::new(secret, tenant, event, position, Facts::default())
+    }
+
+    /// Whose value it is: the tenant that the permit named.
+    pub(crate) fn tenant(&self) -> &TenantId {
+        &self.tenant
     }
 
     /// The event that recorded the permit.

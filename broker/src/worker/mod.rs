@@ -1,4 +1,4 @@
-//! Driven by the clock: expire consents, retry revocations at providers, write refusal summaries, forget what is over.
+//! Driven by the clock: store what waits in the spool, refresh ahead, expire consents, retry revocations at providers, write refusal summaries, forget what is over.
 
 use crate::{
     audit::{Deadline, Summary},
@@ -15,9 +15,14 @@ use usecase::Rooms;
 /// Between two rounds of a duty.
 const EVERY: Duration = Duration::from_secs(15);
 
+/// Between two looks into the spool.
+const SPOOL_EVERY: Duration = Duration::from_secs(1);
+
 /// What is to be done again and again.
 #[derive(Clone, Copy)]
 enum Duty {
+    Spool,
+    RefreshAhead,
     ConsentExpiry,
     Revocations,
     RefusalSummaries,
@@ -25,10 +30,24 @@ enum Duty {
 }
 
 impl Duty {
-    const ALL: [Self; 4] = [Self::ConsentExpiry, Self::Revocations, Self::RefusalSummaries, Self::Purge];
+    const ALL: [Self; 6] = [
+        Self::Spool,
+        Self::RefreshAhead,
+        Self::ConsentExpiry,
+        Self::Revocations,
+        Self::RefusalSummaries,
+        Self::Purge,
+    ];
+
+    /// What waits in the spool is wanted by its owner's next caller.
+    fn every(self) -> Duration {
+        if let Self::Spool = self { SPOOL_EVERY } else { EVERY }
+    }
 
     fn as_str(self) -> &'static str {
         match self {
+            Self::Spool => "spool",
+            Self::RefreshAhead => "refresh ahead",
             Self::ConsentExpiry => "consent expiry",
             Self::Revocations => "revocation at providers",
             Self::RefusalSummaries => "refusal summary",
@@ -38,6 +57,8 @@ impl Duty {
 
     async fn once(self, rooms: &Arc<Rooms>) -> Result<(), Refusal> {
         match self {
+            Self::Spool => usecase::drain_spool(rooms).await.map(drop),
+            Self::RefreshAhead => usecase::refresh_ahead(rooms).await.map(drop),
             Self::ConsentExpiry => usecase::expire_overdue(rooms).await.map(drop),
             Self::Revocations => usecase::retry_revocations(rooms).await.map(drop),
             Self::RefusalSummaries => summarise(rooms).await,
@@ -52,11 +73,11 @@ impl Duty {
         let round = || async {
             match self {
                 // A provider may take its time; what it was not told of by then is in the queue at the next start.
-                Self::Revocations => stop.run_until_cancelled(self.once(&rooms)).await.unwrap_or(Ok(())),
+                Self::Revocations | Self::RefreshAhead => stop.run_until_cancelled(self.once(&rooms)).await.unwrap_or(Ok(())),
                 _ => self.once(&rooms).await,
             }
         };
-        again_and_again(&rooms.metrics, self.as_str(), EVERY, &stop, round).await;
+        again_and_again(&rooms.metrics, self.as_str(), self.every(), &stop, round).await;
     }
 }
 

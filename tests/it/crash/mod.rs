@@ -3,4 +3,7 @@
 mod kills;
 pub mod load;
 pub mod people;
+mod load;
+mod people;
+mod points;
 mod reckoning;

@@ -6,6 +6,7 @@ use super::sources::{self, Source};
 const FLOORS: &[&[&str]] = &[
     &["domain"],
     &["metrics"],
+    &["crash"],
     &["config"],
     &["net"],
     &["storage"],

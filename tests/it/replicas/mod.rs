@@ -4,4 +4,5 @@ mod consent;
 mod issuing;
 mod refresh;
 mod revocation;
+mod storm;
 mod watching;

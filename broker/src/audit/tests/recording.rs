@@ -185,13 +185,14 @@ async fn au1_a_taken_request_id_and_a_stale_write_are_recorded_as_such() {
     let row = last(&house);
     assert_eq!((row.outcome.as_str(), row.reason.as_str()), ("denied", "CONFLICT"));
     assert_eq!(row.detail["request_id_taken_by"], claim.grant.as_str());
-    let stale = Write::SettleLease {
+    let stale = Write::SettleLease(crate::domain::ledger::SettleLease {
         connection: claim.connection.clone(),
         owner: String::new(),
         epoch: -1,
-        cooldown_until: None,
+        rest: None,
         last_error: String::new(),
-    };
+        while_stored: None,
+    });
     let refresh = Permit::<Refresh>::for_test(key(), facts());
     let failing = Entry { effect: vec![stale], ..entry(&house) };
     assert_eq!(audit.record(refresh, failing, Deadline::none()).await.err(), Some(Refused::NotApplied));

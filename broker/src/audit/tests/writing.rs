@@ -309,13 +309,14 @@ async fn au1_a_group_is_written_in_order_and_shares_its_fate() {
     let empty = audit.note_group(Group { entries: vec![] }, Deadline::none()).await;
     assert!(matches!(empty, Err(Refused::Inconsistent(_))));
     let mut stale = house.session();
-    stale.effect = vec![Write::SettleLease {
+    stale.effect = vec![Write::SettleLease(crate::domain::ledger::SettleLease {
         connection: crate::domain::ConnectionId::random(&*house.rng),
         owner: String::new(),
         epoch: -1,
-        cooldown_until: None,
+        rest: None,
         last_error: String::new(),
-    }];
+        while_stored: None,
+    })];
     let both = Group { entries: vec![house.session(), stale] };
     assert_eq!(audit.note_group(both, Deadline::none()).await, Err(Refused::NotApplied));
     let outcomes: Vec<_> = house.ledger.bodies()[1..].iter().map(|b| b["outcome"].clone()).collect();

@@ -11,7 +11,10 @@ use super::{
     stream::{Context, Opened},
 };
 use crate::{
-    domain::{Applied, Group, Position, Rules, Timestamp, ledger::Head},
+    crash::crash_point,
+    domain::{
+        Applied, Entry, EventKind, Group, Outcome, Position, Rules, Timestamp, ledger::Head,
+    },
     storage::{LockMode, StoreError},
 };
 use arc_swap::ArcSwap;
@@ -213,9 +216,19 @@ impl Writer {
         let now = context.clock.now();
         let seal = BatchSeal::new(&context.audit, &context.rows, now, prepared);
         let known = self.rules.load().epoch();
+        let (issues, settles) = (issues(groups), settles(groups));
+        if issues {
+            crash_point!(context.points, "ledger.issue_before_commit");
+        }
         let commit = AssertUnwindSafe(context.ledger.commit(&head, known, groups, lock, now, &seal));
         let began = context.clock.monotonic();
         let result = tokio::time::timeout(context.commit_timeout, commit.catch_unwind()).await;
+        if issues {
+            crash_point!(context.points, "ledger.issue_committed");
+        }
+        if settles {
+            crash_point!(context.points, "ledger.settlement_committed");
+        }
         let (took, worked) =
             (context.clock.monotonic().saturating_sub(began), matches!(result, Ok(Ok(Ok(_)))));
         self.config.metrics.audit_commit(groups.iter().map(|g| g.entries.len()).sum(), worked, took);
@@ -305,4 +318,17 @@ impl Writer {
             self.write_with(first).await;
         }
     }
+}
+
+/// Whether a grant is recorded.
+fn issues(groups: &[Group]) -> bool {
+    let allowed = |entry: &Entry| {
+        entry.draft.kind == EventKind::GrantIssue && entry.draft.outcome == Outcome::Allowed
+    };
+    groups.iter().flat_map(|group| &group.entries).any(allowed)
+}
+
+/// Whether refreshed tokens are stored.
+fn settles(groups: &[Group]) -> bool {
+    groups.iter().flat_map(|group| &group.entries).any(|entry| entry.draft.kind == EventKind::RefreshStored)
 }

@@ -6,7 +6,7 @@ use super::{
     opened, set, spec,
 };
 use crate::{
-    domain::SystemClock,
+    domain::{SystemClock, TenantId},
     provider::{
         ProviderError, Trouble,
         pacing::{CONCURRENT, FAILURES, Health, OPEN, Pacing},
@@ -73,13 +73,14 @@ async fn rf6_refusals_and_rate_limits_do_not_open_the_breaker() {
 async fn calls_beyond_the_limit_wait_for_their_turn_and_other_hosts_do_not() {
     let pacing = Pacing::new(Arc::new(SystemClock::default()));
     let started = AtomicUsize::new(0);
+    let tenant = TenantId::parse("acme").unwrap();
     let call = |host: &'static str, release: tokio::sync::oneshot::Receiver<()>| {
-        let started = &started;
+        let (started, tenant) = (&started, &tenant);
         let work = async move {
             started.fetch_add(1, Ordering::SeqCst);
             release.await.map_err(|_| ProviderError::protocol("not released"))
         };
-        Box::pin(pacing.run("client", host, work, |_| Health::Good))
+        Box::pin(pacing.run(tenant, "client", host, work, |_| Health::Good))
     };
     let mut calls = Vec::new();
     let mut releases = Vec::new();

@@ -5,13 +5,14 @@ pub(crate) async fn atomic(fixture: &Fixture) {
     let mut pen = Pen::open(fixture).await;
     let (kept, lost) = (samples::connection(), samples::connection());
     let missing = ConnectionId::random(&samples::rng());
-    let fails = Write::SettleLease {
+    let fails = Write::SettleLease(crate::domain::ledger::SettleLease {
         connection: missing,
         owner: String::new(),
         epoch: 1,
-        cooldown_until: None,
+        rest: None,
         last_error: String::new(),
-    };
+        while_stored: None,
+    });
     let block = Write::AddRule { kind: RuleKind::Block, target: Target::Connection(lost.id.clone()) };
     let insert = |pen: &Pen<'_>, connection: &_| Write::InsertConnection(pen.tag(Clone::clone(connection)));
     let failing = Group {

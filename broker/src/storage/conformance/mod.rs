@@ -10,6 +10,7 @@ pub(crate) mod connections;
 pub(crate) mod consents;
 pub(crate) mod groups;
 pub(crate) mod keys;
+pub(crate) mod leases;
 pub(crate) mod malformed;
 pub(crate) mod parents;
 pub(crate) mod pen;
@@ -22,7 +23,7 @@ pub(crate) mod secrets;
 pub(crate) mod sessions;
 
 use super::{
-    Approvals, AuditLog, Connections, Consents, Ledger, Parents, Requests, Sessions, Wakeups, WrappedKeys,
+    Approvals, AuditLog, Connections, Consents, Endings, Ledger, Parents, Requests, Sessions, Wakeups, WrappedKeys,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 /// A store under test, with a second way into its database.
 pub(crate) struct Fixture {
     pub(crate) connections: Arc<dyn Connections>,
+    pub(crate) endings: Arc<dyn Endings>,
     pub(crate) approvals: Arc<dyn Approvals>,
     pub(crate) consents: Arc<dyn Consents>,
     pub(crate) parents: Arc<dyn Parents>,
@@ -117,7 +119,25 @@ macro_rules! conformance {
 
         #[tokio::test]
         async fn a_lease_is_taken_by_one_and_settled_under_its_epoch() {
-            suite::refresh::lease(&$open().await).await;
+            suite::leases::lease(&$open().await).await;
+        }
+
+        /// Proves: RF7
+        #[tokio::test]
+        async fn rf7_a_refresh_token_that_may_be_on_its_way_is_known_until_its_holder_says_how_it_ended() {
+            suite::leases::attempts(&$open().await).await;
+        }
+
+        /// Proves: RF2
+        #[tokio::test]
+        async fn rf2_a_lease_that_is_superseded_stores_nothing_more() {
+            suite::leases::superseded(&$open().await).await;
+        }
+
+        /// Proves: RF10
+        #[tokio::test]
+        async fn rf10_tokens_that_end_soon_are_found_where_their_connection_is_in_use() {
+            suite::leases::ending(&$open().await).await;
         }
 
         #[tokio::test]

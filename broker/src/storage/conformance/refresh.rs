@@ -16,36 +16,6 @@ async fn connected_to(pen: &mut Pen<'_>, provider: ProviderId) -> ConnectionId {
     id
 }
 
-pub(crate) async fn lease(fixture: &Fixture) {
-    let mut pen = Pen::open(fixture).await;
-    let id = connected(&mut pen).await;
-    let take = |owner: &str, expected_epoch, until| {
-        let (connection, owner, until) = (id.clone(), owner.to_owned(), samples::later(until));
-        vec![Write::TakeLease { connection, owner, expected_epoch, until }]
-    };
-    let settle = |owner: &str, epoch, last_error: &str| {
-        let (connection, owner, last_error) = (id.clone(), owner.to_owned(), last_error.to_owned());
-        let cooldown_until = Some(samples::later(5));
-        vec![Write::SettleLease { connection, owner, epoch, cooldown_until, last_error }]
-    };
-    let state =
-        || async { fixture.connections.by_id(&samples::tenant(), &id).await.unwrap().unwrap().refresh };
-    assert_eq!(pen.write(take("a", 1, 30)).await, Applied::NotApplied(0), "another epoch");
-    assert_eq!(pen.write(take("a", 0, 30)).await, Applied::Yes);
-    assert_eq!((state().await.lease_owner.as_str(), state().await.lease_epoch), ("a", 1));
-    assert_eq!(pen.write(take("b", 1, 60)).await, Applied::NotApplied(0), "it is held");
-    pen.now = samples::later(30);
-    assert_eq!(pen.write(take("b", 1, 60)).await, Applied::Yes, "it ran out");
-    assert_eq!(pen.write(settle("a", 1, "")).await, Applied::NotApplied(0), "the fenced one comes too late");
-    assert_eq!(pen.write(settle("a", 2, "")).await, Applied::NotApplied(0), "it is another's");
-    assert_eq!(pen.write(settle("b", 2, "PROVIDER_UNAVAILABLE")).await, Applied::Yes);
-    let settled = state().await;
-    assert_eq!((settled.lease_owner.as_str(), settled.lease_epoch, settled.lease_until), ("", 2, None));
-    assert_eq!(settled.cooldown_until, Some(samples::later(5)));
-    assert_eq!(settled.last_error, "PROVIDER_UNAVAILABLE");
-    assert_eq!(pen.write(take("a", 2, 90)).await, Applied::Yes);
-}
-
 pub(crate) async fn provider_queue(fixture: &Fixture) {
     let mut pen = Pen::open(fixture).await;
     let (first, second) = (connected(&mut pen).await, connected(&mut pen).await);

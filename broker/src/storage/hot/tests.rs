@@ -14,6 +14,7 @@ const MAX_AGE: Duration = Duration::from_secs(10);
 fn store(fixture: &Fixture) -> Store {
     Store {
         connections: fixture.connections.clone(),
+        endings: fixture.endings.clone(),
         approvals: fixture.approvals.clone(),
         consents: fixture.consents.clone(),
         parents: fixture.parents.clone(),

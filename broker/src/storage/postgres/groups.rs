@@ -75,7 +75,7 @@ async fn run(
                     rules::append(context.connection, &context.seal.rule(rule)).await?;
                     true
                 }
-                write => writes::apply(context.connection, write, context.now).await?,
+                write => writes::apply(context.connection, write).await?,
             };
             if !applied {
                 return Ok(Some(Culprit { entry: number, why: Applied::NotApplied(index) }));

@@ -46,6 +46,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "sweeps",
         sql: include_str!("../../../../migrations/postgres/0007_sweeps.sql"),
     },
+    Migration {
+        version: 8,
+        name: "attempts",
+        sql: include_str!("../../../../migrations/postgres/0008_attempts.sql"),
+    },
 ];
 
 const TABLE: &str = "\

@@ -11,6 +11,7 @@ mod commit;
 mod connect;
 mod connections;
 mod consents;
+mod endings;
 mod error;
 mod groups;
 mod ledger;

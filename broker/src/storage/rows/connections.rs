@@ -6,8 +6,9 @@ use crate::{
         Account, Connection, ConnectionId, ConnectionState, ProviderId, RefreshState, SecretKind, SecretRow,
         StoredConnection, Tagged, TenantId, TokenHolder,
     },
-    storage::{QueuedRevocation, StoreError},
+    storage::{EndingToken, QueuedRevocation, StoreError},
 };
+use std::time::Duration;
 
 pub(in crate::storage) fn connection<R: Columns>(row: &R) -> Result<StoredConnection, StoreError> {
     let cells = Cells::new(row, "connections");
@@ -32,6 +33,12 @@ pub(in crate::storage) fn connection<R: Columns>(row: &R) -> Result<StoredConnec
             lease_until: cells.optional_time("lease_until")?,
             cooldown_until: cells.optional_time("cooldown_until")?,
             last_error: cells.text("last_error")?,
+            attempt_generation: cells.optional_number("attempt_generation")?,
+            attempts: cells.number("attempts")?,
+            read_at: cells.optional_time("read_at")?,
+            up_for: cells
+                .optional_number("up_for")?
+                .map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))),
         },
         last_used_at: cells.optional_time("last_used_at")?,
     })
@@ -68,4 +75,9 @@ pub(in crate::storage) fn queued<R: Columns>(row: &R) -> Result<QueuedRevocation
         attempts: cells.number("attempts")?,
         due_at: cells.time("due_at")?,
     })
+}
+
+pub(in crate::storage) fn ending<R: Columns>(row: &R) -> Result<EndingToken, StoreError> {
+    let cells = Cells::new(row, "connections");
+    Ok(EndingToken { tenant: cells.id("tenant", TenantId::parse)?, connection: cells.id("id", ConnectionId::parse)? })
 }

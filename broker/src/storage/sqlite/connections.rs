@@ -16,7 +16,7 @@ use crate::{
 use async_trait::async_trait;
 
 const OF_OWNER: &str = "\
-SELECT * FROM connections
+SELECT *, NULL AS read_at, NULL AS up_for FROM connections
 WHERE tenant = ?1 AND owner_kind = ?2 AND realm = ?3 AND subject = ?4 AND (?5 = '' OR provider = ?5)
 ORDER BY created_at DESC, id DESC";
 
@@ -53,7 +53,7 @@ impl Connections for SqliteStore {
         tenant: &TenantId,
         id: &ConnectionId,
     ) -> Result<Option<StoredConnection>, StoreError> {
-        let row = sqlx::query("SELECT * FROM connections WHERE tenant = ? AND id = ?")
+        let row = sqlx::query("SELECT *, NULL AS read_at, NULL AS up_for FROM connections WHERE tenant = ? AND id = ?")
             .bind(tenant.as_str())
             .bind(id.as_str())
             .fetch_optional(&self.readers)
@@ -68,7 +68,7 @@ impl Connections for SqliteStore {
         after: Option<&ConnectionId>,
         limit: u32,
     ) -> Result<Vec<Readable<StoredConnection>>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM connections WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?")
+        let rows = sqlx::query("SELECT *, NULL AS read_at, NULL AS up_for FROM connections WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?")
             .bind(tenant.as_str())
             .bind(after.map_or("", ConnectionId::as_str))
             .bind(limit)

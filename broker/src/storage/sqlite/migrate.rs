@@ -42,6 +42,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "sweeps",
         sql: include_str!("../../../../migrations/sqlite/0007_sweeps.sql"),
     },
+    Migration {
+        version: 8,
+        name: "attempts",
+        sql: include_str!("../../../../migrations/sqlite/0008_attempts.sql"),
+    },
 ];
 
 const TABLE: &str = "\

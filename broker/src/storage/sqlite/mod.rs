@@ -6,6 +6,7 @@ mod audit_rows;
 mod commit;
 mod connections;
 mod consents;
+mod endings;
 mod error;
 mod groups;
 mod ledger;

@@ -10,8 +10,10 @@ use crate::random;
 pub enum Rotation {
     /// It stays good and no new one is issued.
     None,
-    /// It is replaced; using it again ends the whole family (RFC 9700 §4.14.2).
+    /// It is replaced; using it again is refused, and that is all.
     SingleUse,
+    /// It is replaced; using it again ends the whole family (RFC 9700 §4.14.2).
+    FamilyRevoking,
     /// It is replaced, but the one just replaced is accepted for some more seconds.
     WithGrace {
         /// Seconds after the replacement.
@@ -110,7 +112,11 @@ impl Families {
             let refused = Event::RefreshRefused { family: Some(id), generation: Some(generation) };
             return (None, vec![refused]);
         }
-        if generation != family.generation && !within_grace(family, generation, terms) {
+        let used = generation != family.generation && !within_grace(family, generation, terms);
+        if used && terms.rotation == Rotation::SingleUse {
+            return (None, vec![Event::RefreshRefused { family: Some(id), generation: Some(generation) }]);
+        }
+        if used {
             family.dead = true;
             let revoked = Event::Revoked { family: id, kind: RevokedKind::Reuse };
             return (None, vec![Event::ReuseDetected { family: id, generation }, revoked]);
@@ -195,6 +201,6 @@ fn within_grace(family: &Family, generation: u32, terms: Terms) -> bool {
         Rotation::WithGrace { seconds } => {
             generation + 1 == family.generation && terms.now < family.rotated_at.saturating_add(seconds)
         }
-        Rotation::None | Rotation::SingleUse => false,
+        Rotation::None | Rotation::SingleUse | Rotation::FamilyRevoking => false,
     }
 }

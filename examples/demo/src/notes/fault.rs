@@ -10,6 +10,8 @@ use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::server;
+
 /// Where a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -48,6 +50,10 @@ pub enum Fault {
     Forgotten,
     /// The call is processed, then the connection closes without a reply.
     DropConnection,
+    /// The connection closes without a reply; nothing is processed.
+    LostRequest,
+    /// A code is redeemed for the tokens of another account than the one whose owner pressed "Allow".
+    OtherAccount,
     /// Only the first of the scopes is granted, and the answer says so.
     FewerScopes,
     /// More is granted than was asked for, and the answer says so.
@@ -91,6 +97,8 @@ impl Fault {
             Fault::SlowAnswer(_) => "slow-answer",
             Fault::Forgotten => "forgotten",
             Fault::DropConnection => "drop-connection",
+            Fault::LostRequest => "lost-request",
+            Fault::OtherAccount => "other-account",
             Fault::FewerScopes => "fewer-scopes",
             Fault::MoreScopes => "more-scopes",
             Fault::NoRefreshToken => "no-refresh-token",
@@ -115,6 +123,7 @@ impl Fault {
                 (status, oauth(code)).into_response()
             }
             Fault::Forgotten => StatusCode::OK.into_response(),
+            Fault::LostRequest => server::lost_reply(),
             Fault::MalformedJson => {
                 ([(CONTENT_TYPE, "application/json")], r#"{"access_token": "half, "expires"#).into_response()
             }

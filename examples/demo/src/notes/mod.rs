@@ -68,7 +68,8 @@ const ACCOUNTS: [Account; 2] = [
 ];
 
 impl Notes {
-    /// Starts on a free loopback port: access tokens live 600 seconds, refresh tokens are single use.
+    /// Starts on a free loopback port: access tokens live 600 seconds, refresh tokens are single use and their
+    /// family ends when one is used again.
     ///
     /// # Errors
     /// When no port can be bound.
@@ -87,7 +88,7 @@ impl Notes {
             pending: Pending::default(),
             codes: Mutex::default(),
             families: Mutex::default(),
-            terms: Mutex::new((600, Rotation::SingleUse)),
+            terms: Mutex::new((600, Rotation::FamilyRevoking)),
             script: Script::default(),
             truth: Truth::default(),
             heard: Heard::default(),

@@ -148,11 +148,15 @@ impl Shared {
         }
         let scopes = bend_scopes(code.request.scopes.clone(), fault);
         let mut families = self.families.lock().expect("no holder panicked");
-        let issued = families.begin(&client.id, &code.account, scopes, terms);
+        let account = match fault {
+            Some(Fault::OtherAccount) => self.other_account(&code.account),
+            _ => code.account.clone(),
+        };
+        let issued = families.begin(&client.id, &account, scopes, terms);
         code.family = Some(issued.family);
         self.truth.log(Event::TokensIssued {
             family: issued.family,
-            account: code.account.clone(),
+            account,
             scopes: issued.scopes.clone(),
             refresh_token: issued.refresh_token.is_some(),
         });
@@ -201,6 +205,11 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    fn other_account(&self, account: &str) -> String {
+        let other = self.accounts.iter().find(|known| known.id != account);
+        other.map_or(account, |other| other.id).to_owned()
     }
 
     fn kill(&self, family: u64, kind: RevokedKind) {

@@ -77,6 +77,7 @@ impl Place {
     fn plain(store: Arc<PostgresStore>) -> Fixture {
         Fixture {
             connections: store.clone(),
+            endings: store.clone(),
             approvals: store.clone(),
             consents: store.clone(),
             parents: store.clone(),

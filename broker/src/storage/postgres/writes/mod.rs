@@ -12,7 +12,7 @@ mod streams;
 
 use super::error::{is_duplicate, unavailable};
 use crate::{
-    domain::{Timestamp, Write},
+    domain::Write,
     storage::StoreError,
 };
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
@@ -24,12 +24,8 @@ pub(super) type Bound = Query<'static, Postgres, PgArguments>;
 
 /// Applies one write; `false` = its condition did not hold and nothing changed. Where the write [`may_collide`], the transaction
 /// must then go back to a savepoint.
-pub(super) async fn apply(
-    connection: &mut PgConnection,
-    write: &Write,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let Some(statement) = statement(write, now) else {
+pub(super) async fn apply(connection: &mut PgConnection, write: &Write) -> Result<bool, StoreError> {
+    let Some(statement) = statement(write) else {
         return Err(StoreError::Unavailable("a rule needs its epoch first".to_owned()));
     };
     match statement.query.execute(connection).await {
@@ -55,7 +51,7 @@ struct Statement {
     always_applies: bool,
 }
 
-fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
+fn statement(write: &Write) -> Option<Statement> {
     let query = match write {
         Write::InsertConsent { row, handle_hash } => consents::insert(row, handle_hash),
         Write::UpdateConsent { row, expected_version } => consents::update(row, *expected_version),
@@ -74,11 +70,10 @@ fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
         Write::DeleteAccessTokens(connection) => {
             return Some(Statement { query: secrets::delete_access(connection), always_applies: true });
         }
-        Write::TakeLease { connection, owner, expected_epoch, until } => {
-            refresh::take_lease(connection, owner, *expected_epoch, *until, now)
-        }
-        Write::SettleLease { connection, owner, epoch, cooldown_until, last_error } => {
-            refresh::settle_lease(connection, owner, *epoch, *cooldown_until, last_error)
+        Write::TakeLease(taking) => refresh::take_lease(taking),
+        Write::SettleLease(settling) => refresh::settle_lease(settling),
+        Write::SupersedeLease { connection, owner, expected_epoch } => {
+            refresh::supersede_lease(connection, owner, *expected_epoch)
         }
         Write::QueueProviderRevocation { holder, due_at } => provider_revocations::queue(holder, *due_at),
         Write::RescheduleProviderRevocation { holder, attempts, due_at: Some(due_at) } => {

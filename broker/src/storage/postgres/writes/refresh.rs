@@ -1,45 +1,58 @@
-//! Writes of a connection's refresh state: the lease with its fencing epoch.
+//! Writes of a connection's refresh state: the lease with its fencing epoch, and what is known of an attempt. All of its time counts
+//! on the database's clock: a replica whose own clock is off holds a lease no longer and no shorter than another.
 
 use super::Bound;
-use crate::domain::{ConnectionId, Timestamp};
+use crate::domain::{
+    ConnectionId,
+    ledger::{SettleLease, TakeLease},
+};
+use std::time::Duration;
 
 const TAKE_LEASE: &str = "\
-UPDATE connections SET lease_owner = $1, lease_epoch = lease_epoch + 1, lease_until = (SELECT broker_clock()) + $2
+UPDATE connections SET lease_owner = $1, lease_epoch = lease_epoch + 1, lease_until = (SELECT broker_clock()) + $2,
+    attempts = CASE WHEN attempt_generation = $5 THEN attempts + 1 ELSE 1 END, attempt_generation = $5
 WHERE id = $3 AND lease_epoch = $4 AND (lease_until IS NULL OR lease_until <= (SELECT broker_clock()))";
 
 const SETTLE_LEASE: &str = "\
-UPDATE connections SET lease_owner = '', lease_until = NULL, cooldown_until = $1, last_error = $2
-WHERE id = $3 AND lease_epoch = $4 AND lease_owner = $5";
+UPDATE connections SET lease_owner = '', lease_until = NULL, cooldown_until = (SELECT broker_clock()) + $1, last_error = $2,
+    attempt_generation = NULL, attempts = 0
+WHERE id = $3 AND lease_epoch = $4 AND lease_owner = $5 AND ($6::BIGINT IS NULL OR $6 =
+    (SELECT generation FROM connection_secrets
+     WHERE connection = $3 AND kind = 'refresh' AND text_sha256(scope_key) = text_sha256('')))";
 
-/// Applies if nobody holds the lease and nobody took it since `expected_epoch` was read. How long it holds, `until - now`, counts on
-/// the database's clock: a replica whose own clock is off holds a lease no longer and no shorter than another.
-pub(super) fn take_lease(
-    connection: &ConnectionId,
-    owner: &str,
-    expected_epoch: i64,
-    until: Timestamp,
-    now: Timestamp,
-) -> Bound {
+const SUPERSEDE_LEASE: &str = "\
+UPDATE connections SET lease_owner = '', lease_until = NULL, cooldown_until = NULL, last_error = '',
+    lease_epoch = lease_epoch + 1, attempt_generation = NULL, attempts = 0
+WHERE id = $1 AND lease_epoch = $2
+  AND (lease_owner = $3 OR lease_until IS NULL OR lease_until <= (SELECT broker_clock()))";
+
+/// Applies if nobody holds the lease and nobody took it since its epoch was read.
+pub(super) fn take_lease(taking: &TakeLease) -> Bound {
     sqlx::query(TAKE_LEASE)
-        .bind(owner)
-        .bind(until.micros().saturating_sub(now.micros()))
-        .bind(connection.as_str())
-        .bind(expected_epoch)
+        .bind(taking.owner.clone())
+        .bind(micros(taking.holds))
+        .bind(taking.connection.as_str())
+        .bind(taking.expected_epoch)
+        .bind(taking.sends)
 }
 
-/// Applies if the lease with `epoch` is still the last one taken, and by `owner`: who does not know whether it got one gives back
-/// nobody else's.
-pub(super) fn settle_lease(
-    connection: &ConnectionId,
-    owner: &str,
-    epoch: i64,
-    cooldown_until: Option<Timestamp>,
-    last_error: &str,
-) -> Bound {
+/// Applies if the lease with this epoch is still the last one taken, and by its owner: who does not know whether it got one gives
+/// back nobody else's.
+pub(super) fn settle_lease(settling: &SettleLease) -> Bound {
     sqlx::query(SETTLE_LEASE)
-        .bind(cooldown_until.map(Timestamp::micros))
-        .bind(last_error)
-        .bind(connection.as_str())
-        .bind(epoch)
-        .bind(owner)
+        .bind(settling.rest.map(micros))
+        .bind(settling.last_error.clone())
+        .bind(settling.connection.as_str())
+        .bind(settling.epoch)
+        .bind(settling.owner.clone())
+        .bind(settling.while_stored)
+}
+
+/// Applies unless somebody else holds the lease, or took it since its epoch was read.
+pub(super) fn supersede_lease(connection: &ConnectionId, owner: &str, expected_epoch: i64) -> Bound {
+    sqlx::query(SUPERSEDE_LEASE).bind(connection.as_str()).bind(expected_epoch).bind(owner)
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

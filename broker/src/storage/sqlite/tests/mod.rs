@@ -23,6 +23,7 @@ async fn open_fixture() -> (Fixture, Arc<SqliteStore>) {
     let store = Arc::new(SqliteStore::open(&path, samples::NOW).await.unwrap());
     let fixture = Fixture {
         connections: store.clone(),
+        endings: store.clone(),
         approvals: store.clone(),
         consents: store.clone(),
         parents: store.clone(),

@@ -57,11 +57,10 @@ fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
         Write::DeleteAccessTokens(connection) => {
             return Some(Statement { query: secrets::delete_access(connection), always_applies: true });
         }
-        Write::TakeLease { connection, owner, expected_epoch, until } => {
-            refresh::take_lease(connection, owner, *expected_epoch, *until, now)
-        }
-        Write::SettleLease { connection, owner, epoch, cooldown_until, last_error } => {
-            refresh::settle_lease(connection, owner, *epoch, *cooldown_until, last_error)
+        Write::TakeLease(taking) => refresh::take_lease(taking, now),
+        Write::SettleLease(settling) => refresh::settle_lease(settling, now),
+        Write::SupersedeLease { connection, owner, expected_epoch } => {
+            refresh::supersede_lease(connection, owner, *expected_epoch, now)
         }
         Write::QueueProviderRevocation { holder, due_at } => provider_revocations::queue(holder, *due_at),
         Write::RescheduleProviderRevocation { holder, attempts, due_at: Some(due_at) } => {

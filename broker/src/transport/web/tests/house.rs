@@ -118,6 +118,9 @@ impl House {
             clock: clock.clone(),
             rng: rng.clone(),
             replica: "test".into(),
+            spool: crate::connection::spool::Spool::off(),
+            drain_grace: std::time::Duration::ZERO,
+            points: crate::crash::CrashPoints::none(),
             detached: TaskTracker::new(),
         };
         let refusals = Arc::new(Refusals::new(clock.clone(), rng.clone(), 600));
@@ -140,6 +143,7 @@ impl House {
             engine,
             tokens: Arc::new(Tokens::new(parts)),
             refusals,
+            points: crate::crash::CrashPoints::none(),
             detached: TaskTracker::new(),
         });
         let logins = Arc::new(Logins::new(logins(outside, &outbound), clock.clone()));
@@ -263,6 +267,7 @@ fn settings() -> Settings {
     Settings {
         public_url: ORIGIN.parse().unwrap(),
         consent_lifetime: Duration::from_secs(600),
+        refresh_ahead: crate::config::RefreshAhead { on: false, used_within: std::time::Duration::ZERO },
         max_open_consents: 20,
         limits: ConfigLimits {
             request_timeout: Duration::from_secs(30),
@@ -320,6 +325,7 @@ fn logins(outside: Option<&Outside>, outbound: &Outbound) -> Vec<LoginSpec> {
 fn store(sqlite: &Arc<SqliteStore>) -> Store {
     Store {
         connections: sqlite.clone(),
+        endings: sqlite.clone(),
         approvals: sqlite.clone(),
         consents: sqlite.clone(),
         parents: sqlite.clone(),

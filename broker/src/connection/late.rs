@@ -1,0 +1,128 @@
+//! What came after its lease was over: the newest generation wins. A write under a lease that is over is refused (RF2); what it would
+//! have stored is looked at anew here, and stored only if nothing newer is there and nobody is at it.
+
+use super::{refresh::draft, settlement::Settlement, tokens::Tokens};
+use crate::{
+    audit::{Deadline, Refused},
+    domain::{
+        Connection, ConnectionState, Entry, EventKind, Outcome, Reason, RefreshState, Refusal, SecretKind,
+        SecretRow, Write, provider::Rotation,
+    },
+};
+
+/// What became of tokens that came late.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    /// They are stored.
+    Stored,
+    /// Newer ones are, or nothing can come of them.
+    Superseded,
+    /// Another holder is at it: nobody knows yet.
+    Held,
+}
+
+/// Stores it if the refresh token that was sent for it is still the stored one. A connection that was given up for want of this token is
+/// in use again, unless sending the old one once more has ended the new one too.
+///
+/// # Errors
+/// The store's and the audit log's; a quarantined row.
+pub(super) async fn store_late(
+    tokens: &Tokens,
+    settlement: &Settlement,
+    rotation: Rotation,
+) -> Result<Fate, Refusal> {
+    let key = tokens.keys.row_key();
+    let stored = tokens.store.connections.by_id(&settlement.tenant, &settlement.connection).await?;
+    let Some(stored) = stored else { return Ok(Fate::Superseded) };
+    let connection = stored.row.check(&key)?;
+    let mut rows = Vec::new();
+    for found in tokens.store.connections.secrets(&settlement.connection).await? {
+        rows.push(found.map_err(crate::domain::Quarantined::from)?.check(&key)?);
+    }
+    if is_stored(settlement, &rows) {
+        return Ok(Fate::Stored);
+    }
+    let fate = judge(tokens, settlement, &connection, &stored.refresh, &rows, rotation);
+    if fate != Fate::Stored {
+        return Ok(fate);
+    }
+    let mut noted = draft(tokens, &connection, None, EventKind::RefreshStored, Outcome::Allowed);
+    noted.detail.insert("late", true.into());
+    noted.scopes_granted = settlement.access.as_ref().map(|row| row.scopes.clone()).unwrap_or_default();
+    let mut effect = settlement.tokens(tokens);
+    if connection.state == ConnectionState::ReauthRequired {
+        let expected_version = connection.version;
+        let version = expected_version + 1;
+        let row = key.tag(Connection { state: ConnectionState::Active, version, ..connection });
+        effect.push(Write::UpdateConnection { row, expected_version });
+    }
+    effect.push(Write::SupersedeLease {
+        connection: settlement.connection.clone(),
+        owner: settlement.lease_owner.clone(),
+        expected_epoch: stored.refresh.lease_epoch,
+    });
+    let entry = Entry { effect, settlement: true, ..Entry::note(noted) };
+    match tokens.audit.note(entry, Deadline::none()).await {
+        Ok(_) => Ok(Fate::Stored),
+        Err(Refused::NotApplied) => Ok(Fate::Held),
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+/// Whether the very values are there.
+fn is_stored(settlement: &Settlement, rows: &[SecretRow]) -> bool {
+    let mut came = [&settlement.access, &settlement.refresh].into_iter().flatten();
+    came.all(|came| rows.iter().any(|row| row.envelope == came.envelope))
+}
+
+fn judge(
+    tokens: &Tokens,
+    settlement: &Settlement,
+    connection: &Connection,
+    state: &RefreshState,
+    rows: &[SecretRow],
+    rotation: Rotation,
+) -> Fate {
+    // It has ended, and what came ends with it: the provider is told of it.
+    if connection.state == ConnectionState::Revoked {
+        return Fate::Stored;
+    }
+    let stored = rows.iter().find(|row| row.kind == SecretKind::Refresh).map(|row| row.generation);
+    // An access token alone is not worth a fight.
+    if settlement.refresh.is_none() || stored != Some(settlement.sent) {
+        return Fate::Superseded;
+    }
+    let now = state.read_at.unwrap_or_else(|| tokens.clock.now());
+    let held = state.lease_until.is_some_and(|until| until > now);
+    if held && state.lease_owner != settlement.lease_owner {
+        return Fate::Held;
+    }
+    match (connection.state, rotation) {
+        // Its successor sent the old token once more, and with that everything of the family is over.
+        (ConnectionState::ReauthRequired, Rotation::FamilyRevoking) => Fate::Superseded,
+        _ => Fate::Stored,
+    }
+}
+
+impl Tokens {
+    /// Stores what was kept in the spool; `false` = it is to be tried again later.
+    ///
+    /// # Errors
+    /// The store's and the audit log's; a quarantined row.
+    pub async fn store_kept(
+        &self,
+        record: &super::spool::Refreshed,
+        rotation_of: impl Fn(&crate::domain::ProviderId) -> Option<Rotation>,
+    ) -> Result<bool, Refusal> {
+        let settlement = Settlement::of_record(record).ok_or_else(|| Refusal::new(Reason::RecordQuarantined))?;
+        let stored = self.store.connections.by_id(&settlement.tenant, &settlement.connection).await?;
+        let provider = stored.map(|stored| stored.row.check(&self.keys.row_key())).transpose()?;
+        let rotation = provider.and_then(|connection| rotation_of(&connection.provider));
+        // A provider that is configured no more: the cautious choice.
+        let fate = store_late(self, &settlement, rotation.unwrap_or(Rotation::SingleUse)).await?;
+        if fate == Fate::Superseded {
+            tracing::warn!(connection = %settlement.connection, "tokens in the spool are superseded and were dropped");
+        }
+        Ok(fate != Fate::Held)
+    }
+}

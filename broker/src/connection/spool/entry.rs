@@ -1,0 +1,33 @@
+//! An entry that waits to be stored.
+
+use super::{Inner, Record};
+use std::sync::Arc;
+
+/// An entry that waits to be stored.
+pub struct Waiting {
+    spool: Arc<Inner>,
+    name: String,
+    /// What is to be stored.
+    pub record: Record,
+}
+
+impl Waiting {
+    pub(super) fn new(spool: Arc<Inner>, name: String, record: Record) -> Self {
+        Self { spool, name, record }
+    }
+
+    /// It is stored, or nothing can come of it any more: it goes.
+    pub async fn done(self) {
+        let (directory, name) = (self.spool.directory.clone(), self.name.clone());
+        let removed = tokio::task::spawn_blocking(move || directory.remove(&name)).await;
+        if !matches!(removed, Ok(Ok(()))) {
+            tracing::warn!("an entry of the spool that is stored could not be removed");
+        }
+        self.spool.forget(&self.name);
+    }
+
+    /// It could not be stored: it is tried again after a while, which doubles up to a minute.
+    pub fn later(self) {
+        self.spool.postpone(&self.name);
+    }
+}

@@ -1,0 +1,172 @@
+//! The spool: what a provider gave and the database cannot take right now, encrypted on disk until it can (RF5).
+//!
+//! A provider that replaces refresh tokens has forgotten the old one when it answers. So room for the new one is taken before it is
+//! asked, and the answer is written here first, then to the database; once it is there, the entry goes. What is left behind by a crash
+//! or by a database that is away is stored by whoever owns the volume, at its start and all the time.
+
+mod directory;
+mod entry;
+mod record;
+mod slot;
+
+#[cfg(test)]
+mod tests;
+
+pub use directory::SpoolError;
+pub use entry::Waiting;
+pub use record::{Ending, Exchanged, Record, Refreshed, Token};
+pub use slot::Slot;
+
+use crate::{
+    config::SpoolSettings,
+    domain::{Canonical, Clock, Rng},
+    keys::KeyRing,
+};
+use directory::Directory;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// One process's part of the spool. Clones are the same one.
+#[derive(Clone)]
+pub struct Spool(Option<Arc<Inner>>);
+
+struct Inner {
+    directory: Directory,
+    keys: Arc<KeyRing>,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    /// Names of entries that somebody in this process is still at.
+    held: Mutex<BTreeSet<String>>,
+    /// Those that could not be stored: when to try again on the monotonic clock, and how often it was tried.
+    later: Mutex<HashMap<String, (Duration, u32)>>,
+}
+
+/// Between two tries of one entry: the first, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+impl Spool {
+    /// No spool: whatever cannot be stored is lost.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Opens this process's part of the directory, and takes over what processes that are gone left there.
+    ///
+    /// # Errors
+    /// [`SpoolError`] when it cannot be written.
+    pub async fn open(
+        settings: &SpoolSettings,
+        keys: Arc<KeyRing>,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Result<Self, SpoolError> {
+        let Some(path) = settings.directory.clone() else { return Ok(Self::off()) };
+        let bounds = (settings.max_entries, settings.max_bytes);
+        let name = random_name(&*rng);
+        let opened = tokio::task::spawn_blocking(move || Directory::open(&path, &name, bounds)).await;
+        let directory = opened.map_err(SpoolError::task)??;
+        let (held, later) = (Mutex::default(), Mutex::default());
+        Ok(Self(Some(Arc::new(Inner { directory, keys, clock, rng, held, later }))))
+    }
+
+    /// Whether there is one.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Takes room for one entry. Before the provider is asked: where there is none, it is not asked.
+    ///
+    /// # Errors
+    /// [`SpoolError`]: the spool is full or cannot be written.
+    pub async fn reserve(&self) -> Result<Slot, SpoolError> {
+        let Some(inner) = &self.0 else { return Ok(Slot::none()) };
+        let name = random_name(&*inner.rng);
+        let (reserving, reserved) = (inner.directory.clone(), name.clone());
+        tokio::task::spawn_blocking(move || reserving.reserve(&reserved)).await.map_err(SpoolError::task)??;
+        lock(&inner.held).insert(name.clone());
+        Ok(Slot::of(Arc::clone(inner), name))
+    }
+
+    /// Entries that nobody in this process is at and whose turn it is, oldest first. What processes that are gone left is taken over
+    /// first. An entry that does not open is kept and left out.
+    ///
+    /// # Errors
+    /// [`SpoolError`] when the directory cannot be read.
+    pub async fn waiting(&self) -> Result<Vec<Waiting>, SpoolError> {
+        let Some(inner) = &self.0 else { return Ok(Vec::new()) };
+        let directory = inner.directory.clone();
+        let found = tokio::task::spawn_blocking(move || directory.entries()).await;
+        let found = found.map_err(SpoolError::task)??;
+        let now = inner.clock.monotonic();
+        let due = |name: &String| {
+            !lock(&inner.held).contains(name) && lock(&inner.later).get(name).is_none_or(|(at, _)| *at <= now)
+        };
+        let mut waiting = Vec::new();
+        for (name, sealed) in found.into_iter().filter(|(name, _)| due(name)) {
+            let opened = inner.keys.spool().open(&aad(&name), &sealed).ok();
+            match opened.and_then(|plain| Record::read(&plain)) {
+                Some(record) => waiting.push(Waiting::new(Arc::clone(inner), name, record)),
+                None => {
+                    inner.postpone(&name);
+                    tracing::error!("an entry of the spool does not open: its key is another, or it was changed; it is kept");
+                }
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// How many entries there are, those of calls that are under way left out.
+    ///
+    /// # Errors
+    /// [`SpoolError`] when the directory cannot be read.
+    pub async fn len(&self) -> Result<usize, SpoolError> {
+        let Some(inner) = &self.0 else { return Ok(0) };
+        let directory = inner.directory.clone();
+        let found = tokio::task::spawn_blocking(move || directory.count()).await.map_err(SpoolError::task)??;
+        Ok(found)
+    }
+}
+
+impl Inner {
+    fn seal(&self, name: &str, record: &Record) -> Vec<u8> {
+        self.keys.spool().seal(&*self.rng, &aad(name), &record.bytes())
+    }
+
+    fn release(&self, name: &str) {
+        lock(&self.held).remove(name);
+    }
+
+    fn postpone(&self, name: &str) {
+        let now = self.clock.monotonic();
+        let mut later = lock(&self.later);
+        let tries = later.get(name).map_or(0, |(_, tries)| *tries);
+        let pause = FIRST_PAUSE.saturating_mul(1 << tries.min(6)).min(LONGEST_PAUSE);
+        later.insert(name.to_owned(), (now + pause, tries + 1));
+    }
+
+    fn forget(&self, name: &str) {
+        lock(&self.later).remove(name);
+        lock(&self.held).remove(name);
+    }
+}
+
+/// An entry opens under its own name only.
+fn aad(name: &str) -> Canonical {
+    let mut aad = Canonical::new("broker.v1 spool entry");
+    aad.text(name);
+    aad
+}
+
+fn random_name(rng: &dyn Rng) -> String {
+    let mut bytes = [0; 12];
+    rng.fill(&mut bytes);
+    data_encoding::HEXLOWER.encode(&bytes)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

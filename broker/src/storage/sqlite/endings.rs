@@ -1,0 +1,34 @@
+//! Which tokens end soon.
+
+use super::{SqliteStore, error::unavailable};
+use crate::storage::{
+    Ending, EndingToken, Endings, Readable, StoreError,
+    rows::{connections::ending, each_by},
+};
+use async_trait::async_trait;
+
+const ENDING: &str = "\
+SELECT c.id, c.tenant FROM connection_secrets s JOIN connections c ON c.id = s.connection
+WHERE s.expires_at > ?1 AND s.expires_at <= max(?2, ?3)
+  AND ((s.kind = 'access' AND s.expires_at <= ?2) OR (s.kind = 'refresh' AND s.expires_at > ?4 AND s.expires_at <= ?3))
+  AND c.provider = ?5 AND c.state = 'active' AND c.last_used_at >= ?6
+  AND (c.lease_until IS NULL OR c.lease_until <= ?4) AND (c.cooldown_until IS NULL OR c.cooldown_until <= ?4)
+ORDER BY s.expires_at LIMIT ?7";
+
+#[async_trait]
+impl Endings for SqliteStore {
+    async fn ending(&self, which: &Ending<'_>) -> Result<Vec<Readable<EndingToken>>, StoreError> {
+        let rows = sqlx::query(ENDING)
+            .bind(which.access_from.micros())
+            .bind(which.access_until.micros())
+            .bind(which.refresh_until.micros())
+            .bind(which.now.micros())
+            .bind(which.provider.as_str())
+            .bind(which.used_since.micros())
+            .bind(i64::from(which.limit))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        rows.iter().map(|row| each_by(row, "id", ending)).collect()
+    }
+}

@@ -1,0 +1,26 @@
+//! A broker dies, or stands still, at each named point: what must come of it is in docs/reliability.md, and here as a table.
+
+mod code;
+mod held;
+mod issue;
+mod outage;
+mod refresh;
+mod scene;
+
+use std::collections::BTreeSet;
+
+/// Each point that there is stands in one of the tables here.
+///
+/// Proves: RF5
+#[test]
+fn rf5_every_crash_point_has_its_outcome() {
+    let (refresh, code) = (refresh::POINTS.iter().map(|p| p.0), code::POINTS.iter().map(|p| p.0));
+    let told: BTreeSet<&str> = refresh.chain(code).chain(issue::POINTS.iter().map(|p| p.0)).collect();
+    let all: BTreeSet<&str> = broker::crash::POINTS.iter().copied().collect();
+    assert_eq!(told, all);
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reliability.md"));
+    let page = page.expect("docs/reliability.md");
+    for point in all {
+        assert!(page.contains(&format!("`{point}`")), "docs/reliability.md says nothing about {point}");
+    }
+}

@@ -1,0 +1,229 @@
+//! Two brokers on one PostgreSQL database, each a process with a volume of its own: one that survives, and one that dies on order.
+
+use std::time::Duration;
+
+use broker_client::{Client, Error, GrantRequest, Outcome, proto::ConsentReason};
+use broker_testkit::free_port;
+use broker_tests::postgres::PgDatabase;
+use broker_tests::process::BrokerProcess;
+use broker_tests::replicas::client;
+use broker_tests::stage::READ;
+use demo::notes::{Event, Rotation};
+use demo::walk;
+use demo::world::{ALICE, Options, PROVIDER, Site, Workload::TicketHelper, World};
+
+/// Longer than anything here may take.
+pub const BOUND: Duration = Duration::from_secs(60);
+/// A token that ends so soon is handed to nobody twice: every call needs a refresh.
+const LIFE: i64 = 5;
+/// For a broker that is to be seen dying.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a provider does with a refresh token that was used: one class of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    Stays,
+    Grace,
+    SingleUse,
+    FamilyRevoking,
+}
+
+impl Class {
+    /// How the configuration says it.
+    fn configured(self) -> &'static str {
+        match self {
+            Class::Stays => "rotation: none",
+            // Its lease holds for 20 s.
+            Class::Grace => "rotation: with_grace\n    rotation_grace: 30s",
+            Class::SingleUse => "rotation: single_use",
+            Class::FamilyRevoking => "rotation: family_revoking",
+        }
+    }
+
+    /// What the provider truly does; its grace is longer than any test.
+    fn truth(self) -> Rotation {
+        match self {
+            Class::Stays => Rotation::None,
+            Class::Grace => Rotation::WithGrace { seconds: 3600 },
+            Class::SingleUse => Rotation::SingleUse,
+            Class::FamilyRevoking => Rotation::FamilyRevoking,
+        }
+    }
+
+    pub fn is_single_use(self) -> bool {
+        matches!(self, Class::SingleUse | Class::FamilyRevoking)
+    }
+}
+
+/// What a caller was told.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Told {
+    Granted,
+    /// Connect again.
+    Reauth,
+    /// Not now.
+    Later(Option<Duration>),
+}
+
+pub struct Scene {
+    pub database: PgDatabase,
+    pub site: Site,
+    survivor: Option<BrokerProcess>,
+    client: Client,
+}
+
+/// A broker that is told to die, and whoever calls it.
+pub struct Victim {
+    pub process: BrokerProcess,
+    pub client: Client,
+}
+
+impl Scene {
+    /// The survivor runs, and alice is connected.
+    pub async fn set(class: Class, database: PgDatabase) -> Scene {
+        let amend = move |text: String| {
+            let text = text.replace("rotation: family_revoking", class.configured());
+            let text = text.replace("level: warn", "level: info");
+            text.replace("directory: spool\n", "directory: spool-of-the-survivor\n  drain_grace: 1s\n")
+        };
+        let options = Options {
+            amend_config: Some(Box::new(amend)),
+            extra_config: "refresh: { ahead: false }\nconsent: { max_open_per_subject: 50 }".to_owned(),
+            ..Options::default()
+        };
+        let site = World::prepare(database.options(options)).await.expect("prepared");
+        let config = broker::config::Config::load(&site.config_path()).expect("a sound configuration");
+        database.migrate_for(&config).await;
+        site.notes().set_rotation(class.truth());
+        site.notes().set_access_lifetime(LIFE);
+        let mut survivor = BrokerProcess::serve(site.directory(), "broker.yaml");
+        survivor.listening().await;
+        let client = client(&site, &site.grpc_url(), TicketHelper, PATIENCE).await;
+        let scene = Scene { database, site, survivor: Some(survivor), client };
+        scene.reconnect().await;
+        scene
+    }
+
+    /// A second broker, with a volume of its own, that dies or stands still at `point`; without one it lives.
+    pub async fn victim(&self, point: Option<&str>) -> Victim {
+        let (grpc, web, ops) = (free_port(), free_port(), free_port());
+        let text = std::fs::read_to_string(self.site.config_path()).expect("the configuration");
+        let addresses = self.site.addresses();
+        let at = |name: &str, port: u16| format!("{name}: {{ address: \"127.0.0.1:{port}\" }}");
+        let text = text
+            .replace(&at("grpc", addresses.grpc.port()), &at("grpc", grpc))
+            .replace(&at("web", addresses.web.port()), &at("web", web))
+            .replace(&at("ops", addresses.ops.port()), &at("ops", ops))
+            .replace("spool-of-the-survivor", "spool-of-the-victim");
+        std::fs::write(self.site.path("victim.yaml"), text).expect("written");
+        let directory = self.site.directory();
+        let mut process = match point {
+            Some(point) => BrokerProcess::serve_to(directory, "victim.yaml", point),
+            None => BrokerProcess::serve(directory, "victim.yaml"),
+        };
+        process.listening().await;
+        let url = format!("http://127.0.0.1:{grpc}");
+        Victim { process, client: client(&self.site, &url, TicketHelper, PATIENCE).await }
+    }
+
+    pub fn request(&self) -> GrantRequest {
+        GrantRequest::new(self.site.assertion(&ALICE, TicketHelper), PROVIDER, READ.iter().copied())
+    }
+
+    pub async fn ask_by(&self, client: &Client) -> Result<Outcome, Error> {
+        client.issue_grant(&self.request()).await
+    }
+
+    /// What the survivor answers. Its own stream may have been ended by a broker that started after the database's clock was moved.
+    pub async fn ask(&self) -> Told {
+        loop {
+            return match self.ask_by(&self.client).await {
+                Ok(Outcome::Grant(_)) => Told::Granted,
+                Ok(Outcome::ConsentRequired(consent)) => {
+                    assert_eq!(consent.reason, ConsentReason::ReauthRequired);
+                    Told::Reauth
+                }
+                Err(error) if ["AUDIT_UNAVAILABLE", "STORE_UNAVAILABLE"].contains(&error.reason()) => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                Err(error) => {
+                    assert_eq!(error.reason(), "PROVIDER_UNAVAILABLE", "{error}");
+                    Told::Later(error.retry_after())
+                }
+            };
+        }
+    }
+
+    /// Asks until the answer is a final one, each time after the database's clock has moved as far as it said.
+    pub async fn settled(&self) -> Told {
+        let settled = async {
+            loop {
+                match self.ask().await {
+                    Told::Later(rest) => self.database.advance(rest.unwrap_or(Duration::from_secs(1))),
+                    told => return told,
+                }
+            }
+        };
+        tokio::time::timeout(BOUND, settled).await.expect("it is settled in the end")
+    }
+
+    /// Moves the database's clock to so many seconds after the end of the lease that is held.
+    pub fn to_lease_end(&self, seconds: i64) {
+        let end = "SELECT max(lease_until) FROM connections";
+        assert_ne!(self.database.sql(end), "", "a lease is held");
+        let by = format!("({end}) - broker_clock() + {}", seconds * 1_000_000);
+        self.database.sql(&format!("UPDATE test_clock SET ahead = ahead + ({by})"));
+    }
+
+    /// Alice does what a link says, if she is asked to.
+    pub async fn reconnect(&self) {
+        let outcome = loop {
+            match self.ask_by(&self.client).await {
+                Err(error) if error.reason() == "AUDIT_UNAVAILABLE" => tokio::task::yield_now().await,
+                outcome => break outcome.expect("an outcome"),
+            }
+        };
+        let Outcome::ConsentRequired(consent) = outcome else { return };
+        let browser = self.site.browser().expect("a browser");
+        let page = walk::connect(&browser, consent.url.expose(), &ALICE.sso, &ALICE.notes).await;
+        assert_eq!(page.expect("the pages lead through").status, 200);
+        assert_eq!(self.ask().await, Told::Granted);
+    }
+
+    /// How many times the provider was asked to refresh, whatever it said.
+    pub fn refreshes(&self) -> usize {
+        refreshes(&self.site.notes().truth())
+    }
+
+    /// How often events of a kind are in the log.
+    pub fn events(&self, kind: &str) -> usize {
+        let count = format!("SELECT count(*) FROM audit_events WHERE kind = '{kind}'");
+        self.database.sql(&count).parse().expect("a number")
+    }
+
+    /// Nobody is at it, and nothing says that a refresh token may be on its way.
+    pub fn nothing_is_left(&self) {
+        let open = "SELECT count(*) FROM connections WHERE lease_owner <> '' OR attempts <> 0";
+        assert_eq!(self.database.sql(open), "0");
+    }
+
+    /// It stops; the log verifies.
+    pub async fn end(mut self) {
+        self.nothing_is_left();
+        let survivor = self.survivor.take().expect("it runs");
+        survivor.terminate().await;
+        let (status, stderr) = survivor.ended().await;
+        assert!(status.success(), "{stderr}");
+        let ran = broker_tests::process::run(self.site.directory(), &["audit", "verify"]).await;
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+}
+
+/// How many of these are a refresh that the provider was asked for, whatever it said.
+pub fn refreshes(events: &[Event]) -> usize {
+    let asked = |event: &&Event| {
+        matches!(event, Event::Refreshed { .. } | Event::RefreshRefused { .. } | Event::ReuseDetected { .. })
+    };
+    events.iter().filter(asked).count()
+}
