@@ -3,7 +3,5 @@
 mod kills;
 pub mod load;
 pub mod people;
-mod load;
-mod people;
 mod points;
 mod reckoning;
