@@ -5,6 +5,7 @@ mod connections;
 mod impatience;
 mod judge;
 mod keyboard;
+mod long;
 mod people;
 mod previews;
 mod refusals;

@@ -5,3 +5,4 @@ mod pages;
 mod requirements;
 mod rooms;
 mod sources;
+mod words;

@@ -42,6 +42,7 @@ async fn co1_what_is_no_handle_id_or_provider_is_not_found_and_not_repeated() {
     for part in parts() {
         for path in [
             format!("/consent/{part}"),
+            format!("/consents/{part}"),
             format!("/oauth/callback/{part}?state=s&code=c"),
             format!("/connections/{part}/disconnect"),
             format!("/login/{part}"),

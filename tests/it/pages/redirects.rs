@@ -29,6 +29,10 @@ async fn co16_return_is_a_closed_list_and_no_open_redirect() {
         "http://127.0.0.1/connections",
         "/connections\0",
         "/consent/x/approve",
+        "/consents",
+        "/consents/",
+        "/consents/..",
+        "/consents/x",
         "//connections",
     ] {
         let query =
@@ -39,7 +43,7 @@ async fn co16_return_is_a_closed_list_and_no_open_redirect() {
             assert!(!reply.body.contains("evil"), "{target}");
         }
     }
-    for sound in ["/connections".to_owned(), format!("/consent/{handle}")] {
+    for sound in ["/connections".to_owned(), format!("/consent/{handle}"), format!("/consents/{handle}")] {
         let reply = house.get(&format!("/login/start?realm=staff&return={sound}"), &[]).await;
         assert_eq!(reply.status, 303);
         let to = reply.header("location").expect("a location");

@@ -2,7 +2,7 @@
 
 use super::{
     super::texts,
-    fill::{foreign, plain, sentence, timed},
+    fill::{foreign, plain, quoted, sentence, timed},
     layout::{Frame, csrf},
     outcome, scopes, strangers,
 };
@@ -173,7 +173,7 @@ fn says(view: &ConsentView) -> Markup {
                     dl {
                         @for (name, words) in [(texts::TOOL, tool), (texts::PURPOSE, purpose)] {
                             @if !words.is_empty() {
-                                div { dt { (name) } dd { "“" (foreign(words)) "”" } }
+                                div { dt { (name) } dd { (quoted(words)) } }
                             }
                         }
                     }
@@ -244,7 +244,7 @@ fn busy(frame: &Frame, view: &ConsentView, forms: &Forms) -> Markup {
         html! {
             h1 { (texts::BUSY_TITLE) }
             p.lead { (sentence(texts::BUSY, &names(view))) }
-            p.actions { a.button href=(format!("/consent/{}", forms.handle)) { (texts::LOOK_AGAIN) } }
+            p.actions { a.button.primary href=(format!("/consent/{}", forms.handle)) { (texts::LOOK_AGAIN) } }
         },
     )
 }

@@ -1,13 +1,20 @@
 //! Puts what others wrote into our sentences: visible characters only, and isolated, so that right-to-left text and
 //! tricks with direction marks stay within their own place.
 
+use super::super::texts;
 use crate::{consent::words::tamed, domain::Timestamp};
 use maud::{Markup, PreEscaped, html};
-use time::{OffsetDateTime, macros::format_description};
+use time::OffsetDateTime;
 
 /// A text from outside, alone.
 pub(super) fn foreign(text: &str) -> Markup {
     html! { bdi { (tamed(text)) } }
+}
+
+/// The same as a quotation.
+pub(super) fn quoted(text: &str) -> Markup {
+    let (begin, end) = texts::QUOTES;
+    html! { (begin) (foreign(text)) (end) }
 }
 
 /// A sentence of ours with its `{names}` filled in.
@@ -52,11 +59,10 @@ fn value<'v>(values: &[(&str, &'v str)], name: &str) -> &'v str {
     values.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
 }
 
-/// A point in time, for people: to the minute, UTC.
+/// A point in time, for people.
 pub(super) fn time_text(at: Timestamp) -> String {
-    let format = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
     let time = OffsetDateTime::from_unix_timestamp(at.unix_seconds()).ok();
-    time.and_then(|time| time.format(format).ok()).unwrap_or_else(|| at.rfc3339())
+    time.and_then(|time| time.format(texts::TIME).ok()).unwrap_or_else(|| at.rfc3339())
 }
 
 /// The same as an element that programs can read too.

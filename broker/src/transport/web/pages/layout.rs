@@ -76,7 +76,7 @@ pub(in crate::transport::web) fn error(words: texts::Explained, link: Option<&st
             p.lead { (words.what) }
             p { (words.next) }
             @if let Some(link) = link {
-                p.actions { a.button href=(link) { (texts::GO_ON) } }
+                p.actions { a.button.primary href=(link) { (texts::GO_ON) } }
             }
             p.fine { (texts::REFERENCE) " " code { (trace) } }
         },

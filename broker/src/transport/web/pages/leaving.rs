@@ -2,7 +2,7 @@
 
 use super::{
     super::texts,
-    fill::{foreign, plain, sentence},
+    fill::{plain, quoted, sentence},
     layout::Frame,
 };
 use crate::domain::RealmId;
@@ -59,9 +59,9 @@ pub(in crate::transport::web) fn sign_in_failed(said: Option<&str>, retry: &str)
             h1 { (texts::SIGN_IN_FAILED_TITLE) }
             p.lead { (texts::SIGN_IN_FAILED) }
             @if let Some(said) = said.filter(|said| !said.is_empty()) {
-                section.says { h2 { (texts::SIGN_IN_SAID) } blockquote { p { "“" (foreign(said)) "”" } } }
+                section.says { h2 { (texts::SIGN_IN_SAID) } blockquote { p { (quoted(said)) } } }
             }
-            p.actions { a.button href=(retry) { (texts::TRY_AGAIN) } }
+            p.actions { a.button.primary href=(retry) { (texts::TRY_AGAIN) } }
         },
     )
 }

@@ -3,7 +3,7 @@
 use super::{
     super::texts,
     consent::names,
-    fill::{foreign, sentence},
+    fill::{quoted, sentence},
     layout::Frame,
 };
 use crate::{domain::Reason, usecase::ConsentView};
@@ -39,7 +39,7 @@ pub(super) fn failed(frame: &Frame, view: &ConsentView, reason: Reason, note: Op
         p { b { (why.title) "." } " " (why.what) }
         (said(view, note))
         p { (why.next) }
-        @if why.next != texts::ASK_AGAIN { p { (texts::ASK_AGAIN) } }
+        @if !texts::says_how_to_ask_again(reason) { p { (texts::ASK_AGAIN) } }
     };
     end(frame, texts::FAILED_TITLE, content, view.parent.as_deref())
 }
@@ -50,7 +50,7 @@ fn said(view: &ConsentView, note: Option<&str>) -> Markup {
         @if let Some(note) = note {
             section.says {
                 h2 { (sentence(texts::PROVIDER_SAID, &names(view))) }
-                blockquote { p { "“" (foreign(note)) "”" } }
+                blockquote { p { (quoted(note)) } }
             }
         }
     }
