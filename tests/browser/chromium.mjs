@@ -32,7 +32,7 @@ const button = (page, { role, name }) => page.getByRole(role, { name, exact: tru
 const look = async (page) => ({
   url: page.url(),
   title: await page.title(),
-  heading: (await page.locator('h1').allInnerTexts()).join(' | '),
+  heading: await page.locator('h1').first().innerText(),
   text: (await page.locator('body').innerText()).replace(/\s+/g, ' '),
 });
 
@@ -51,6 +51,12 @@ const commands = {
     await tabs[tab].getByRole('heading', { level: 1, name: heading, exact: true }).waitFor();
     await tabs[tab].waitForLoadState('load');
     return look(tabs[tab]);
+  },
+  settles: async ({ tab, headings }) => {
+    const page = tabs[tab];
+    await page.waitForLoadState('networkidle');
+    await page.locator('h1').filter({ hasText: new RegExp(`^(${headings.join('|')})$`) }).waitFor();
+    return look(page);
   },
   reads: async ({ tab, text }) => {
     await tabs[tab].locator('main', { hasText: text }).waitFor();

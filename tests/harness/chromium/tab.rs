@@ -52,6 +52,11 @@ impl Tab {
         self.looking("sees", json!({ "heading": heading })).await
     }
 
+    /// Waits until a page with one of these headings is there and no other is on its way.
+    pub async fn sees_one_of(&self, headings: &[&str]) -> Look {
+        self.looking("settles", json!({ "headings": headings })).await
+    }
+
     /// Waits until the page's content has this text.
     pub async fn reads(&self, text: &str) -> Look {
         self.looking("reads", json!({ "text": text })).await

@@ -10,7 +10,7 @@ use demo::world::{ALICE, Options, Workload::TicketHelper};
 #[tokio::test]
 async fn co7_long_and_hostile_words_stay_in_their_place_on_every_screen() {
     let (server, provider) = ("Serverwithaverylongnameindeed".repeat(3), "Anbieter مزود <b>".repeat(4));
-    let scope = "Readsallyournotesandthoseofothers".repeat(4);
+    let scope = "Readsallyournotesandthoseofothers".repeat(3);
     let (name, shown) = (provider.trim().to_owned(), server.clone());
     let amend = move |config: String| {
         config

@@ -20,7 +20,7 @@ use crate::{
         revoke_connection,
     },
 };
-use axum::{extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode, response::Response};
 use std::sync::Arc;
 
 /// `GET /connections`
@@ -28,8 +28,8 @@ pub(super) async fn list(State(web): State<Arc<Web>>, incoming: Incoming) -> Ans
     let Some(session) = incoming.session(&web).await? else {
         return sign_in::choose(&web, &ReturnPath::Connections);
     };
-    let own = own(&web, &session.subject).await?;
-    let listings: Vec<Listing> = own.iter().map(|listed| listing(&web, listed)).collect();
+    let own = of_subject(&web.rooms, &session.subject, None).await?;
+    let listings: Vec<Listing> = own.iter().filter(|listed| !is_over(listed)).map(|listed| listing(&web, listed)).collect();
     Ok(reply::page(StatusCode::OK, pages::connections(&web.frame(&session), &listings)))
 }
 
@@ -39,6 +39,9 @@ pub(super) async fn ask_disconnect(State(web): State<Arc<Web>>, incoming: Incomi
         return sign_in::choose(&web, &ReturnPath::Connections);
     };
     let listed = find(&web, &session.subject, incoming.path("id")).await?;
+    if is_over(&listed) {
+        return Err(nothing());
+    }
     let token = web.token(&session, Action::Disconnect, listed.connection.id.as_str());
     let page = pages::ask_disconnect(&web.frame(&session), &listing(&web, &listed), &token);
     Ok(reply::page(StatusCode::OK, page))
@@ -48,25 +51,42 @@ pub(super) async fn ask_disconnect(State(web): State<Arc<Web>>, incoming: Incomi
 pub(super) async fn disconnect(State(web): State<Arc<Web>>, incoming: Incoming) -> Answer {
     let id = incoming.path("id");
     let visitor = incoming.sender(&web, Action::Disconnect, id).await.map_err(|f| f.then("/connections"))?;
-    let listed = find(&web, &visitor.session.subject, id).await?;
+    let subject = &visitor.session.subject;
+    let listed = find(&web, subject, id).await?;
+    // Sent twice, or from a tab that was late: it is gone, as was wanted.
+    if is_over(&listed) {
+        return Ok(gone());
+    }
     let shown = listing(&web, &listed);
     let draft = visitor.draft(&web.rooms, EventKind::ConnectionRevoked, Outcome::Allowed);
-    let ended = revoke_connection(&web.rooms, &visitor.call, listed.connection, draft).await;
-    let ended = ended.map_err(|refusal| Failure::from(refusal).then("/connections"))?;
-    Ok(reply::page(StatusCode::OK, pages::disconnected(&web.frame(&visitor.session), &shown, &ended)))
+    match revoke_connection(&web.rooms, &visitor.call, listed.connection, draft).await {
+        Ok(ended) => {
+            let page = pages::disconnected(&web.frame(&visitor.session), &shown, &ended);
+            Ok(reply::page(StatusCode::OK, page))
+        }
+        Err(_) if find(&web, subject, id).await.is_ok_and(|listed| is_over(&listed)) => Ok(gone()),
+        Err(refusal) => Err(Failure::from(refusal).then("/connections")),
+    }
 }
 
-async fn own(web: &Web, subject: &Subject) -> Result<Vec<Listed>, Failure> {
-    let mut own = of_subject(&web.rooms, subject, None).await?;
-    own.retain(|listed| listed.connection.state != ConnectionState::Revoked);
-    Ok(own)
+/// Back to the list, where it is no more.
+fn gone() -> Response {
+    reply::see_other(&ReturnPath::Connections.path())
 }
 
-/// One of the person's own; another's is not found, like one that never was.
+fn is_over(listed: &Listed) -> bool {
+    listed.connection.state == ConnectionState::Revoked
+}
+
+/// One of the person's own, over or not; another's is not found, like one that never was.
 async fn find(web: &Web, subject: &Subject, id: &str) -> Result<Listed, Failure> {
     let id = ConnectionId::parse(id).map_err(|_| Failure::not_found())?;
-    let found = own(web, subject).await?.into_iter().find(|listed| listed.connection.id == id);
-    found.ok_or_else(|| Failure::from(Reason::NotFound).then("/connections"))
+    let found = of_subject(&web.rooms, subject, None).await?.into_iter().find(|one| one.connection.id == id);
+    found.ok_or_else(nothing)
+}
+
+fn nothing() -> Failure {
+    Failure::from(Reason::NotFound).then("/connections")
 }
 
 fn listing(web: &Web, listed: &Listed) -> Listing {
