@@ -141,7 +141,10 @@ const commands = {
   },
   cookies: async ({ profile, url }) => ({ cookies: await profiles[profile].cookies(url) }),
   judge: async ({ tab, directory, name }) => ({ faults: await judge(tabs[tab], directory, name) }),
-  complaints: async () => ({ complaints }),
+  end: async () => {
+    await browser.close();
+    return { complaints };
+  },
 };
 
 const where = async (tab) => {
@@ -160,6 +163,9 @@ const answer = async ({ command, ...given }) => {
 };
 
 for await (const line of createInterface({ input: process.stdin })) {
-  process.stdout.write(`${JSON.stringify(await answer(JSON.parse(line)))}\n`);
+  const command = JSON.parse(line);
+  process.stdout.write(`${JSON.stringify(await answer(command))}\n`);
+  if (command.command === 'end') break;
 }
 await browser.close();
+process.exit(0);

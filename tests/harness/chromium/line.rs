@@ -66,4 +66,10 @@ impl Line {
         }
         answer
     }
+
+    /// Waits until the driver has ended.
+    pub(super) async fn end(&self) {
+        let mut talk = self.talk.lock().await;
+        tokio::time::timeout(PATIENCE, talk.child.wait()).await.expect("it ends").expect("a status");
+    }
 }

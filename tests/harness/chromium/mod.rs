@@ -48,8 +48,9 @@ impl Chromium {
     /// # Panics
     /// When it complained.
     pub async fn close(self) {
-        let said = self.line.call(json!({ "command": "complaints" })).await;
+        let said = self.line.call(json!({ "command": "end" })).await;
         assert_eq!(said["complaints"], json!([]), "the browser complained");
+        self.line.end().await;
     }
 }
 

@@ -18,7 +18,9 @@ async fn co7_from_the_link_to_the_grant_every_page_can_be_used_by_everybody() {
     sign_in(&tab, &ALICE.sso).await;
     let page = tab.sees(ASK).await;
     assert_eq!(page.url, asked.url.expose(), "back from sign-in");
-    for told in ["Ticket helper", "Notes", "Alice Example", "list_notes", "Show notes", "Read your notes", "Write"] {
+    for told in
+        ["Ticket helper", "Notes", "Alice Example", "list_notes", "Show notes", "Read your notes", "Write"]
+    {
         assert!(page.text.contains(told), "{told}: {}", page.text);
     }
     tab.judge("consent").await;
@@ -34,7 +36,11 @@ async fn co7_from_the_link_to_the_grant_every_page_can_be_used_by_everybody() {
     assert_eq!(story.state(&asked).await, ConsentState::Approved);
     tab.press("Allow").await;
     let page = tab.sees(CONFIRM).await;
-    assert!(page.text.contains("The Notes account alice@notes.example will be attached to you"), "{}", page.text);
+    assert!(
+        page.text.contains("The Notes account alice@notes.example will be attached to you"),
+        "{}",
+        page.text
+    );
     tab.judge("confirm").await;
     tab.press("Attach this account").await;
     tab.sees(DONE).await;

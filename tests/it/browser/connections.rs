@@ -20,7 +20,9 @@ async fn rv8_the_list_and_the_way_to_end_a_connection() {
     let other = story.stage().consent(&ALICE, ReportWriter, READ).await;
     story.stage().walk(&ALICE, &other).await;
     let page = tab.reload().await;
-    for told in ["Notes", ALICE.notes.name, "Working", "Ticket helper", "Report writer", "Write notes in your name"] {
+    for told in
+        ["Notes", ALICE.notes.name, "Working", "Ticket helper", "Report writer", "Write notes in your name"]
+    {
         assert!(page.text.contains(told), "{told}: {}", page.text);
     }
     tab.judge("connections").await;

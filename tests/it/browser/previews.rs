@@ -20,14 +20,19 @@ async fn co6_a_link_that_was_scanned_and_previewed_still_works_for_its_person() 
         for agent in ["Slackbot-LinkExpanding 1.0", "Mozilla/5.0 (compatible; Scanner)"] {
             let reply = http1::send(web, "HEAD", path, &[("user-agent", agent)], b"").await;
             assert_eq!((reply.status, reply.body.as_str()), (200, ""), "{path}");
-            let reply = http1::send(web, "GET", path, &[("user-agent", agent), ("sec-purpose", "prefetch")], b"").await;
+            let reply =
+                http1::send(web, "GET", path, &[("user-agent", agent), ("sec-purpose", "prefetch")], b"")
+                    .await;
             assert_eq!(reply.status, 303, "{path}");
             assert!(!reply.body.contains("Ticket helper") && reply.header("set-cookie").is_none(), "{path}");
         }
         // A preview that runs a whole browser gets as far as the company's sign-in.
         let preview = story.chromium.profile().await.tab().await;
         let page = preview.open(link).await;
-        assert!(page.heading == SIGN_IN && page.url.starts_with(story.stage().world.sso().issuer()), "{page:?}");
+        assert!(
+            page.heading == SIGN_IN && page.url.starts_with(story.stage().world.sso().issuer()),
+            "{page:?}"
+        );
         for told in ["Ticket helper", "Notes", "Alice"] {
             assert!(!page.text.contains(told), "{told}: {}", page.text);
         }

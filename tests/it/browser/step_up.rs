@@ -28,9 +28,9 @@ async fn co9_more_is_asked_for_and_what_stands_goes_on_until_it_is_given() {
     story.end().await;
 }
 
-/// Proves: CO8, CO11, CO13
+/// Proves: CO8, CO11
 #[tokio::test]
-async fn co13_another_server_another_account_and_the_choice_between_two() {
+async fn co11_another_server_another_account_and_the_choice_between_two() {
     let story = Story::begin().await;
     story.stage().connect(&ALICE, TicketHelper, READ).await;
     let other = story.stage().consent(&ALICE, ReportWriter, READ).await;
@@ -46,7 +46,11 @@ async fn co13_another_server_another_account_and_the_choice_between_two() {
     tab.open(wider.url.expose()).await;
     tab.sees(ASK).await;
     let page = to_confirmation(&tab, &BOB.notes).await;
-    assert!(page.text.contains("This is a different account from the one you connected before"), "{}", page.text);
+    assert!(
+        page.text.contains("This is a different account from the one you connected before"),
+        "{}",
+        page.text
+    );
     tab.judge("confirm-other-account").await;
     tab.press("Attach this account").await;
     tab.sees(DONE).await;

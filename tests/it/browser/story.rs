@@ -94,7 +94,6 @@ impl Story {
         self.stage().world.notes().origin()
     }
 
-
     pub async fn end(self) {
         self.chromium.close().await;
         self.duo.stop().await;

@@ -25,7 +25,9 @@ fn literals(line: &str) -> Vec<Literal<'_>> {
 
 /// Whether people would read it: words between tags, or anything that looks like a sentence and is no attribute.
 fn is_read(literal: &Literal<'_>) -> bool {
-    let is_content = literal.before.is_empty() || literal.before.ends_with(['{', '}', ')', ';', '"']) || literal.before.ends_with("=>");
+    let is_content = literal.before.is_empty()
+        || literal.before.ends_with(['{', '}', ')', ';', '"'])
+        || literal.before.ends_with("=>");
     let is_attribute = literal.before.ends_with('=') || literal.before.ends_with("=(format!(");
     let mut letters = literal.text.chars().filter(|c| c.is_alphabetic());
     let Some(first) = letters.next() else { return false };

@@ -48,7 +48,10 @@ async fn co6_no_body_at_any_form_does_anything_or_comes_back() {
         // A token for one form is none for another.
         for (other, page) in scene.forms().into_iter().filter(|(other, _)| *other != action) {
             let token = scene.token(&page, &other).await;
-            scene.post(&action, &format!("csrf={token}")).await.check_error(&format!("{other} at {action}"), 403);
+            scene
+                .post(&action, &format!("csrf={token}"))
+                .await
+                .check_error(&format!("{other} at {action}"), 403);
         }
     }
     scene.check_untouched(before).await;
@@ -93,13 +96,23 @@ async fn co6_a_true_token_does_not_carry_false_fields() {
     // The token for ending one connection ends no other.
     let disconnect = format!("/connections/{}/disconnect", scene.connection);
     let token = scene.token(&disconnect, &disconnect).await;
-    for other in ["con_00000000000000000000000000", "x", "%3Cscript%3Exss-mark", "%00", "%ff", "con_", "..%2fcon_x"] {
+    for other in
+        ["con_00000000000000000000000000", "x", "%3Cscript%3Exss-mark", "%00", "%ff", "con_", "..%2fcon_x"]
+    {
         let reply = scene.post(&format!("/connections/{other}/disconnect"), &format!("csrf={token}")).await;
         check_harmless(&reply, other);
         assert!(matches!(reply.status, 403 | 404), "{other}: {}", reply.status);
     }
     // Switching leads to our own pages alone, and needs the form of somebody else's link.
-    for back in ["//evil.example", "/connections/../..", "%00", "%ff", "/consents/xss-mark", &format!("/consents/{}", scene.parent), ""] {
+    for back in [
+        "//evil.example",
+        "/connections/../..",
+        "%00",
+        "%ff",
+        "/consents/xss-mark",
+        &format!("/consents/{}", scene.parent),
+        "",
+    ] {
         let reply = scene.post("/login/switch", &format!("csrf={token}&return={back}")).await;
         check_harmless(&reply, back);
         assert!(matches!(reply.status, 400 | 403), "{back}: {}", reply.status);
@@ -120,14 +133,17 @@ async fn co6_a_true_token_does_not_carry_false_fields() {
 #[tokio::test]
 async fn co3_tossed_doubled_and_foreign_cookies_are_none_at_every_page() {
     let scene = Scene::set().await;
-    let page = walk::approve(scene.page(&format!("/consent/{}", scene.consent)).await).await.expect("approved");
+    let page =
+        walk::approve(scene.page(&format!("/consent/{}", scene.consent)).await).await.expect("approved");
     let page = walk::allow(page, &ALICE.notes).await.expect("allowed");
     let token = page.form("/confirm").expect("to be confirmed").value("csrf").expect("a token").to_owned();
     let before = scene.events().await;
     let held = scene.browser.cookies(&scene.origin());
-    let value = |name: &str| held.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone()).expect(name);
+    let value =
+        |name: &str| held.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone()).expect(name);
     let (session, binding) = (value("__Host-broker-session"), value(BROWSER));
-    let (path, confirm) = (format!("/consent/{}", scene.consent), format!("/consent/{}/confirm", scene.consent));
+    let (path, confirm) =
+        (format!("/consent/{}", scene.consent), format!("/consent/{}/confirm", scene.consent));
     for tossed in [
         format!("{BROWSER}={binding}; {BROWSER}={binding}"),
         format!("{BROWSER}=x; {BROWSER}={binding}"),
@@ -146,7 +162,11 @@ async fn co3_tossed_doubled_and_foreign_cookies_are_none_at_every_page() {
         let cookies = format!("__Host-broker-session={session}; {tossed}");
         let reply = scene.get(&path, &[("cookie", &cookies)]).await;
         check_harmless(&reply, &tossed);
-        assert!(reply.body.contains("Continue in the browser where you began"), "{tossed:.60}: {}", reply.body);
+        assert!(
+            reply.body.contains("Continue in the browser where you began"),
+            "{tossed:.60}: {}",
+            reply.body
+        );
         let reply = scene.post_with(&confirm, FORM, &cookies, format!("csrf={token}").as_bytes()).await;
         check_harmless(&reply, &tossed);
         assert_eq!(reply.status, 403, "{tossed:.60}: {}", reply.body);
@@ -158,10 +178,17 @@ async fn co3_tossed_doubled_and_foreign_cookies_are_none_at_every_page() {
         format!("__Host-broker-session={token}"),
         format!("; ;=; {}", "x=y; ".repeat(2000)),
     ] {
-        for path in [&path, &format!("/consents/{}", scene.parent), &format!("/connections/{}/disconnect", scene.connection)] {
+        for path in [
+            &path,
+            &format!("/consents/{}", scene.parent),
+            &format!("/connections/{}/disconnect", scene.connection),
+        ] {
             let reply = scene.get(path, &[("cookie", &tossed)]).await;
             check_harmless(&reply, &tossed);
-            assert!(reply.header("location").is_some_and(|to| to.starts_with("/login/start?")), "{path} {tossed:.60}");
+            assert!(
+                reply.header("location").is_some_and(|to| to.starts_with("/login/start?")),
+                "{path} {tossed:.60}"
+            );
         }
         let reply = scene.post_with(&confirm, FORM, &tossed, format!("csrf={token}").as_bytes()).await;
         reply.check_error(&tossed, 403);
@@ -178,7 +205,9 @@ async fn co3_tossed_doubled_and_foreign_cookies_are_none_at_every_page() {
 async fn co6_methods_that_the_newer_pages_do_not_have_are_refused() {
     let scene = Scene::set().await;
     let (before, cookies) = (scene.events().await, scene.cookies());
-    for path in [format!("/consents/{}", scene.parent), format!("/connections/{}/disconnect", scene.connection)] {
+    for path in
+        [format!("/consents/{}", scene.parent), format!("/connections/{}/disconnect", scene.connection)]
+    {
         for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", "X"] {
             let reply = http1::send(scene.web, method, &path, &[("cookie", &cookies)], b"").await;
             reply.check_error(&format!("{method} {path}"), 405);

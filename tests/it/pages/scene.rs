@@ -141,6 +141,9 @@ pub fn check_harmless(reply: &Reply, what: &str) {
         assert!(!lower.contains(bad), "{what} is repeated: {}", reply.body);
     }
     for (name, value) in &reply.headers {
-        assert!(name != "x-injected" && !value.contains("xss-mark") && !value.contains("evil"), "{what}: {name}: {value}");
+        assert!(
+            name != "x-injected" && !value.contains("xss-mark") && !value.contains("evil"),
+            "{what}: {name}: {value}"
+        );
     }
 }

@@ -29,7 +29,8 @@ pub(super) async fn list(State(web): State<Arc<Web>>, incoming: Incoming) -> Ans
         return sign_in::choose(&web, &ReturnPath::Connections);
     };
     let own = of_subject(&web.rooms, &session.subject, None).await?;
-    let listings: Vec<Listing> = own.iter().filter(|listed| !is_over(listed)).map(|listed| listing(&web, listed)).collect();
+    let listings: Vec<Listing> =
+        own.iter().filter(|listed| !is_over(listed)).map(|listed| listing(&web, listed)).collect();
     Ok(reply::page(StatusCode::OK, pages::connections(&web.frame(&session), &listings)))
 }
 
