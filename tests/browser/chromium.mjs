@@ -9,7 +9,7 @@ const PATIENCE = 60_000; // milliseconds for anything to appear on a busy machin
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM,
   args: [
-    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync',
   ],
 });

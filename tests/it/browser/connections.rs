@@ -6,9 +6,9 @@ use broker_tests::stage::{READ, READ_WRITE};
 use demo::notes::{Endpoint, Fault};
 use demo::world::{ALICE, Workload::ReportWriter, Workload::TicketHelper};
 
-/// Proves: RV8, CO6
+/// Proves: RV1, CO6
 #[tokio::test]
-async fn rv8_the_list_and_the_way_to_end_a_connection() {
+async fn rv1_the_list_and_the_way_to_end_a_connection() {
     let story = Story::begin().await;
     let list = format!("{}/connections", story.origin);
     let (alice, tab) = story.opened(&ALICE, &list).await;
@@ -32,7 +32,7 @@ async fn rv8_the_list_and_the_way_to_end_a_connection() {
     tab.judge("disconnect").await;
     tab.follow("Keep it").await;
     tab.sees(CONNECTIONS).await;
-    story.stage().grant(&ALICE, TicketHelper, READ).await;
+    let grant = story.stage().grant(&ALICE, TicketHelper, READ).await;
     // Two tabs: the second finds it gone.
     let late = alice.tab().await;
     late.open(&list).await;
@@ -41,7 +41,9 @@ async fn rv8_the_list_and_the_way_to_end_a_connection() {
     tab.back().await;
     tab.sees("Disconnect Notes?").await;
     tab.press("Disconnect").await;
-    tab.sees("Disconnected").await;
+    let page = tab.sees("Disconnected").await;
+    assert!(page.text.contains("Notes confirmed that the access has ended there too"), "{}", page.text);
+    assert!(!story.stage().facts(&grant).live);
     tab.judge("disconnected").await;
     late.press("Disconnect").await;
     assert!(late.sees(CONNECTIONS).await.text.contains("Nothing is connected."));
@@ -57,7 +59,7 @@ async fn rv8_the_list_and_the_way_to_end_a_connection() {
     story.end().await;
 }
 
-/// Proves: RV8
+/// Proves: RV1, RV8
 #[tokio::test]
 async fn rv8_a_provider_that_cannot_be_told_is_said_to_be_so() {
     let story = Story::begin().await;

@@ -13,3 +13,4 @@ mod sessions;
 mod several;
 mod step_up;
 mod story;
+mod unavailable;
