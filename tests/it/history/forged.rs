@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::story::{at, row, told};
 
 type Forgery = (&'static str, Rule, fn(&mut History));
+type Explained = (&'static str, fn(&mut History));
 
 /// What somebody might have done, and who finds it.
 const FORGERIES: &[Forgery] = &[
@@ -197,7 +198,7 @@ fn every_forged_history_is_rejected_by_the_rule_it_breaks() {
 /// What is explained is no fault: each of these differs from a forgery by its explanation alone.
 #[test]
 fn a_history_with_an_explanation_is_accepted() {
-    let explained: [(&str, fn(&mut History)); 5] = [
+    let explained: [Explained; 5] = [
         ("an ambiguous commit", |h| h.calls[2].end = End::Refused("AUDIT_UNAVAILABLE".to_owned())),
         ("a lost reply, a reuse", |h| {
             let about =

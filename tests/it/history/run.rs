@@ -30,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const EXPLAINED: &[&str] = &[
     // The provider's answer was bad or lost, or a refresh that died holds its lease for a while.
     "PROVIDER_UNAVAILABLE",
+    "PROVIDER_RATE_LIMITED",
     "REQUEST_ID_STALE",
     "REVOKED",
     "BLOCKED",
