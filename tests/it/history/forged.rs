@@ -103,6 +103,19 @@ const FORGERIES: &[Forgery] = &[
         h.provider.insert(2, Event::Refreshed { family: 2, generation: 1, issued: 2, scopes });
         h.probes[1].before += 1;
     }),
+    ("a token of an earlier yes is stored", Rule::LastToken, |h| {
+        grant(h, 6).token.as_mut().expect("a token").family = 3;
+    }),
+    ("two generations behind with one lost reply", Rule::LastToken, |h| {
+        let about = json!({ "connection": "con_b", "subject": "psn_ben" });
+        row(&mut h.log, "two", 100, "refresh.intent", "allowed", about);
+        for generation in [2, 1] {
+            let scopes = Vec::new();
+            let next = generation + 1;
+            h.provider.insert(2, Event::Refreshed { family: 2, generation, issued: next, scopes });
+        }
+        h.probes[1].before += 2;
+    }),
     ("no token is stored", Rule::LastToken, |h| h.probes[1].presented = None),
     ("dead without a word", Rule::LastToken, |h| {
         h.log.retain(|row| row.kind != "connection.reauth_required");
