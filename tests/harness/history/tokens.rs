@@ -1,6 +1,6 @@
 //! What the database holds in the end: the provider's last word, or a connection that says it needs its owner (RF4, RF11).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::provider::{lost_replies, presented};
 use super::recorded::{Presented, ProviderEvent};
@@ -18,13 +18,7 @@ pub(super) fn last_tokens(history: &History) -> Vec<Broken> {
     for probe in &history.probes {
         let state = history.connections.get(&probe.connection).map_or("", |found| found.state.as_str());
         let wrong = match (state, probe.presented) {
-            ("active", Some(token)) => {
-                let newest = newest(history, probe, token.family);
-                let explained =
-                    lost.contains_key(probe.connection.as_str()) || ended_there(history, probe, token);
-                (token.generation != newest && !explained)
-                    .then(|| format!("generation {} of {newest} is stored", token.generation))
-            }
+            ("active", Some(token)) => stale(history, probe, token, &lost),
             ("active", None) => Some("it is active and there is nothing to refresh it with".to_owned()),
             ("reauth_required", None) => {
                 (!said.contains(probe.connection.as_str())).then(|| "the log does not say why".to_owned())
@@ -34,6 +28,22 @@ pub(super) fn last_tokens(history: &History) -> Vec<Broken> {
         broken.extend(wrong.map(|what| Rule::LastToken.broken(format!("{}: {what}", probe.connection))));
     }
     broken
+}
+
+/// What is wrong with the token that an active connection holds.
+fn stale(history: &History, probe: &Probe, token: Presented, lost: &HashMap<&str, usize>) -> Option<String> {
+    let grants = history.received().filter(|(_, _, grant)| grant.connection == probe.connection);
+    let latest = grants.filter_map(|(_, _, grant)| Some(grant.token.as_ref()?.family)).max();
+    if latest.is_some_and(|latest| token.family < latest) {
+        return Some(format!("what is stored is of family {}, grants were of {latest:?}", token.family));
+    }
+    let newest = newest(history, probe, token.family);
+    // Each lost reply may have left it one behind.
+    let behind = newest.saturating_sub(token.generation) as usize;
+    let explained = behind <= lost.get(probe.connection.as_str()).copied().unwrap_or(0);
+    let ended = ended_there(history, probe, token);
+    (token.generation > newest || !explained && !ended)
+        .then(|| format!("generation {} of {newest} is stored", token.generation))
 }
 
 /// The newest generation of a family before the probe.

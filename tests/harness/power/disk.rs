@@ -66,16 +66,10 @@ impl Disk {
         disk
     }
 
-    /// What a directory holds now.
+    /// What a directory and those in it hold now.
     pub fn of(directory: &Path) -> Disk {
         let mut files = Files::new();
-        for entry in std::fs::read_dir(directory).expect("a directory") {
-            let entry = entry.expect("an entry");
-            if entry.file_type().expect("its type").is_file() {
-                let name = entry.file_name().into_string().expect("a name in UTF-8");
-                files.insert(name, std::fs::read(entry.path()).expect("a file"));
-            }
-        }
+        collect(directory, "", &mut files);
         Disk::with(files)
     }
 
@@ -139,6 +133,19 @@ impl Disk {
     /// Whether anything is not certain.
     pub fn is_certain(&self) -> bool {
         self.changed_names.is_empty() && self.files.iter().all(|file| file.changes.is_empty())
+    }
+}
+
+fn collect(directory: &Path, within: &str, files: &mut Files) {
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let name = format!("{within}{}", entry.file_name().to_str().expect("a name in UTF-8"));
+        match entry.file_type().expect("its type") {
+            kind if kind.is_dir() => collect(&entry.path(), &format!("{name}/"), files),
+            kind if kind.is_file() => drop(files.insert(name, std::fs::read(entry.path()).expect("a file"))),
+            // Sockets and links hold nothing of their own.
+            _ => {}
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::story::{at, row, told};
 
 type Forgery = (&'static str, Rule, fn(&mut History));
+type Explained = (&'static str, fn(&mut History));
 
 /// What somebody might have done, and who finds it.
 const FORGERIES: &[Forgery] = &[
@@ -101,6 +102,19 @@ const FORGERIES: &[Forgery] = &[
         let scopes = Vec::new();
         h.provider.insert(2, Event::Refreshed { family: 2, generation: 1, issued: 2, scopes });
         h.probes[1].before += 1;
+    }),
+    ("a token of an earlier yes is stored", Rule::LastToken, |h| {
+        grant(h, 6).token.as_mut().expect("a token").family = 3;
+    }),
+    ("two generations behind with one lost reply", Rule::LastToken, |h| {
+        let about = json!({ "connection": "con_b", "subject": "psn_ben" });
+        row(&mut h.log, "two", 100, "refresh.intent", "allowed", about);
+        for generation in [2, 1] {
+            let scopes = Vec::new();
+            let next = generation + 1;
+            h.provider.insert(2, Event::Refreshed { family: 2, generation, issued: next, scopes });
+        }
+        h.probes[1].before += 2;
     }),
     ("no token is stored", Rule::LastToken, |h| h.probes[1].presented = None),
     ("dead without a word", Rule::LastToken, |h| {
@@ -197,7 +211,7 @@ fn every_forged_history_is_rejected_by_the_rule_it_breaks() {
 /// What is explained is no fault: each of these differs from a forgery by its explanation alone.
 #[test]
 fn a_history_with_an_explanation_is_accepted() {
-    let explained: [(&str, fn(&mut History)); 5] = [
+    let explained: [Explained; 5] = [
         ("an ambiguous commit", |h| h.calls[2].end = End::Refused("AUDIT_UNAVAILABLE".to_owned())),
         ("a lost reply, a reuse", |h| {
             let about =

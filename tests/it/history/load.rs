@@ -88,6 +88,12 @@ impl Load {
         self.site.clock().now().micros()
     }
 
+    /// Whether any answer was lost.
+    pub fn has_lost(&self) -> bool {
+        let calls = self.calls.lock().expect("no holder panicked");
+        calls.iter().any(|call| matches!(call.end, End::Lost))
+    }
+
     pub fn is_over(&self) -> bool {
         *self.over.borrow()
     }

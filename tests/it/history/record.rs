@@ -33,10 +33,11 @@ SELECT string_agg(line, ';') FROM (
 
 /// Reads everything in the `database` of the load's site, after everybody stopped.
 pub async fn record(load: &Load, clock: &ShiftedClock, mut database: Database) -> History {
+    let log = database.events().await;
     let mut history = History {
         calls: load.calls.lock().expect("no holder panicked").clone(),
         acts: load.acts.lock().expect("no holder panicked").clone(),
-        log: database.events().await,
+        log,
         ..History::default()
     };
     let asked = connections(&database.text(CONNECTIONS).await, &mut history);

@@ -266,8 +266,6 @@ impl ReferenceStateMachine for Model {
             server,
             scopes,
         });
-        let (people, servers) = (state.people.clone().map(|person| person.blocked), state.servers_blocked);
-        let stop = move |stop: bool| if stop { 1 } else { 4 };
         let mut steps: Vec<(u32, BoxedStrategy<Step>)> = vec![
             (2, ask.clone().prop_map(Step::Ask).boxed()),
             (2, (ask.clone(), 0..2_u8).prop_map(|(ask, id)| Step::AskOnce(ask, id)).boxed()),
@@ -277,13 +275,15 @@ impl ReferenceStateMachine for Model {
             (1, Just(Step::Crash).boxed()),
             (1, Just(Step::Restart).boxed()),
         ];
-        for person in 0..PEOPLE {
-            let block = Step::Block { person, stop: !people[person] };
-            steps.push((stop(!people[person]), Just(block).boxed()));
+        // Lifted sooner than set: a sequence in which nobody may do anything shows little.
+        let weight = |stop: bool| if stop { 1 } else { 4 };
+        for (person, known) in state.people.iter().enumerate() {
+            let stop = !known.blocked;
+            steps.push((weight(stop), Just(Step::Block { person, stop }).boxed()));
         }
-        for server in 0..SERVERS {
-            let block = Step::BlockServer { server, stop: !servers[server] };
-            steps.push((stop(!servers[server]), Just(block).boxed()));
+        for (server, blocked) in state.servers_blocked.iter().enumerate() {
+            let stop = !blocked;
+            steps.push((weight(stop), Just(Step::BlockServer { server, stop }).boxed()));
         }
         let mut often = |weight, all: Vec<Step>| {
             if !all.is_empty() {
