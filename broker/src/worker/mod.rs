@@ -93,6 +93,8 @@ async fn again_and_again<R: Future<Output = Result<(), Refusal>>>(
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            // First: once told to stop, a round that is due as well is not begun.
+            biased;
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }

@@ -22,6 +22,12 @@ fn let_in(policy: &Value) -> Vec<Value> {
         .collect()
 }
 
+/// Which ports it lets out to.
+fn let_out(policy: &Value) -> Vec<Value> {
+    let ports = list(policy, "/spec/egress").into_iter().flat_map(|rule| list(rule, "/ports"));
+    ports.map(|port| port["port"].clone()).collect()
+}
+
 fn agrees(rendered: &Rendered, config: &Config) {
     let container = rendered.container();
     let listeners =
@@ -103,6 +109,10 @@ async fn op1_what_is_rendered_agrees_with_the_configuration() {
         let strategy = if sqlite { "Recreate" } else { "RollingUpdate" };
         assert_eq!(row.rendered.deployment()["spec"]["strategy"]["type"], strategy);
         assert_eq!(row.rendered.has("Job"), !sqlite);
+        assert_eq!(
+            let_out(row.rendered.object("NetworkPolicy", "token-broker")).contains(&json!(5432)),
+            !sqlite
+        );
         assert!(!sqlite || row.rendered.deployment()["spec"]["replicas"] == 1);
     }
 }

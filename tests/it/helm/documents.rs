@@ -23,6 +23,14 @@ fn op1_the_table_of_values_and_their_schema_are_current() {
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 }
 
+/// The chart is released with the broker.
+#[tokio::test]
+async fn the_chart_installs_the_version_it_lies_beside() {
+    let chart = values("helm/broker/Chart.yaml").await;
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
+}
+
 /// Every metric with its labels, as docs/metrics.md has them, under the names that Prometheus stores.
 fn metrics() -> BTreeMap<String, BTreeSet<String>> {
     let mut found = BTreeMap::new();
