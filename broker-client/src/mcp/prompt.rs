@@ -147,7 +147,8 @@ impl Prompt {
     pub fn unauthorized(&self) -> Value {
         let mut names: Vec<&str> = Vec::new();
         let mut urls = Map::new();
-        for (link, need) in self.links.iter().flat_map(|link| link.needs.iter().map(move |need| (link, need))) {
+        for (link, need) in self.links.iter().flat_map(|link| link.needs.iter().map(move |need| (link, need)))
+        {
             let several = urls.contains_key(&need.name);
             let url = if several { &link.url } else { &need.url };
             urls.insert(need.name.clone(), url.expose().into());

@@ -31,7 +31,9 @@ impl TokenSource {
         }
         let (found, landing) = self.inner.look(request, &keys);
         let missing = indices(&found, Option::is_none);
-        let Some(landing) = landing else { return Ok(BatchOutcome::Grants(found.into_iter().flatten().collect())) };
+        let Some(landing) = landing else {
+            return Ok(BatchOutcome::Grants(found.into_iter().flatten().collect()));
+        };
         match flights::wait(landing).await? {
             BatchOutcome::ConsentRequired(mut required) => {
                 let mut items = vec![None; keys.len()];
@@ -84,7 +86,8 @@ impl Inner {
         keys: &[Key],
         items: &[usize],
     ) -> Landing<BatchOutcome> {
-        let order = Order { request: request.part(items), keys: items.iter().map(|item| keys[*item]).collect() };
+        let order =
+            Order { request: request.part(items), keys: items.iter().map(|item| keys[*item]).collect() };
         let key = Key::of_all(order.keys.iter().copied());
         state.batches.get(&key).unwrap_or_else(|| {
             let (number, pilot, landing) = state.batches.start(key);

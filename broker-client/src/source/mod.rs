@@ -135,7 +135,12 @@ impl Inner {
     }
 
     /// Asks the broker in a task of its own, so that a caller who goes away takes nobody else's answer along.
-    fn launch(self: &Arc<Self>, state: &mut State, key: Key, request: &GrantRequest) -> flights::Landing<Outcome> {
+    fn launch(
+        self: &Arc<Self>,
+        state: &mut State,
+        key: Key,
+        request: &GrantRequest,
+    ) -> flights::Landing<Outcome> {
         let (number, pilot, landing) = state.flights.start(key);
         let mut request = request.clone();
         request.request_id = None;

@@ -1,7 +1,9 @@
 //! The token source and several grants at once: what is asked for, what is remembered, and what is not.
 
 use crate::testing::{Answered, FakeBroker, Finish};
-use crate::{BatchConsentRequired, BatchOutcome, BatchRequest, Error, Grant, GrantRequest, Outcome, TokenSource};
+use crate::{
+    BatchConsentRequired, BatchOutcome, BatchRequest, Error, Grant, GrantRequest, Outcome, TokenSource,
+};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -55,7 +57,10 @@ impl Bench {
 
     /// What was asked for since the last look, one text a call.
     fn asked(&self, before: usize) -> Vec<String> {
-        self.broker.calls()[before..].iter().map(|call| format!("{} {}", call.method, call.provider)).collect()
+        self.broker.calls()[before..]
+            .iter()
+            .map(|call| format!("{} {}", call.method, call.provider))
+            .collect()
     }
 
     fn calls(&self) -> usize {

@@ -202,7 +202,10 @@ async fn cl4_gr6_a_batch_is_granted_whole_or_says_what_is_missing() {
     assert!(grants.iter().all(|grant| grant.id == "evt_1" || grant.id == "evt_2"), "none was made before");
     assert!(client.batch_issue_grants(&BatchRequest::new("alice")).await.is_err(), "an empty batch");
     let twice = batch().item(item("notes"));
-    assert_eq!(client.batch_issue_grants(&twice).await.expect_err("as the broker").reason(), "INVALID_ARGUMENT");
+    assert_eq!(
+        client.batch_issue_grants(&twice).await.expect_err("as the broker").reason(),
+        "INVALID_ARGUMENT"
+    );
 }
 
 /// Proves: CL4, GR6

@@ -1,8 +1,8 @@
 //! The shapes, byte for byte as the revisions of the protocol have them.
 
 use super::{consent, opens_links, reads_text};
-use crate::{BatchConsentRequired, BatchRequest, ConsentUrl, Error, GrantRequest};
 use crate::mcp::{Answer, Peer, Prompt, consents_of, elicitation_complete};
+use crate::{BatchConsentRequired, BatchRequest, ConsentUrl, Error, GrantRequest};
 use serde_json::{Value, json};
 
 fn result(answer: &Answer) -> &Value {
@@ -208,7 +208,9 @@ fn cl3_gr6_a_batch_asks_by_one_link_in_every_shape() {
     });
     assert_eq!(result(&modern), &expected);
 
-    let Answer::Error(error) = batch().answer(opens_links("2025-11-25"), "unused") else { panic!("an error") };
+    let Answer::Error(error) = batch().answer(opens_links("2025-11-25"), "unused") else {
+        panic!("an error")
+    };
     let expected = json!({
         "code": -32042,
         "message": "The user has to open a link first.",
