@@ -200,6 +200,8 @@ mod link;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 mod outcome;
+#[cfg(any(feature = "mcp", feature = "tower"))]
+mod principal;
 mod random;
 mod request;
 mod request_id;

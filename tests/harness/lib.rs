@@ -13,6 +13,7 @@ pub mod forms;
 pub mod front;
 pub mod http1;
 pub mod mcp;
+pub mod mcp_process;
 pub mod npm;
 pub mod oidc;
 pub mod operator;

@@ -10,6 +10,7 @@ mod error;
 mod fake;
 mod mcp;
 mod redaction;
+mod session;
 mod source;
 mod testing;
 mod tls;
