@@ -17,7 +17,7 @@ use super::job::{Job, authorize};
 impl Job<'_> {
     /// alice and bob each walk through the page of a batch; it is opened by the other one first, and by nobody.
     pub async fn several(&mut self, people: &[(&Browser, &Person)]) {
-        let refused = self.batch(&BOB, &["notes.read"], "canary-in-a-tool-0815").await;
+        let refused = self.batch(&BOB, &["notes.read"], "look_for_canaries").await;
         assert!(refused.is_ok(), "{refused:?}");
         for (index, (browser, person)) in people.iter().enumerate() {
             let link = self.page_of_a_batch(person).await;

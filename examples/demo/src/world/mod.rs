@@ -35,7 +35,7 @@ pub use cast::{
 };
 pub use clock::ClientClock;
 pub use error::WorldError;
-pub use options::Options;
+pub use options::{Amend, Options};
 pub use site::Site;
 
 /// Longest that calls under way may take when the broker stops.
