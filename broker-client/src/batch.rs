@@ -57,6 +57,33 @@ impl BatchRequest {
         self
     }
 
+    /// Each item as the request that it is, alone.
+    pub(crate) fn requests(&self) -> impl ExactSizeIterator<Item = GrantRequest> {
+        self.items.iter().map(|item| GrantRequest {
+            assertion: self.assertion.clone(),
+            tool: self.tool.clone(),
+            purpose: self.purpose.clone(),
+            request_id: None,
+            ..item.clone()
+        })
+    }
+
+    /// The same for these items alone, in this order, and under a request id of its own.
+    pub(crate) fn part(&self, items: &[usize]) -> Self {
+        let items = items.iter().filter_map(|index| self.items.get(*index).cloned()).collect();
+        Self { items, request_id: None, ..self.clone() }
+    }
+
+    /// The provider of each item.
+    pub(crate) fn providers(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().map(|item| item.provider.as_str())
+    }
+
+    /// Whose grants they are.
+    pub(crate) fn assertion(&self) -> &Assertion {
+        &self.assertion
+    }
+
     pub(crate) fn to_message(&self, request_id: &str) -> Result<v1::BatchIssueGrantsRequest, Error> {
         let item = |item: &GrantRequest| {
             let v1::IssueGrantRequest { provider, scopes, connection, resource, ttl, .. } =

@@ -144,6 +144,28 @@
 //!
 //! A whole server made of these parts is in `examples/mcp-server`.
 //!
+//! ## 9. Tools that need several systems
+//!
+//! Ask for all of them at once. You get every grant, or one link, to the page that leads the user through everything that is
+//! missing; [`mcp`] puts that link into the client's own words, too.
+//!
+//! ```no_run
+//! use broker_client::{BatchOutcome, BatchRequest, Error, GrantRequest, TokenSource};
+//!
+//! # async fn tool(source: TokenSource, assertion: &str) -> Result<String, Error> {
+//! let batch = BatchRequest::new(assertion)
+//!     .item(GrantRequest::new(assertion, "notes", ["notes.read"]))
+//!     .item(GrantRequest::new(assertion, "calendar", ["calendar.read"]))
+//!     .tool("plan_week")
+//!     .purpose("Plan the week from notes and appointments");
+//! match source.grants(&batch).await? {
+//!     // In the order of the items.
+//!     BatchOutcome::Grants(grants) => Ok(format!("{} grants", grants.len())),
+//!     BatchOutcome::ConsentRequired(missing) => Ok(format!("{} {}", missing.message, missing.url.expose())),
+//! }
+//! # }
+//! ```
+//!
 //! # Features
 //!
 //! - `mcp` (on unless switched off): [`mcp`], plain JSON, no MCP library.
@@ -178,6 +200,8 @@ mod link;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 mod outcome;
+#[cfg(any(feature = "mcp", feature = "tower"))]
+mod principal;
 mod random;
 mod request;
 mod request_id;

@@ -198,7 +198,7 @@ pub fn standing(required: &BatchConsentRequired, item: usize) -> Option<(String,
 /// The configuration with a second provider, which is the first under another name.
 pub fn with_second(config: &str) -> String {
     let begin = config.find("  - id: notes\n").expect("the first provider");
-    let end = begin + config[begin..].find("\nworkloads:").expect("what follows the providers");
+    let end = begin + config[begin..].find("  - id: calendar\n").expect("what follows the first provider");
     let second = config[begin..end]
         .replace("- id: notes", &format!("- id: {TASKS}"))
         .replace("display_name: Notes", &format!("display_name: {TASKS_NAME}"));

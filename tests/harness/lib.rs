@@ -16,6 +16,7 @@ pub mod front;
 pub mod history;
 pub mod http1;
 pub mod mcp;
+pub mod mcp_process;
 pub mod npm;
 pub mod oidc;
 pub mod operator;

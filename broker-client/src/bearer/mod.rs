@@ -26,13 +26,15 @@
 //!
 //! By itself the layer does not verify the token: the broker does, at the first grant, by the contract that its operator
 //! configured for your server. With [`BearerLayer::verified_by`] it does so for every request, and a server that does something
-//! for a user without asking for a grant needs that.
+//! for a user without asking for a grant needs that. [`SessionLayer`] inside of it keeps MCP sessions to their users.
 
 mod check;
 mod pace;
 mod resource;
 mod service;
+mod session;
 mod token;
 
 pub use resource::ProtectedResource;
 pub use service::{BearerLayer, BearerService};
+pub use session::{SessionLayer, SessionService};

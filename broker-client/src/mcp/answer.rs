@@ -86,8 +86,8 @@ impl RpcError {
         value
     }
 
-    /// The elicitations that this error asks for, by id. Watch each as a consent of that id, and tell the client that asked by
-    /// [`elicitation_complete`] when it is over.
+    /// The elicitations that this error asks for, by id. Watch the consents of each ([`consents_of`](super::consents_of)), and
+    /// tell the client that asked by [`elicitation_complete`] when all of them are over.
     pub fn elicitation_ids(&self) -> Vec<String> {
         let asked = self.data.get("elicitations").and_then(Value::as_array).into_iter().flatten();
         asked.filter_map(|one| one.get("elicitationId")?.as_str().map(str::to_owned)).collect()

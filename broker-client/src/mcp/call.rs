@@ -1,10 +1,8 @@
 //! A call of a tool, and whether a retry is one of the same call.
 
 use super::answer::Answer;
-use crate::Assertion;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::digest::{Context, SHA256, digest};
+use crate::{Assertion, principal};
+use ring::digest::{Context, SHA256};
 use serde_json::Value;
 
 /// The parameters of one `tools/call`.
@@ -62,7 +60,9 @@ impl ToolCall {
         let mut hash = Context::new(&SHA256);
         part(&mut hash, b"broker-client/mcp/request-state/1");
         part(&mut hash, &self.fingerprint);
-        part(&mut hash, &principal(assertion));
+        // Safe unverified: a state opens only beside the same two claims, and the broker verifies the assertion before anything is
+        // answered from it.
+        part(&mut hash, &principal::of(assertion));
         hash.finish().as_ref().to_vec()
     }
 }
@@ -82,31 +82,6 @@ fn reply(responses: &Value) -> Result<Option<Reply>, Answer> {
         }
     }
     Ok(found)
-}
-
-/// Issuer and subject, read without verifying, so that a token renewed between two tries stays the same user's. Safe here: a
-/// state opens only beside the same two claims, and the broker verifies the assertion before anything is answered from it.
-/// A token that is none of JSON is its own.
-fn principal(assertion: &Assertion) -> Vec<u8> {
-    let claims = assertion
-        .expose()
-        .split('.')
-        .nth(1)
-        .and_then(|payload| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok());
-    let text = |name: &str| claims.as_ref()?.get(name)?.as_str().map(str::to_owned);
-    let mut hash = Context::new(&SHA256);
-    match (text("iss"), text("sub")) {
-        (Some(issuer), Some(subject)) => {
-            part(&mut hash, b"claims");
-            part(&mut hash, issuer.as_bytes());
-            part(&mut hash, subject.as_bytes());
-        }
-        _ => {
-            part(&mut hash, b"token");
-            part(&mut hash, digest(&SHA256, assertion.expose().as_bytes()).as_ref());
-        }
-    }
-    hash.finish().as_ref().to_vec()
 }
 
 fn fingerprint(name: &str, arguments: Option<&Value>) -> [u8; 32] {

@@ -6,7 +6,7 @@ use super::peer::Peer;
 use super::prompt::Prompt;
 use super::state::{StateError, StateKey, Waiting};
 use crate::proto::ConsentState;
-use crate::{Client, Grant, GrantRequest, Outcome, TokenSource};
+use crate::{Assertion, BatchOutcome, BatchRequest, Client, Grant, GrantRequest, Outcome, TokenSource};
 use std::fmt;
 use std::time::Duration;
 
@@ -43,31 +43,58 @@ impl ConsentFlow {
     /// # Errors
     /// What to answer the client instead of the tool's result.
     pub async fn grant(&self, request: &GrantRequest, call: &ToolCall, peer: Peer) -> Result<Grant, Answer> {
-        if let Some(waiting) = self.opened(request, call)? {
-            if call.reply() == Some(Reply::Declined) {
-                return Err(Answer::declined(peer));
-            }
-            let until = self.client().clock().monotonic().saturating_add(self.patience);
-            for id in &waiting.consent_ids {
-                let left = until.saturating_sub(self.client().clock().monotonic());
-                self.wait(request, id, left, peer).await?;
-            }
-        }
+        self.wait_for_user(&request.assertion, call, peer).await?;
         match self.source.grant(request).await {
             Ok(Outcome::Grant(grant)) => Ok(grant),
             Ok(Outcome::ConsentRequired(consent)) => {
                 let prompt = Prompt::new(&request.provider, &consent);
-                Err(self.ask(&prompt, request, call, peer))
+                Err(self.ask(&prompt, &request.assertion, call, peer))
             }
             Err(error) => Err(Answer::failure(&error, peer)),
         }
     }
 
+    /// As [`grant`](Self::grant), for several at once: a grant for every item, in their order. Where something is missing, the
+    /// client gets one link, to the page that leads its user through all of it.
+    ///
+    /// # Errors
+    /// What to answer the client instead of the tool's result.
+    pub async fn grants(
+        &self,
+        request: &BatchRequest,
+        call: &ToolCall,
+        peer: Peer,
+    ) -> Result<Vec<Grant>, Answer> {
+        self.wait_for_user(request.assertion(), call, peer).await?;
+        match self.source.grants(request).await {
+            Ok(BatchOutcome::Grants(grants)) => Ok(grants),
+            Ok(BatchOutcome::ConsentRequired(required)) => {
+                let prompt = Prompt::batch(request, &required);
+                Err(self.ask(&prompt, request.assertion(), call, peer))
+            }
+            Err(error) => Err(Answer::failure(&error, peer)),
+        }
+    }
+
+    /// Of a retry: waits for what it waits for, all in all no longer than one's patience.
+    async fn wait_for_user(&self, assertion: &Assertion, call: &ToolCall, peer: Peer) -> Result<(), Answer> {
+        let Some(waiting) = self.opened(assertion, call)? else { return Ok(()) };
+        if call.reply() == Some(Reply::Declined) {
+            return Err(Answer::declined(peer));
+        }
+        let until = self.client().clock().monotonic().saturating_add(self.patience);
+        for id in &waiting.consent_ids {
+            let left = until.saturating_sub(self.client().clock().monotonic());
+            self.wait(assertion, id, left, peer).await?;
+        }
+        Ok(())
+    }
+
     /// What the retry waits for. A state that is over, or under a key that is, grants a fresh start; one that was changed is refused, not ignored.
-    fn opened(&self, request: &GrantRequest, call: &ToolCall) -> Result<Option<Waiting>, Answer> {
+    fn opened(&self, assertion: &Assertion, call: &ToolCall) -> Result<Option<Waiting>, Answer> {
         let Some(state) = call.request_state() else { return Ok(None) };
         let now = self.client().clock().now();
-        match self.key.open(state, &call.binding(&request.assertion), now) {
+        match self.key.open(state, &call.binding(assertion), now) {
             Ok(waiting) => Ok(Some(waiting)),
             Err(StateError::Expired) => Ok(None),
             Err(StateError::Invalid) => {
@@ -79,12 +106,12 @@ impl ConsentFlow {
     /// Waits until the consent is over, or for as long as `patience` lasts. The broker shows it to its own user alone.
     async fn wait(
         &self,
-        request: &GrantRequest,
+        assertion: &Assertion,
         consent_id: &str,
         patience: Duration,
         peer: Peer,
     ) -> Result<(), Answer> {
-        let assertion = Some(&request.assertion);
+        let assertion = Some(assertion);
         let state = if patience.is_zero() {
             self.client().get_consent(consent_id, assertion).await.map(|consent| consent.state())
         } else {
@@ -104,12 +131,12 @@ impl ConsentFlow {
         }
     }
 
-    fn ask(&self, prompt: &Prompt, request: &GrantRequest, call: &ToolCall, peer: Peer) -> Answer {
+    fn ask(&self, prompt: &Prompt, assertion: &Assertion, call: &ToolCall, peer: Peer) -> Answer {
         let waiting = Waiting {
             consent_ids: prompt.consent_ids().map(str::to_owned).collect(),
             expire_time: prompt.expire_time(),
         };
-        match self.key.seal(&waiting, &call.binding(&request.assertion)) {
+        match self.key.seal(&waiting, &call.binding(assertion)) {
             Ok(state) => prompt.answer(peer, &state),
             Err(error) => Answer::failure(&error, peer),
         }

@@ -27,6 +27,28 @@
 //! }
 //! ```
 //!
+//! A tool that needs several systems at once asks for all of them: [`ConsentFlow::grants`] takes a [`BatchRequest`](crate::BatchRequest)
+//! and gives every grant, or an answer with one link, to the page that leads the user through everything that is missing.
+//!
+//! ```no_run
+//! # use broker_client::mcp::{Answer, ConsentFlow, Peer, ToolCall};
+//! # use broker_client::{Assertion, BatchRequest, Grant, GrantRequest};
+//! async fn plan_week(
+//!     flow: &ConsentFlow,
+//!     assertion: Assertion,
+//!     call: &ToolCall,
+//!     peer: Peer,
+//! ) -> Result<Vec<Grant>, Answer> {
+//!     let item = |provider, scope| GrantRequest::new(assertion.clone(), provider, [scope]);
+//!     let batch = BatchRequest::new(assertion.clone())
+//!         .item(item("notes", "notes.read"))
+//!         .item(item("calendar", "calendar.read"))
+//!         .tool("plan_week");
+//!     // In the order of the items.
+//!     flow.grants(&batch, call, peer).await
+//! }
+//! ```
+//!
 //! # Which answer a client gets
 //!
 //! | the client speaks | and declares `elicitation.url` | it gets |
@@ -43,8 +65,8 @@
 //! for the user of the assertion, the tool and its arguments, and ends with the link. It says which consents the retry waits
 //! for, and nothing else: it authorises nothing. Whether the grant is given is decided by the broker, on each retry anew, so a
 //! state that is sent twice does no harm. One that was changed, or made for another user or call, is refused with `-32602`. One
-//! that was sealed under a key your server does not know, such as that of a process before this one, starts anew: the user gets
-//! a fresh link.
+//! that was sealed under a key your server does not know, such as that of a process before this one, or by an older version of
+//! this crate, starts anew: the user gets a fresh link.
 
 mod answer;
 mod call;
@@ -57,7 +79,7 @@ pub use answer::{Answer, RpcError, elicitation_complete};
 pub use call::ToolCall;
 pub use flow::ConsentFlow;
 pub use peer::Peer;
-pub use prompt::Prompt;
+pub use prompt::{Prompt, consents_of};
 pub use state::StateKey;
 #[cfg(test)]
 pub(crate) use state::{StateError, Waiting};

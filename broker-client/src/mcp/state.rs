@@ -15,6 +15,8 @@ const SHORTEST_SECRET: usize = 32;
 const LONGEST_STATE: usize = 4096;
 /// Stands before every state; a new form gets a new one.
 const VERSION: &str = "bs2.";
+/// Stood before states of older forms. What they wait for starts anew: a server is upgraded while users are on their way.
+const OLDER: &str = "bs1.";
 /// Length of a key's name, in bytes. It stands in the clear before what is sealed.
 const NAME: usize = 8;
 /// What a key's name is derived for.
@@ -47,7 +49,7 @@ pub(crate) struct Waiting {
 pub(crate) enum StateError {
     /// It was changed, or not made for this user and this call.
     Invalid,
-    /// The links it waits for are over, or the key it was sealed under is no longer (or not yet) known here.
+    /// The links it waits for are over, its form is an older one, or the key it was sealed under is no longer (or not yet) known here.
     Expired,
 }
 
@@ -93,6 +95,9 @@ impl StateKey {
     }
 
     pub(crate) fn open(&self, state: &str, binding: &[u8], now: SystemTime) -> Result<Waiting, StateError> {
+        if state.starts_with(OLDER) {
+            return Err(StateError::Expired);
+        }
         let encoded = state.strip_prefix(VERSION).filter(|_| state.len() <= LONGEST_STATE);
         let bytes =
             encoded.and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).ok()).ok_or(StateError::Invalid)?;

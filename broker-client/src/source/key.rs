@@ -24,9 +24,14 @@ impl Key {
         // Policy sees tool and purpose, so its answer for one does not hold for another.
         hash.part(request.tool.as_bytes());
         hash.part(request.purpose.as_bytes());
-        let mut key = [0; 32];
-        key.copy_from_slice(hash.0.finish().as_ref());
-        Self(key)
+        hash.finish()
+    }
+
+    /// Of several requests at once, in their order.
+    pub(super) fn of_all(keys: impl IntoIterator<Item = Key>) -> Self {
+        let mut hash = Hash(Context::new(&SHA256));
+        keys.into_iter().for_each(|key| hash.part(&key.0));
+        hash.finish()
     }
 }
 
@@ -46,5 +51,11 @@ impl Hash {
 
     fn number(&mut self, number: u128) {
         self.0.update(&number.to_be_bytes());
+    }
+
+    fn finish(self) -> Key {
+        let mut key = [0; 32];
+        key.copy_from_slice(self.0.finish().as_ref());
+        Key(key)
     }
 }

@@ -1,5 +1,6 @@
 //! The upper floor: grants remembered for a short while.
 
+mod batch;
 mod cache;
 mod flights;
 mod key;
@@ -7,7 +8,7 @@ mod settings;
 
 pub use settings::TokenSourceBuilder;
 
-use crate::{Client, Clock, Error, Grant, GrantRequest, Outcome};
+use crate::{BatchOutcome, Client, Clock, Error, Grant, GrantRequest, Outcome};
 use cache::{Cache, Hit};
 use flights::{Flights, Pilot};
 use key::Key;
@@ -27,6 +28,7 @@ const REFRESH_PAUSE: Duration = Duration::from_secs(5);
 ///   therefore reaches a tool within that time; a token already in a tool's hands lives until its `token_expire_time` or
 ///   until the provider revokes it.
 /// - However many ask at the same time, one request goes to the broker, and it does not stop when a caller goes away.
+/// - Several grants for one tool are asked for by one request, too, whichever of them are not remembered ([`grants`](Self::grants)).
 /// - Its successor is fetched in the background shortly before it goes stale. If the broker says no then, the remembered
 ///   grant is dropped at once; if the broker cannot be reached, it is used up to its time.
 /// - A missing consent and a failure are never remembered.
@@ -45,7 +47,9 @@ struct Inner {
 #[derive(Default)]
 struct State {
     cache: Cache,
-    flights: Flights,
+    flights: Flights<Outcome>,
+    /// Those that bring several grants; their keys are of all of these.
+    batches: Flights<BatchOutcome>,
 }
 
 impl TokenSource {
@@ -96,6 +100,8 @@ impl TokenSource {
             // A refresh under way may bring the same token.
             state.flights.disown(&key);
         }
+        // One of these may as well, whatever it was asked for.
+        state.batches.disown_all();
     }
 
     /// The client it asks.
@@ -108,6 +114,7 @@ impl TokenSource {
         let mut state = self.inner.lock();
         state.cache = Cache::default();
         state.flights.disown_all();
+        state.batches.disown_all();
     }
 }
 
@@ -128,7 +135,12 @@ impl Inner {
     }
 
     /// Asks the broker in a task of its own, so that a caller who goes away takes nobody else's answer along.
-    fn launch(self: &Arc<Self>, state: &mut State, key: Key, request: &GrantRequest) -> flights::Landing {
+    fn launch(
+        self: &Arc<Self>,
+        state: &mut State,
+        key: Key,
+        request: &GrantRequest,
+    ) -> flights::Landing<Outcome> {
         let (number, pilot, landing) = state.flights.start(key);
         let mut request = request.clone();
         request.request_id = None;
@@ -159,7 +171,7 @@ impl Inner {
     }
 }
 
-async fn fly(inner: Arc<Inner>, key: Key, number: u64, request: GrantRequest, pilot: Pilot) {
+async fn fly(inner: Arc<Inner>, key: Key, number: u64, request: GrantRequest, pilot: Pilot<Outcome>) {
     let asked_at = inner.clock.monotonic();
     let result = inner.client.issue_grant(&request).await;
     if let Err(error) = &result {

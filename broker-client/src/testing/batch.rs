@@ -42,7 +42,8 @@ pub(super) fn answer(
     }
     let whole = |item: &IssueGrantRequest| !item.provider.is_empty() && !item.scopes.is_empty();
     let items: Vec<IssueGrantRequest> = items(asked).collect();
-    if !(1..=MOST).contains(&items.len()) || !items.iter().all(whole) {
+    let twice = items.iter().enumerate().any(|(at, item)| items[..at].contains(item));
+    if !(1..=MOST).contains(&items.len()) || !items.iter().all(whole) || twice {
         return Err(refuse("INVALID_ARGUMENT"));
     }
     let all = items.iter().all(|item| state.missing(item).is_none());
@@ -77,8 +78,19 @@ fn items(asked: &BatchIssueGrantsRequest) -> impl Iterator<Item = IssueGrantRequ
         assertion: asked.assertion.clone(),
         provider: item.provider.clone(),
         scopes: item.scopes.clone(),
+        connection: item.connection.clone(),
+        resource: item.resource.clone(),
+        ttl: item.ttl,
         ..IssueGrantRequest::default()
     })
+}
+
+/// Where the pages are that lead through several consents.
+const PAGES: &str = "https://broker.invalid/consents/";
+
+/// The consents that such a page leads through; `None` for what is no such page.
+pub(super) fn page(link: &str) -> Option<impl Iterator<Item = &str>> {
+    Some(link.strip_prefix(PAGES)?.split('+'))
 }
 
 /// One page for them all, which ends with the first of their links.
@@ -88,7 +100,7 @@ fn consents(missing: &[String], standings: Vec<Standing>) -> BatchConsentRequire
         Standing::Ready(_) => None,
     });
     BatchConsentRequired {
-        url: format!("https://broker.invalid/consents/{}", missing.join("+")),
+        url: format!("{PAGES}{}", missing.join("+")),
         expire_time: ends.min_by_key(|end| (end.seconds, end.nanos)),
         message: "Please connect what is missing.".to_owned(),
         items: standings.into_iter().map(|standing| GrantItemStanding { standing: Some(standing) }).collect(),

@@ -82,7 +82,7 @@ pub struct FakeBroker {
     _running: oneshot::Sender<()>,
 }
 
-/// Holds answers to `IssueGrant` back for as long as it lives.
+/// Holds answers to `IssueGrant` and `BatchIssueGrants` back for as long as it lives.
 #[derive(Debug)]
 #[must_use = "answers are held back until this is dropped"]
 pub struct Held(Arc<Shared>);
@@ -142,15 +142,19 @@ impl FakeBroker {
         self.change(|state, _| state.disconnect(assertion, provider));
     }
 
-    /// The person has answered the consent; `consent` is its id or its link.
+    /// The person has answered the consent; `consent` is its id or its link. The link of a batch stands for all that it leads
+    /// through.
     ///
     /// # Panics
     /// When there is no such consent, or it is over already.
     pub fn finish(&self, consent: &str, how: Finish) {
-        self.change(|state, now| state.finish(consent, how, now));
+        self.change(|state, now| match batch::page(consent) {
+            Some(consents) => consents.for_each(|consent| state.finish(consent, how, now)),
+            None => state.finish(consent, how, now),
+        });
     }
 
-    /// The next `IssueGrant` is refused for this reason; several are used one after the other. A client repeats what says "not
+    /// The next `IssueGrant` or `BatchIssueGrants` is refused for this reason; several are used one after the other. A client repeats what says "not
     /// now" by itself, so one such refusal alone is not seen by the tool.
     ///
     /// # Panics
@@ -178,7 +182,7 @@ impl FakeBroker {
         self.change(|state, _| state.refused.insert(assertion.to_owned(), refusal));
     }
 
-    /// Answers to `IssueGrant` wait until the result is dropped: a broker that is slow, or never answers.
+    /// Answers to `IssueGrant` and `BatchIssueGrants` wait until the result is dropped: a broker that is slow, or never answers.
     pub fn hold(&self) -> Held {
         self.shared.held.send_modify(|held| *held += 1);
         Held(Arc::clone(&self.shared))

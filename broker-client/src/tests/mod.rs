@@ -1,5 +1,6 @@
 //! The client against a broker in this process that does as it is told.
 
+mod batches;
 mod bearer;
 mod call;
 mod clock;
@@ -9,6 +10,7 @@ mod error;
 mod fake;
 mod mcp;
 mod redaction;
+mod session;
 mod source;
 mod testing;
 mod tls;

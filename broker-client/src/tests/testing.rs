@@ -201,4 +201,25 @@ async fn cl4_gr6_a_batch_is_granted_whole_or_says_what_is_missing() {
     assert_eq!(labels, ["alice at notes", "alice at tasks"]);
     assert!(grants.iter().all(|grant| grant.id == "evt_1" || grant.id == "evt_2"), "none was made before");
     assert!(client.batch_issue_grants(&BatchRequest::new("alice")).await.is_err(), "an empty batch");
+    let twice = batch().item(item("notes"));
+    assert_eq!(
+        client.batch_issue_grants(&twice).await.expect_err("as the broker").reason(),
+        "INVALID_ARGUMENT"
+    );
+}
+
+/// Proves: CL4, GR6
+#[tokio::test]
+async fn cl4_gr6_the_link_of_a_batch_stands_for_all_that_it_leads_through() {
+    let broker = FakeBroker::start().await;
+    let client = broker.client().await;
+    let item = |provider| GrantRequest::new("alice", provider, [format!("{provider}.read")]);
+    let batch = BatchRequest::new("alice").item(item("notes")).item(item("tasks"));
+    for how in [Finish::Declined, Finish::Completed] {
+        let Ok(BatchOutcome::ConsentRequired(needed)) = client.batch_issue_grants(&batch).await else {
+            panic!("a consent was due")
+        };
+        broker.finish(needed.url.expose(), how);
+    }
+    assert!(matches!(client.batch_issue_grants(&batch).await, Ok(BatchOutcome::Grants(_))));
 }

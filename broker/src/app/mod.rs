@@ -327,6 +327,7 @@ async fn rooms(
         lines: Lines::new(
             config.limits.max_concurrent_verifications as usize,
             config.limits.max_concurrent_requests as usize,
+            config.issuers.len(),
             clock.clone(),
         ),
         persons: Buckets::new(clock.clone(), PERSONS),

@@ -61,9 +61,16 @@ impl Asker {
     }
 
     /// A secret: typed without echo, or a line of standard input where that is no terminal.
+    ///
+    /// # Errors
+    /// Where nobody is to be asked, and standard input is a terminal all the same.
     pub(super) fn secret(&self, question: &str) -> io::Result<SecretString> {
         if !io::stdin().is_terminal() {
             return Ok(SecretString::from(line()?.trim_end_matches(['\r', '\n']).to_owned()));
+        }
+        if !self.somebody {
+            let missing = "the secret is missing, and nobody is to be asked: give it on standard input";
+            return Err(io::Error::other(missing));
         }
         // Before the question, so that not even a quick answer is shown.
         let hidden = Hidden::begin()?;

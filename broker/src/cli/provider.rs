@@ -1,6 +1,7 @@
 //! `broker provider list`.
 
-use super::{ConfigFile, Outcome, config::load, output};
+use super::{ConfigFile, Outcome, output};
+use crate::config::Config;
 use crate::domain::{
     ProviderSpec,
     provider::{Expiry, IssParameter, Narrowing, Pkce, RevokeStyle},
@@ -27,7 +28,7 @@ pub(super) struct List {
 
 pub(super) fn run(command: &ProviderCommand) -> Outcome {
     let ProviderCommand::List(list) = command;
-    let config = load(&list.file.config)?;
+    let config = Config::load_without_secrets(&list.file.config)?;
     let public = &config.public_url;
     if list.json {
         let all: Vec<Value> = config.providers.iter().map(|spec| described(spec, public)).collect();

@@ -23,11 +23,18 @@ pub(super) struct Check<'e> {
     warnings: Vec<Problem>,
     base: PathBuf,
     environment: &'e Environment,
+    /// Whether secrets are read; else their references are checked for their form alone.
+    secrets: bool,
 }
 
 impl<'e> Check<'e> {
     pub(super) fn new(base: &Path, environment: &'e Environment) -> Self {
-        Self { problems: Vec::new(), warnings: Vec::new(), base: base.to_owned(), environment }
+        Self { problems: Vec::new(), warnings: Vec::new(), base: base.to_owned(), environment, secrets: true }
+    }
+
+    /// Reads no secret: each is empty.
+    pub(super) fn without_secrets(self) -> Self {
+        Self { secrets: false, ..self }
     }
 
     pub(super) fn problem(&mut self, path: &str, message: impl Into<String>) {
@@ -140,8 +147,9 @@ impl<'e> Check<'e> {
     pub(super) fn secret(&mut self, path: &str, text: &str) -> Option<SecretString> {
         let reference = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
         let secret = match reference.and_then(|inner| inner.split_once(':')) {
-            Some(("file", file)) if !file.is_empty() => self.secret_file(file),
-            Some(("env", name)) if is_variable(name) => self.secret_variable(name),
+            Some(("file", file)) if !file.is_empty() && self.secrets => self.secret_file(file),
+            Some(("env", name)) if is_variable(name) && self.secrets => self.secret_variable(name),
+            Some(("file", rest) | ("env", rest)) if !rest.is_empty() && !self.secrets => Ok(String::new()),
             _ => Err(LITERAL_SECRET.to_owned()),
         };
         match secret {

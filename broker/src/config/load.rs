@@ -130,13 +130,26 @@ impl Config {
         Self::parse(&text, &base, &|name| std::env::var(name).ok())
     }
 
+    /// As [`Config::load`], for commands that need none of the secrets: they are not read, and empty. Nothing can be served by it.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_without_secrets(path: &Path) -> Result<Self, Problems> {
+        let text = document::read(path)?;
+        let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+        Self::checked(&text, Check::new(&base, &|_| None).without_secrets())
+    }
+
     /// Checks `text`; relative paths in it start at `base`.
     ///
     /// # Errors
     /// [`Problems`]: all of them, never with a value.
     pub fn parse(text: &str, base: &Path, environment: &Environment) -> Result<Self, Problems> {
+        Self::checked(text, Check::new(base, environment))
+    }
+
+    fn checked(text: &str, mut check: Check<'_>) -> Result<Self, Problems> {
         let document = document::parse(text)?;
-        let mut check = Check::new(base, environment);
         let misfits = document::misfits(&document);
         // A section that does not fit the schema is not looked at further; the others are.
         let unfit = misfits.iter().map(|problem| section_of(&problem.path).to_owned()).collect();

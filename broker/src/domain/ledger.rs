@@ -89,6 +89,14 @@ pub enum Write {
         /// First attempt not before this.
         due_at: Timestamp,
     },
+    /// Brings forward what is queued of tokens that a connection had before others took their place: it ends, and they with it. Always
+    /// applies.
+    HastenProviderRevocations {
+        /// The connection.
+        connection: ConnectionId,
+        /// Next attempt not after this.
+        due_at: Timestamp,
+    },
     /// Queues a connection whose tokens came after it was revoked, so that they end at the provider too (RF4). Queued already, it is
     /// counted as tried twice more: whoever is at it now has not seen these tokens, and must not finish it. Always applies.
     QueueIfRevoked {

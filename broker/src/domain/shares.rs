@@ -20,9 +20,10 @@ pub struct Shares<K> {
     each: RwLock<HashMap<K, Arc<AtomicUsize>>>,
 }
 
-/// One place; given back when dropped.
+/// One place or several; given back when dropped.
 #[derive(Debug)]
 pub struct Share {
+    places: usize,
     own: Arc<AtomicUsize>,
     all: Arc<AtomicUsize>,
 }
@@ -39,10 +40,31 @@ impl<K: Eq + Hash> Shares<K> {
         K: Borrow<Q>,
         Q: ?Sized + Eq + Hash + ToOwned<Owned = K>,
     {
-        let share = Share { own: self.counter(claimant), all: Arc::clone(&self.all) };
-        let own = share.own.fetch_add(1, Ordering::Relaxed);
-        let all = share.all.fetch_add(1, Ordering::Relaxed) + 1;
-        (own == 0 || own <= self.most.saturating_sub(all)).then_some(share)
+        let share = self.claim(claimant, 1);
+        (share.0 == 0 || share.0 <= self.most.saturating_sub(share.1)).then_some(share.2)
+    }
+
+    /// So many further places for what has one already; `None`: they, or some of them, are beyond this claimant's share. Whoever
+    /// holds nothing but that one place gets them in any case: the largest call must be served when nothing else is under way.
+    pub fn take_further<Q>(&self, claimant: &Q, places: usize) -> Option<Share>
+    where
+        K: Borrow<Q>,
+        Q: ?Sized + Eq + Hash + ToOwned<Owned = K>,
+    {
+        let (own, all, share) = self.claim(claimant, places);
+        (own <= 1 || own + places <= self.most.saturating_sub(all) + 1).then_some(share)
+    }
+
+    /// What the claimant held before, what all hold after, and the claim itself.
+    fn claim<Q>(&self, claimant: &Q, places: usize) -> (usize, usize, Share)
+    where
+        K: Borrow<Q>,
+        Q: ?Sized + Eq + Hash + ToOwned<Owned = K>,
+    {
+        let share = Share { places, own: self.counter(claimant), all: Arc::clone(&self.all) };
+        let own = share.own.fetch_add(places, Ordering::Relaxed);
+        let all = share.all.fetch_add(places, Ordering::Relaxed) + places;
+        (own, all, share)
     }
 
     fn counter<Q>(&self, claimant: &Q) -> Arc<AtomicUsize>
@@ -60,8 +82,8 @@ impl<K: Eq + Hash> Shares<K> {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.own.fetch_sub(1, Ordering::Relaxed);
-        self.all.fetch_sub(1, Ordering::Relaxed);
+        self.own.fetch_sub(self.places, Ordering::Relaxed);
+        self.all.fetch_sub(self.places, Ordering::Relaxed);
     }
 }
 
@@ -83,6 +105,28 @@ mod tests {
         assert_eq!(fill(&shares, "third").len(), 2);
         drop((first, second));
         assert_eq!(fill(&shares, "third").len(), 8, "what is given back is there again");
+    }
+
+    /// A call of eight takes the room of eight calls of one, and as much is left for others.
+    #[test]
+    fn what_counts_for_several_takes_the_places_of_several() {
+        let batch = |shares: &Shares<String>, who: &str, of: usize| {
+            let first = shares.take(who)?;
+            Some((first, shares.take_further(who, of - 1)?))
+        };
+        let shares = Shares::new(64);
+        let held: Vec<_> = std::iter::from_fn(|| batch(&shares, "first", 8)).collect();
+        assert_eq!(held.len(), 4, "half of the places, and no more");
+        assert_eq!(shares.all.load(Ordering::Relaxed), 32, "what was refused is given back");
+        assert_eq!(fill(&shares, "second").len(), 16);
+        drop(held);
+        assert_eq!(shares.all.load(Ordering::Relaxed), 0);
+        // Where there are fewer places than one call takes, it is served while nothing else of its claimant is.
+        let few = Shares::new(4);
+        let alone = batch(&few, "first", 16).expect("alone");
+        assert!(batch(&few, "first", 16).is_none() && few.take("second").is_some());
+        drop(alone);
+        assert_eq!(few.all.load(Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -10,8 +10,8 @@ pub enum Cost {
     Hash,
     /// A signature check with a key that is at hand.
     Signature,
-    /// A wait for the issuer's keys, and then a signature check.
-    Fetch,
+    /// A wait for the issuer's keys, and then a signature check; which issuer, in the order of the configuration.
+    Fetch(usize),
 }
 
 impl Identity {
@@ -33,9 +33,13 @@ impl Identity {
         let Ok(iss) = parsed.claimed_issuer() else { return Cost::Hash };
         let Some(algorithm) = Algorithm::parse(&parsed.header.alg) else { return Cost::Hash };
         let kid = parsed.header.kid.as_deref();
-        let issuers = self.by_iss.get(iss).into_iter().flatten().map(|index| &self.issuers[*index]);
-        let dearest =
-            issuers.map(|issuer| if issuer.keys.has(kid, algorithm) { Cost::Signature } else { Cost::Fetch });
-        dearest.max_by_key(|cost| *cost == Cost::Fetch).unwrap_or(Cost::Hash)
+        let mut cost = Cost::Hash;
+        for index in self.by_iss.get(iss).into_iter().flatten() {
+            if !self.issuers[*index].keys.has(kid, algorithm) {
+                return Cost::Fetch(*index);
+            }
+            cost = Cost::Signature;
+        }
+        cost
     }
 }

@@ -43,6 +43,11 @@ struct Checked {
 }
 
 impl Identity {
+    /// How many issuers there are.
+    pub fn issuers(&self) -> usize {
+        self.issuers.len()
+    }
+
     /// Builds the verifier. `fetchers` holds, by issuer name, what fetches that issuer's keys; issuers with static
     /// keys need none.
     ///

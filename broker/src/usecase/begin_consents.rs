@@ -11,9 +11,13 @@ use crate::{
     consent,
     domain::{
         Consent, ConsentId, Entry, EventDraft, EventId, Group, Outcome, ParentId, ParentPage, Reason,
-        Refusal, Subject, Write,
+        Refusal, Subject, WorkloadId, Write,
     },
 };
+use std::collections::HashSet;
+
+/// How many pages of one person are looked at, for each consent that may be open: more than that are not over within a consent's life.
+const KEPT: usize = 4;
 
 /// A parent page, its link, and what it leads through.
 #[derive(Debug)]
@@ -120,10 +124,7 @@ async fn parent(
     if let Some(found) = open.iter().find(|page| page.is_for(workload, &wanted)) {
         return Ok((found.clone(), None));
     }
-    // As many as there may be consents, and as many of one workload.
-    let most = usize::try_from(rooms.settings.max_open_consents).unwrap_or(usize::MAX);
-    let of_workload = open.iter().filter(|page| page.workload == *workload).count();
-    if open.len() >= most || of_workload >= (most / 2).max(1) {
+    if !has_room(rooms, subject, workload, &open).await? {
         return Err(Refusal::new(Reason::TooManyConsents));
     }
     let parent = ParentPage {
@@ -141,12 +142,40 @@ async fn parent(
     Ok((parent, Some(Write::InsertParent { row, handle_hash })))
 }
 
+/// Whether there may be one more page of this workload: as many as there may be consents, and half of them of one workload. Those
+/// that lead nowhere any more, because everything on them is over, take nobody's place.
+async fn has_room(
+    rooms: &Rooms,
+    subject: &Subject,
+    workload: &WorkloadId,
+    open: &[ParentPage],
+) -> Result<bool, Refusal> {
+    let most = usize::try_from(rooms.settings.max_open_consents).unwrap_or(usize::MAX);
+    let fits = |pages: &[&ParentPage]| {
+        let of_workload = pages.iter().filter(|page| page.workload == *workload).count();
+        pages.len() < most && of_workload < (most / 2).max(1)
+    };
+    if fits(&open.iter().collect::<Vec<_>>()) {
+        return Ok(true);
+    }
+    if open.len() >= most.saturating_mul(KEPT) {
+        // There may be more of them than were read.
+        return Ok(false);
+    }
+    let found = rooms.store.consents.open_of(subject, rooms.clock.now(), u32::MAX).await?;
+    let key = rooms.row_key();
+    let waiting: HashSet<ConsentId> =
+        found.into_iter().filter_map(|row| Some(row.ok()?.check(&key).ok()?.id)).collect();
+    let leads = |page: &&ParentPage| page.consents.iter().any(|id| waiting.contains(id));
+    Ok(fits(&open.iter().filter(leads).collect::<Vec<_>>()))
+}
+
 /// A person's open parent pages, newest first. One that was edited is left out: it leads nowhere.
 ///
 /// # Errors
 /// The store's.
 pub(super) async fn open_parents(rooms: &Rooms, subject: &Subject) -> Result<Vec<ParentPage>, Refusal> {
-    let limit = rooms.settings.max_open_consents.saturating_add(1);
+    let limit = rooms.settings.max_open_consents.saturating_mul(u32::try_from(KEPT).unwrap_or(u32::MAX));
     let found = rooms.store.parents.open_of(subject, rooms.clock.now(), limit).await?;
     let key = rooms.row_key();
     let checked = found.into_iter().filter_map(|row| row.ok()?.check(&key).ok());

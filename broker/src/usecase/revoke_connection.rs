@@ -74,6 +74,8 @@ pub async fn revoke_connection(
             holder: TokenHolder::Connection(ended.id.clone()),
             due_at: rooms.clock.now().plus(FIRST_RETRY),
         },
+        // They waited for grants to end, which end now.
+        Write::HastenProviderRevocations { connection: ended.id.clone(), due_at: rooms.clock.now() },
     ];
     rooms.audit.note(Entry { effect, ..Entry::note(draft) }, call.deadline).await?;
     // The revoke is committed: whatever goes wrong from here on, it stands, and the worker goes on.

@@ -54,7 +54,7 @@ pub(super) async fn tell_of_leftover(
     Ok(at_provider)
 }
 
-/// Whether revoking what this consent brought would end a connection that goes on (CO9).
+/// Whether revoking what this consent brought would end a connection that goes on, or one that is about to be (CO9).
 async fn ends_a_connection(rooms: &Rooms, consent: &Consent) -> Result<bool, Refusal> {
     let Some(spec) = rooms.providers.get(&consent.provider) else { return Ok(false) };
     if spec.revocation_ends == RevocationEnds::OwnAuthorization {
@@ -70,7 +70,27 @@ async fn ends_a_connection(rooms: &Rooms, consent: &Consent) -> Result<bool, Ref
     let provider = Some(&consent.provider);
     let own = own_connections(&rooms.store, &rooms.row_key(), &rules, &consent.subject, provider).await?;
     let mut standing = own.connections.iter().map(|(connection, _)| connection);
-    Ok(standing.any(|c| c.state == ConnectionState::Active && of.is_none_or(|of| c.id == *of)))
+    if standing.any(|c| c.state == ConnectionState::Active && of.is_none_or(|of| c.id == *of)) {
+        return Ok(true);
+    }
+    Ok(of.is_none() && another_waits(rooms, consent).await?)
+}
+
+/// Whether another consent of this person there holds tokens that may become a connection yet, or is fetching some.
+async fn another_waits(rooms: &Rooms, consent: &Consent) -> Result<bool, Refusal> {
+    let open = rooms.store.consents.open_of(&consent.subject, rooms.clock.now(), u32::MAX).await?;
+    let key = rooms.row_key();
+    // What cannot be relied on becomes no connection.
+    let mut open = open.into_iter().filter_map(|row| row.ok()?.check(&key).ok());
+    Ok(open.any(|other| {
+        other.id != consent.id
+            && other.subject == consent.subject
+            && other.provider == consent.provider
+            && matches!(
+                other.state,
+                ConsentState::Exchanging { .. } | ConsentState::AwaitingConfirmation { .. }
+            )
+    }))
 }
 
 /// Revokes what came for a consent whose row cannot hold it, for as long as it takes, until `until`: what this process holds is

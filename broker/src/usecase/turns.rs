@@ -1,13 +1,13 @@
 //! Turns at something that costs, in the order of arrival: nobody is refused for what others sent, and nobody waits for ever.
 
-use crate::domain::{Reason, Refusal};
+use crate::domain::{Reason, Refusal, Share};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Longest wait for a turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// When to come again where too many wait already.
-const LATER: Duration = Duration::from_millis(100);
+pub(super) const LATER: Duration = Duration::from_millis(100);
 
 /// So many at once, and so many more who wait.
 pub struct Turns {
@@ -17,8 +17,16 @@ pub struct Turns {
 
 /// A turn until it is dropped.
 pub struct Turn<'t> {
+    _share: Option<Share>,
     _turn: SemaphorePermit<'t>,
     _place: SemaphorePermit<'t>,
+}
+
+impl Turn<'_> {
+    /// Keeps this as long as the turn lasts.
+    pub(super) fn with(self, share: Share) -> Self {
+        Self { _share: Some(share), ..self }
+    }
 }
 
 impl Turns {
@@ -38,7 +46,7 @@ impl Turns {
         let place = self.places.try_acquire().map_err(|_| late())?;
         // The semaphore is fair: whoever came first is served first.
         let turn = tokio::time::timeout(left.min(PATIENCE), self.turns.acquire()).await;
-        Ok(Turn { _turn: turn.map_err(|_| late())?.map_err(|_| late())?, _place: place })
+        Ok(Turn { _share: None, _turn: turn.map_err(|_| late())?.map_err(|_| late())?, _place: place })
     }
 }
 

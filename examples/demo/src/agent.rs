@@ -9,6 +9,8 @@ use crate::http::{self, ClientError};
 pub enum Answer {
     /// The tool did it.
     Done(Done),
+    /// The tool did it, at several systems at once.
+    Several(Vec<Done>),
     /// The user has to open a link first.
     Connect {
         /// The link: for this user alone.
@@ -32,8 +34,8 @@ pub enum Answer {
 pub struct Done {
     /// The account in whose name.
     pub account: String,
-    /// All notes.
-    pub notes: Vec<String>,
+    /// All that is there, such as its notes.
+    pub entries: Vec<String>,
     /// The grant it used, by its id in the audit log.
     pub grant: String,
     /// What that grant allowed.
@@ -108,13 +110,24 @@ fn read(result: &Value) -> Option<Answer> {
     if result["isError"] == true {
         return Some(Answer::Refused { reason: reason()?, message: text(&result["content"][0]["text"])? });
     }
-    let (found, grant) = (&result["structuredContent"], &result["_meta"]["grant"]);
+    let (found, meta) = (&result["structuredContent"], &result["_meta"]);
+    match found["week"].as_array() {
+        None => Some(Answer::Done(done(found, &meta["grant"])?)),
+        Some(week) => {
+            let parts = week.iter().enumerate().map(|(at, found)| done(found, &meta["grants"][at]));
+            Some(Answer::Several(parts.collect::<Option<_>>()?))
+        }
+    }
+}
+
+fn done(found: &Value, grant: &Value) -> Option<Done> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
     let texts = |value: &Value| value.as_array()?.iter().map(text).collect::<Option<Vec<_>>>();
-    Some(Answer::Done(Done {
+    Some(Done {
         account: text(&found["account"])?,
-        notes: texts(&found["notes"])?,
+        entries: texts(&found["entries"])?,
         grant: text(&grant["id"])?,
         scopes: texts(&grant["scopes"])?,
         expires_at: grant["expireTime"].as_u64()?,
-    }))
+    })
 }

@@ -1,7 +1,7 @@
 //! What a person does in a browser: sign in, approve, allow, confirm, disconnect.
 
 use crate::browser::{Browser, BrowserError, Form, Page};
-use crate::world::Account;
+use crate::world::{Account, Person};
 
 /// Opens a consent link and does everything it takes: sign in at the SSO, approve, sign in at the SaaS and allow,
 /// confirm the account. Steps that a page does not ask for are left out: a second server's approval of an existing
@@ -19,6 +19,23 @@ pub async fn connect(
     let page = approve(page).await?;
     let page = allow(page, saas).await?;
     confirm(page).await
+}
+
+/// Opens the link of a batch and does everything it takes at every SaaS that is missing, from the page that leads through them
+/// and back to it. Answers the last page.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_all(browser: &Browser, link: &str, person: &Person) -> Result<Page, BrowserError> {
+    let mut page = sign_in(browser.get(link).await?, &person.sso).await?;
+    for (name, saas) in [("Notes", &person.notes), ("Calendar", &person.calendar)] {
+        let next = format!("Continue with {name}");
+        if page.link(&next).is_ok() {
+            let asked = approve(page.click(&next).await?).await?;
+            page = confirm(allow(asked, saas).await?).await?;
+        }
+    }
+    Ok(page)
 }
 
 /// Fills in the login form, if this page is one.

@@ -1,10 +1,10 @@
-//! `mcp-server`: serves the notes tools over streamable HTTP.
+//! `mcp-server`: serves the tools over streamable HTTP.
 
 use broker_client::bearer::ProtectedResource;
 use broker_client::mcp::{ConsentFlow, StateKey};
 use broker_client::{Client, Credential, Tls, TokenSource};
 use clap::Parser;
-use mcp_server::{Notes, NotesServer, http_client, router};
+use mcp_server::{Api, NotesServer, http_client, router};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -43,9 +43,18 @@ struct Arguments {
     /// The notes API, without a slash at the end.
     #[arg(long)]
     notes: String,
-    /// The certificate authority of the notes API, PEM. Required for https.
+    /// The certificate authority of the notes API and the calendar, PEM. Required for https.
     #[arg(long)]
     notes_ca: Option<PathBuf>,
+    /// The calendar, without a slash at the end: adds the tool that needs it beside the notes API.
+    #[arg(long)]
+    calendar: Option<String>,
+    /// The calendar's provider, as the broker names it.
+    #[arg(long, default_value = "calendar")]
+    calendar_provider: String,
+    /// What to tell on stderr, of this server and the broker's client alone: error, warn, info, debug or trace.
+    #[arg(long, default_value = "info", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    log: String,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -54,7 +63,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 async fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     // A library's own log may tell more about requests than is good for it: ours and the client's alone.
-    let filter = EnvFilter::new("off,mcp_server=info,broker_client=info");
+    let filter = EnvFilter::new(format!("off,mcp_server={0},broker_client={0}", arguments.log));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
     let builder = Client::builder(&arguments.broker).credential(Credential::file(&arguments.credential));
@@ -67,10 +76,15 @@ async fn main() -> Result<(), Failure> {
         None => StateKey::random()?,
     };
     let flow = ConsentFlow::new(TokenSource::new(builder.connect().await?), key);
-    let notes = Notes::new(http_client(roots(arguments.notes_ca.as_ref())?)?, &arguments.notes);
+    let http = http_client(roots(arguments.notes_ca.as_ref())?)?;
+    let server = NotesServer::new(flow, &arguments.provider, Api::notes(http.clone(), &arguments.notes));
+    let server = match &arguments.calendar {
+        Some(origin) => server.with_calendar(&arguments.calendar_provider, Api::calendar(http, origin)),
+        None => server,
+    };
     let resource = ProtectedResource::new(&arguments.resource)?.authorization_server(&arguments.issuer);
     let hosts = [resource.authority().to_owned(), "127.0.0.1".to_owned(), "localhost".to_owned()];
-    let router = router(NotesServer::new(flow, &arguments.provider, notes), &resource, &hosts);
+    let router = router(server, &resource, &hosts)?;
 
     let listener = tokio::net::TcpListener::bind(arguments.listen).await?;
     tracing::info!(address = %listener.local_addr()?, "listening");

@@ -1,9 +1,9 @@
 //! The MCP server: from a tool's call to its result, or to what the client is answered instead.
 
-use crate::notes::{Failed, Notes};
-use crate::tools::{self, Work};
-use broker_client::mcp::{Answer, ConsentFlow, Peer, ToolCall, elicitation_complete};
-use broker_client::{Assertion, Grant, GrantRequest};
+use crate::api::{Api, Failed};
+use crate::tools::{self, Task, Work};
+use broker_client::mcp::{Answer, ConsentFlow, Peer, ToolCall, consents_of, elicitation_complete};
+use broker_client::{Assertion, BatchRequest, Grant, GrantRequest};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomNotification, ErrorCode,
     Implementation, InputRequiredResult, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
@@ -26,19 +26,26 @@ const WATCH: Duration = Duration::from_secs(600);
 pub struct NotesServer {
     flow: Arc<ConsentFlow>,
     provider: Arc<str>,
-    notes: Notes,
+    notes: Api,
+    calendar: Option<(Arc<str>, Api)>,
     watches: Arc<Semaphore>,
 }
 
 impl NotesServer {
     /// Grants come through `flow`, for `provider` as the broker names it.
-    pub fn new(flow: ConsentFlow, provider: &str, notes: Notes) -> Self {
+    pub fn new(flow: ConsentFlow, provider: &str, notes: Api) -> Self {
         Self {
             flow: Arc::new(flow),
             provider: provider.into(),
             notes,
+            calendar: None,
             watches: Arc::new(Semaphore::new(WATCHES)),
         }
+    }
+
+    /// Adds the tool that needs both: `calendar` as well, for `provider` as the broker names it.
+    pub fn with_calendar(self, provider: &str, calendar: Api) -> Self {
+        Self { calendar: Some((provider.into(), calendar)), ..self }
     }
 
     /// The broker that its grants come from.
@@ -64,7 +71,35 @@ impl NotesServer {
             let grant = self.flow.grant(&request, call, peer).await?;
             match self.with(&grant, work, &mut written).await {
                 Err(Failed::Token) if !again => self.flow.source().rejected(&grant),
-                done => return Ok(told(done, written)),
+                done => return Ok(self.told(done, written)),
+            }
+            again = true;
+        }
+    }
+
+    /// The same for both systems at once: all grants or none, and one link for everything that is missing.
+    async fn plan(&self, assertion: Assertion, call: &ToolCall, peer: Peer) -> Result<Value, Answer> {
+        let Some((provider, calendar)) = &self.calendar else { return Ok(failed("There is no calendar.")) };
+        let item = |provider: &str, scope| GrantRequest::new(assertion.clone(), provider, [scope]);
+        let request = BatchRequest::new(assertion.clone())
+            .item(item(&self.provider, "notes.read"))
+            .item(item(provider, "calendar.read"))
+            .tool(tools::PLAN)
+            .purpose("Plan your week from your notes and appointments");
+        let mut again = false;
+        loop {
+            let grants = self.flow.grants(&request, call, peer).await?;
+            let mut week = Vec::new();
+            for (api, grant) in [&self.notes, calendar].into_iter().zip(&grants) {
+                match api.list(grant).await {
+                    Ok(found) => week.push(found),
+                    Err(Failed::Token) if !again => self.flow.source().rejected(grant),
+                    Err(Failed::Token) => return Ok(failed(&refused(api))),
+                    Err(Failed::Other(why)) => return Ok(failed(&why)),
+                }
+            }
+            if week.len() == 2 {
+                return Ok(json!({ "week": week }));
             }
             again = true;
         }
@@ -76,8 +111,18 @@ impl NotesServer {
             self.notes.add(grant, text).await?;
             *written = true;
         }
-        let (account, notes) = self.notes.list(grant).await?;
-        Ok(json!({ "account": account, "notes": notes }))
+        self.notes.list(grant).await
+    }
+
+    fn told(&self, done: Result<Value, Failed>, written: bool) -> Value {
+        let why = match done {
+            Ok(found) => return found,
+            Err(Failed::Token) => refused(&self.notes),
+            Err(Failed::Other(why)) => why,
+        };
+        // Whoever reads this must not add it a second time.
+        let before = if written { "The note is written, but could not be read back. " } else { "" };
+        failed(&format!("{before}{why}"))
     }
 
     /// Tells this client, and no other, when the links of its error are done with (MCP 2025-11-25).
@@ -88,9 +133,14 @@ impl NotesServer {
             let assertion = assertion.clone();
             tokio::spawn(async move {
                 let _permit = permit;
-                let Ok(watch) = client.watch_consent(&id, Some(&assertion), WATCH).await else { return };
-                if watch.finished().await.is_err() {
-                    return;
+                // A link may lead through several.
+                for consent in consents_of(&id) {
+                    let Ok(watch) = client.watch_consent(consent, Some(&assertion), WATCH).await else {
+                        return;
+                    };
+                    if watch.finished().await.is_err() {
+                        return;
+                    }
                 }
                 let told = elicitation_complete(&id);
                 let method = told["method"].as_str().unwrap_or_default();
@@ -114,7 +164,7 @@ impl ServerHandler for NotesServer {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(tools::list()))
+        Ok(ListToolsResult::with_all_items(tools::list(self.calendar.is_some())))
     }
 
     async fn call_tool(
@@ -122,14 +172,20 @@ impl ServerHandler for NotesServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let work = Work::of(&request.name, request.arguments.as_ref());
-        let work = work.map_err(|what| ErrorData::invalid_params(what, None))?;
+        let task = Task::of(&request.name, request.arguments.as_ref(), self.calendar.is_some());
+        let task = task.map_err(|what| ErrorData::invalid_params(what, None))?;
+        tracing::debug!(tool = %request.name, "a call");
         let assertion = assertion(&context)?;
         let params = serde_json::to_value(&request).map_err(internal)?;
-        let done = match ToolCall::from_params(&params) {
-            Ok(call) => self.work(assertion.clone(), &call, peer(&context)?, &work, &request.name).await,
-            Err(answer) => Err(answer),
+        let user = assertion.clone();
+        let done = match (ToolCall::from_params(&params), &task) {
+            (Ok(call), Task::Notes(work)) => {
+                self.work(user, &call, peer(&context)?, work, &request.name).await
+            }
+            (Ok(call), Task::Plan) => self.plan(user, &call, peer(&context)?).await,
+            (Err(answer), _) => Err(answer),
         };
+        tracing::trace!(tool = %request.name, done = done.is_ok(), "answered");
         match done {
             Ok(found) => Ok(result(found).into()),
             Err(Answer::Result(result)) if result["resultType"] == "input_required" => {
@@ -163,15 +219,12 @@ fn peer(context: &RequestContext<RoleServer>) -> Result<Peer, ErrorData> {
     Ok(Peer::new(version.as_ref().map(|version| version.as_str()), capabilities.as_ref()))
 }
 
-fn told(done: Result<Value, Failed>, written: bool) -> Value {
-    let why = match done {
-        Ok(found) => return found,
-        Err(Failed::Token) => "Notes does not take the token.".to_owned(),
-        Err(Failed::Other(why)) => why,
-    };
-    // Whoever reads this must not add it a second time.
-    let before = if written { "The note is written, but could not be read back. " } else { "" };
-    json!({ "failed": format!("{before}{why}") })
+fn refused(api: &Api) -> String {
+    format!("{} does not take the token.", api.name())
+}
+
+fn failed(why: &str) -> Value {
+    json!({ "failed": why })
 }
 
 fn result(found: Value) -> CallToolResult {

@@ -1,6 +1,6 @@
 //! The tools against the client's own fake broker and a stand-in for the notes API: no server is needed.
 
-use crate::{Notes, NotesServer, http_client, router};
+use crate::{Api as Server, NotesServer, http_client, router};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
@@ -33,14 +33,16 @@ impl Scene {
     async fn start() -> Scene {
         let broker = Arc::new(FakeBroker::start().await);
         let api = Api { broker: Arc::clone(&broker), notes: Mutex::new(vec!["a note".to_owned()]) };
-        let notes = Router::new().route("/notes", get(notes).post(add)).with_state(Arc::new(api));
+        let notes = Router::new().route("/notes", get(notes).post(add)).route("/events", get(events));
+        let notes = notes.with_state(Arc::new(api));
         let notes = serve(notes).await;
         let http = http_client(rustls::RootCertStore::empty()).expect("an HTTP client");
         let source = TokenSource::new(broker.client().await);
         let flow = ConsentFlow::new(source, StateKey::random().expect("a key"));
-        let server = NotesServer::new(flow, "notes", Notes::new(http.clone(), &notes));
+        let server = NotesServer::new(flow, "notes", Server::notes(http.clone(), &notes));
+        let server = server.with_calendar("calendar", Server::calendar(http.clone(), &notes));
         let resource = ProtectedResource::new("https://notes.example/mcp").expect("a resource");
-        let origin = serve(router(server, &resource, &["127.0.0.1".to_owned()])).await;
+        let origin = serve(router(server, &resource, &["127.0.0.1".to_owned()]).expect("a router")).await;
         Scene { broker, http, url: format!("{origin}/mcp") }
     }
 
@@ -79,6 +81,11 @@ fn owner<'a>(api: &Api, headers: &'a HeaderMap) -> Result<(String, &'a str), Sta
 async fn notes(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
     let (account, _) = owner(&api, &headers)?;
     Ok(Json(json!({ "account": account, "notes": *api.notes.lock().expect("the notes") })))
+}
+
+async fn events(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+    let (account, _) = owner(&api, &headers)?;
+    Ok(Json(json!({ "account": account, "events": ["an appointment"] })))
 }
 
 async fn add(
@@ -145,4 +152,30 @@ async fn cl4_a_refusal_is_told_with_its_reason() {
     scene.broker.refuse_next("POLICY_DENIED");
     let refused = scene.list("alice").await;
     assert_eq!(refused["_meta"]["broker.v1/reason"], "POLICY_DENIED", "{refused}");
+}
+
+/// Proves: CL4, GR6
+#[tokio::test]
+async fn cl4_gr6_a_tool_that_needs_two_systems_shows_one_link_and_works_with_both_grants() {
+    let scene = Scene::start().await;
+    let asked = scene.call("alice", "plan_week", json!({})).await;
+    let text = asked["content"][0]["text"].as_str().unwrap_or_else(|| panic!("a link was due: {asked}"));
+    assert_eq!(text.matches("https://").count(), 1, "one link for both: {text}");
+    let link = text.split_whitespace().last().expect("a link").to_owned();
+    scene.broker.finish(&link, Finish::Completed);
+    let done = scene.call("alice", "plan_week", json!({})).await;
+    let week = json!([
+        { "account": "alice", "notes": ["a note"] },
+        { "account": "alice", "events": ["an appointment"] },
+    ]);
+    assert_eq!(done["structuredContent"]["week"], week, "{done}");
+
+    // The token of one of them ends: that one is asked for again, once, and alone.
+    scene.broker.end_token("fake-token-2");
+    let done = scene.call("alice", "plan_week", json!({})).await;
+    assert_eq!(done["structuredContent"]["week"], week, "{done}");
+    let asked: Vec<_> =
+        scene.broker.calls().into_iter().filter(|call| call.method == "BatchIssueGrants").collect();
+    let asked: Vec<&str> = asked.iter().map(|call| call.provider.as_str()).collect();
+    assert_eq!(asked, ["notes calendar", "notes calendar", "calendar"]);
 }

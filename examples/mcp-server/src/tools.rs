@@ -3,7 +3,7 @@
 use rmcp::model::{JsonObject, Tool};
 use serde_json::{Value, json};
 
-/// One tool.
+/// One tool that needs the notes API.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Work {
     /// Read the notes.
@@ -12,9 +12,27 @@ pub(crate) enum Work {
     Add(String),
 }
 
-impl Work {
+/// Needs both systems; see [`Task::Plan`].
+pub(crate) const PLAN: &str = "plan_week";
+
+/// What a call asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Task {
+    /// Something at the notes API.
+    Notes(Work),
+    /// Notes and appointments, both or none.
+    Plan,
+}
+
+impl Task {
     /// What a call asks for; `Err` says in a sentence what is wrong with it.
-    pub(crate) fn of(name: &str, arguments: Option<&JsonObject>) -> Result<Self, String> {
+    pub(crate) fn of(name: &str, arguments: Option<&JsonObject>, has_calendar: bool) -> Result<Self, String> {
+        if name == PLAN && has_calendar { Ok(Self::Plan) } else { Work::of(name, arguments).map(Self::Notes) }
+    }
+}
+
+impl Work {
+    fn of(name: &str, arguments: Option<&JsonObject>) -> Result<Self, String> {
         let text = |name: &str| arguments.and_then(|arguments| arguments.get(name)).and_then(Value::as_str);
         match name {
             "list_notes" => Ok(Self::List),
@@ -44,12 +62,16 @@ impl Work {
 }
 
 /// The answer to `tools/list`.
-pub(crate) fn list() -> Vec<Tool> {
+pub(crate) fn list(has_calendar: bool) -> Vec<Tool> {
     let text = json!({ "text": { "type": "string", "description": "The note" } });
-    vec![
+    let mut tools = vec![
         tool("list_notes", "Reads your notes", json!({}), &[]),
         tool("add_note", "Adds a note and reads all of them back", text, &["text"]),
-    ]
+    ];
+    if has_calendar {
+        tools.push(tool(PLAN, "Reads your notes and your appointments", json!({}), &[]));
+    }
+    tools
 }
 
 fn tool(name: &'static str, description: &'static str, properties: Value, required: &[&str]) -> Tool {

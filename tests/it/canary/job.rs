@@ -20,9 +20,9 @@ use tonic::{Code, Request, Status};
 use super::evidence::{Evidence, Place};
 
 pub struct Job<'a> {
-    site: &'a Site,
+    pub(super) site: &'a Site,
     pub evidence: Evidence,
-    channel: Channel,
+    pub(super) channel: Channel,
 }
 
 impl<'a> Job<'a> {
@@ -38,8 +38,13 @@ impl<'a> Job<'a> {
         let foreign = self.keep(walk::sign_in(bob.get(&link).await.expect("a page"), &BOB.sso).await);
         assert!(foreign.text().contains("not for this account"), "{}", foreign.describe());
         self.connect(&alice, &ALICE, &link).await;
+        let link = self.link(&BOB, &["notes.read"]).await;
+        self.connect(&bob, &BOB, &link).await;
+        // A step-up: what stands is not touched until the wider one does.
         let link = self.link(&BOB, &both).await;
         self.connect(&bob, &BOB, &link).await;
+        self.several(&[(&alice, &ALICE), (&bob, &BOB)]).await;
+        self.mcp_server().await;
         self.cookies(&[&alice, &bob]);
 
         self.grant(&ALICE, &both).await;
@@ -55,13 +60,13 @@ impl<'a> Job<'a> {
         self.site.browser().expect("a browser")
     }
 
-    fn keep<E: std::fmt::Display>(&mut self, page: Result<Page, E>) -> Page {
+    pub(super) fn keep<E: std::fmt::Display>(&mut self, page: Result<Page, E>) -> Page {
         let page = page.unwrap_or_else(|error| panic!("{error}"));
         self.evidence.page(&page, &self.site.web_url());
         page
     }
 
-    fn assertion(&mut self, person: &Person, workload: Workload) -> String {
+    pub(super) fn assertion(&mut self, person: &Person, workload: Workload) -> String {
         let assertion = self.site.assertion(person, workload);
         self.assertion_is_secret(&assertion);
         assertion
@@ -100,7 +105,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn status(&mut self, status: &Status) {
+    pub(super) fn status(&mut self, status: &Status) {
         self.evidence.wrote(Place::Rpc, "status", format!("{status:?} {:?}", status.metadata()));
         self.evidence.wrote(Place::Rpc, "status details", status.details());
     }
@@ -204,7 +209,7 @@ impl<'a> Job<'a> {
         let (alice, bob) =
             (self.assertion(&ALICE, Workload::TicketHelper), self.assertion(&BOB, Workload::TicketHelper));
         self.site.notes().script(Fault::MalformedJson, 1);
-        self.issue(&bob, &secret, &["notes.read"]).await.expect_err("the provider talks nonsense");
+        self.issue(&bob, &secret, &["notes.write"]).await.expect_err("the provider talks nonsense");
         self.site.notes().script(Fault::Refuse(400, "invalid_grant"), 1);
         let outcome = self.issue(&alice, &secret, &["notes.write"]).await.expect("an outcome");
         assert!(matches!(outcome, Outcome::ConsentRequired(_)), "the provider ended the connection");
@@ -238,7 +243,7 @@ impl<'a> Job<'a> {
     }
 }
 
-fn authorize<T>(request: &mut Request<T>, secret: &str) {
+pub(super) fn authorize<T>(request: &mut Request<T>, secret: &str) {
     let bearer = format!("Bearer {secret}").parse().expect("a header");
     request.metadata_mut().insert("authorization", bearer);
 }

@@ -3,4 +3,5 @@
 mod evidence;
 mod job;
 mod link;
+mod several;
 mod sweep;

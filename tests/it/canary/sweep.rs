@@ -108,15 +108,18 @@ async fn command_line(site: &Site, evidence: &mut Evidence) {
     let question =
         ["policy", "explain", "--subject", "alice", "--issuer", "sso", "--workload", "ticket-helper"];
     let question = [&question[..], &["--provider", "notes", "--scope", "notes.read"]].concat();
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 17] = [
         &["workload", "add", "canary", "--name", "Canary", "--secret-file", "canary.secret"],
         &["workload", "rotate", "canary", "--secret-file", "canary.next", "--json"],
         &["workload", "list"],
         &["workload", "list", "--json"],
+        &["provider", "list"],
         &["provider", "list", "--json"],
+        &["completions", "bash"],
         &["keys", "list"],
         &["keys", "list", "--json"],
         &question,
+        &[&question[..], &["--json"]].concat(),
         &["audit", "list"],
         &["audit", "list", "--json"],
         &["audit", "verify"],
@@ -145,7 +148,8 @@ async fn command_line(site: &Site, evidence: &mut Evidence) {
 
 /// What crossed the token endpoints of the SSO and the SaaS.
 fn wire(site: &Site, evidence: &mut Evidence) {
-    for (who, heard) in [("SSO", site.sso().heard()), ("SaaS", site.notes().heard())] {
+    let saas = [site.notes(), site.calendar()].map(|saas| ("SaaS", saas.heard()));
+    for (who, heard) in [("SSO", site.sso().heard())].into_iter().chain(saas) {
         for (what, value) in heard {
             evidence.secret(&format!("{who} {what}"), value);
         }
@@ -167,6 +171,9 @@ fn there_was_something_to_find(evidence: &Evidence, log: &str) {
         "assertion",
         "session cookie",
         "consent handle",
+        "parent handle",
+        "state secret",
+        "SaaS access_token of a batch",
         "state",
         "SSO code",
         "SSO code_verifier",

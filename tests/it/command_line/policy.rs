@@ -156,3 +156,57 @@ async fn po6_explain_says_which_rules_decide_and_what_is_missing() {
     refused(site.directory(), &question, 2, &["--subject"]).await;
     refused(site.directory(), &question[..6], 1, &["a subject is missing"]).await;
 }
+
+/// What a call is refused for before and after the rules are asked; and no secret of the configuration is read for it.
+///
+/// Proves: PO6
+#[tokio::test]
+async fn po6_explain_refuses_what_a_call_would_be_refused_for_and_needs_no_secret() {
+    let amend = |text: String| {
+        let agents = "audiences: [\"https://ticket-helper.company.example/mcp\"]";
+        let clients = "audiences: [\"https://report-writer.company.example/mcp\"]";
+        text.replacen(
+            "    rotation: single_use\n",
+            "    rotation: single_use\n    tokens_never_expire: true\n",
+            1,
+        )
+        .replace(agents, &format!("{agents}, agents: [desktop]"))
+        .replace(clients, &format!("{clients}, client_ids: [report-app]"))
+        .replace("${file:calendar-client-secret}", "${env:NOBODY_HAS_SET_THIS}")
+    };
+    let old = r#"
+@id("old-tools") @long_lived("allow")
+permit (principal, action == Broker::Action::"issue", resource) when { principal.roles.contains("old-tools") };
+"#;
+    let amend_config: Option<demo::world::Amend> = Some(Box::new(amend));
+    let options = Options { amend_config, extra_policy: old.to_owned(), ..Options::default() };
+    let site = World::prepare(options).await.expect("prepared");
+    std::fs::remove_file(site.path("notes-client-secret")).expect("it was there");
+    std::fs::remove_file(site.path("sso-client-secret")).expect("it was there");
+    let ask = async |workload: &str, provider: &str, more: &[&str]| {
+        let scope = format!("{provider}.read");
+        let question =
+            ["policy", "explain", "--subject", "alice", "--issuer", "sso", "--role", "notes-users"];
+        let about = ["--workload", workload, "--provider", provider, "--scope", &scope, "--json"];
+        let said = works(site.directory(), &[&question[..], &about, more].concat()).await;
+        let said: Value = serde_json::from_str(&said).expect("JSON");
+        let answer = &said["answers"][0];
+        let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+        (answer["allowed"].as_bool().expect("yes or no"), text("reason"), text("message"))
+    };
+    let denied = |(allowed, _, message): (bool, String, String), words: &str| {
+        assert!(!allowed && message.contains(words), "{words:?} in {message:?}");
+    };
+    let (desktop, other) = (["--client-id", "desktop"], ["--client-id", "other"]);
+    denied(ask("ticket-helper", "calendar", &[]).await, "which AI client");
+    denied(ask("ticket-helper", "calendar", &other).await, "this AI client");
+    assert_eq!(ask("ticket-helper", "calendar", &desktop).await, (true, String::new(), String::new()));
+    denied(ask("report-writer", "notes", &other).await, "this AI client");
+
+    let never = ask("report-writer", "notes", &["--client-id", "report-app"]).await;
+    assert_eq!(never.1, "TOKEN_OUTLIVES_GRANT");
+    denied(never, "never expire");
+    assert!(ask("report-writer", "notes", &["--role", "old-tools"]).await.0, "a rule says that they may");
+    works(site.directory(), &["provider", "list"]).await;
+    refused(site.directory(), &["config", "check"], 3, &["client.secret"]).await;
+}

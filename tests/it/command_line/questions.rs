@@ -108,6 +108,12 @@ async fn op7_workload_add_asks_for_what_is_missing_and_shows_the_secret_once() {
     let hash = data_encoding::HEXLOWER.encode(&broker::identity::StaticSecret::hash(TYPED));
     assert!(read(here, "broker.yaml").contains(&hash));
 
+    // Nobody is asked who does not want to be, on a terminal either.
+    let rotate = ["workload", "rotate", "notes-server", "--own-secret", "--no-input"];
+    let (code, shown) = Terminal::run(here, &rotate).ended().await;
+    assert!(code == 1 && shown.contains("nobody is to be asked"), "{code}: {shown}");
+    assert!(!shown.contains("not shown"), "{shown}");
+
     let mut terminal = Terminal::run(here, &["workload", "rotate", "notes-server", "--own-secret"]);
     terminal.shows("The secret (not shown):").await;
     terminal.types("short");

@@ -225,3 +225,34 @@ async fn misplace_refresh(stage: &Stage, held: &Grant) {
     draft.tenant = Some(TenantId::parse("company").expect("a tenant"));
     rooms.audit.note(Entry { effect, ..Entry::note(draft) }, Deadline::none()).await.expect("written");
 }
+
+/// No connection yet, and two consents whose tokens wait for an answer: rejecting one must not end what the other holds.
+/// Proves: CO9, CO12
+#[tokio::test]
+async fn co9_of_two_that_wait_the_rejected_one_ends_nothing_of_the_other() {
+    let stage = Stage::with(ends_everything()).await;
+    let [first, second] = two(&stage).await;
+    let (waits, rejected) = (to_confirmation(&stage, &first).await, to_confirmation(&stage, &second).await);
+    let form = rejected.form("/reject").expect("the way out");
+    form.submit("Do not attach it").await.expect("rejected");
+    worker::round(stage.world.rooms()).await;
+    assert_eq!(ended_as(&stage, &second).await, ConsentState::Declined);
+    assert!(revoked(&stage).is_empty());
+    assert_eq!(told(&stage).await, ["kept_for_its_connection"]);
+    walk::confirm(waits).await.expect("confirmed");
+    let grant = stage.grant(&ALICE, TicketHelper, READ).await;
+    assert!(stage.facts(&grant).live, "what was confirmed works");
+    stage.stop().await;
+
+    // The last one that waits for an answer has nobody to spare.
+    let stage = Stage::with(ends_everything()).await;
+    let [first, second] = two(&stage).await;
+    for consent in [&first, &second] {
+        let page = to_confirmation(&stage, consent).await;
+        let form = page.form("/reject").expect("the way out");
+        form.submit("Do not attach it").await.expect("rejected");
+        worker::round(stage.world.rooms()).await;
+    }
+    assert_eq!(revoked(&stage).len(), 2);
+    stage.stop().await;
+}

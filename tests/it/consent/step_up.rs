@@ -267,3 +267,26 @@ async fn co9_a_step_up_that_comes_back_narrower_is_given_back() {
     assert!(stage.facts(&held).live && revoked(&stage).len() == 1);
     stage.stop().await;
 }
+
+/// What a wider connection replaced goes on until its grants have ended, and no longer than the connection itself.
+/// Proves: CO9, RV1
+#[tokio::test]
+async fn co9_a_disconnect_ends_what_was_replaced_as_well() {
+    let (stage, held, wider) = pending().await;
+    walk::confirm(to_confirmation(&stage, &wider).await).await.expect("confirmed");
+    worker::round(stage.world.rooms()).await;
+    assert!(revoked(&stage).is_empty() && stage.facts(&held).live, "its grant goes on");
+
+    let browser = stage.world.browser().expect("a browser");
+    let list = browser.get(&format!("{}/connections", stage.world.web_url())).await.expect("a page");
+    let list = walk::sign_in(list, &ALICE.sso).await.expect("signed in");
+    let question = list.click("Disconnect").await.expect("the question");
+    question.form("/disconnect").expect("a form").submit("Disconnect").await.expect("disconnected");
+    worker::round(stage.world.rooms()).await;
+    let mut ended = revoked(&stage);
+    ended.sort_unstable();
+    assert_eq!(ended, [1, 2], "the new one by the disconnect, the one before it at once");
+    assert!(!stage.facts(&held).live);
+    assert_eq!(stage.database().await.text("SELECT count(*) FROM provider_revocations").await, "0");
+    stage.stop().await;
+}

@@ -4,46 +4,23 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use broker_proto::v1::RevokeConnectionRequest;
 use broker_proto::v1::connection_service_client::ConnectionServiceClient;
 use broker_proto::v1::grant_service_client::GrantServiceClient;
-use broker_proto::v1::issue_grant_response::Outcome;
-use broker_proto::v1::{IssueGrantRequest, RevokeConnectionRequest};
 use broker_tests::dice::Dice;
-use demo::world::{ADMIN, PROVIDER, Site, Workload};
+use demo::world::{ADMIN, Site, Workload};
 use tokio::sync::watch;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 
+use super::ask::{Ask, End, Link};
 use super::people::Crew;
 
 /// How long a caller waits for one answer.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Who is asked for.
 const PEOPLE: usize = 8;
-
-/// What one client wants; a repeat with the same request id wants exactly the same.
-#[derive(Clone)]
-pub struct Ask {
-    /// Unique; recorded as the purpose of the event, so that each row can be traced to its call.
-    pub purpose: String,
-    pub person: usize,
-    pub workload: Workload,
-    pub scopes: Vec<String>,
-    pub request_id: Option<String>,
-}
-
-/// How one call ended.
-pub enum End {
-    Granted(Box<broker_proto::v1::Grant>),
-    Consent {
-        link: String,
-    },
-    /// The broker's own refusal, by its reason.
-    Refused(String),
-    /// No answer: the broker may have decided or not.
-    Lost,
-}
 
 /// One call, in the order in which they were sent.
 pub struct Call {
@@ -142,11 +119,13 @@ impl Load {
         let wanted: &[&[&str]] = &[&["notes.read"], &["notes.write"], &["notes.read", "notes.write"]];
         let number = self.count(|progress| &mut progress.sent);
         let unique = format!("call {number}");
+        let workload = *self.dice.pick(&Workload::ALL);
         Ask {
             request_id: self.dice.one_in(2).then(|| unique.replace(' ', "-")),
             purpose: unique,
             person: self.dice.below(self.crew.len()),
-            workload: *self.dice.pick(&Workload::ALL),
+            workload,
+            batch: workload == Workload::TicketHelper && self.dice.one_in(2),
             scopes: self.dice.pick(wanted).iter().map(|scope| (*scope).to_owned()).collect(),
         }
     }
@@ -164,32 +143,32 @@ impl Load {
     /// Asks once, keeps what came of it and answers it: a grant's connection or a link.
     pub async fn call(&self, ask: Ask) -> Answer {
         let number = self.count(|progress| &mut progress.sent);
-        let message = IssueGrantRequest {
-            assertion: self.assertions[ask.person][usize::from(ask.workload != Workload::ALL[0])].clone(),
-            provider: PROVIDER.to_owned(),
-            scopes: ask.scopes.clone(),
-            tool: "crash_test".to_owned(),
-            purpose: ask.purpose.clone(),
-            request_id: ask.request_id.clone(),
-            ..Default::default()
-        };
-        let request = self.request(message, Some(ask.workload));
-        let answer = GrantServiceClient::new(self.channel.clone()).issue_grant(request).await;
-        let end = match answer.map(|answer| answer.into_inner().outcome) {
-            Ok(Some(Outcome::Grant(grant))) => End::Granted(Box::new(grant)),
-            Ok(Some(Outcome::ConsentRequired(consent))) => End::Consent { link: consent.url },
+        let end = match self.send(&ask).await {
+            Ok(Some(end)) => end,
             Ok(None) => panic!("an answer without an outcome"),
             Err(status) => reason(&status).map_or(End::Lost, End::Refused),
         };
         self.count(|progress| &mut progress.answered);
         let answer = match &end {
-            End::Granted(grant) => Answer::Granted(grant.connection_id.clone()),
-            End::Consent { link } => Answer::Consent(link.clone()),
+            End::Granted(grants) => Answer::Granted(self.dice.pick(grants).connection_id.clone()),
+            End::Consent(links) => Answer::Consent(links.clone()),
             End::Refused(reason) => Answer::Other(reason.clone()),
             End::Lost => Answer::Other("no answer".to_owned()),
         };
         self.calls.lock().expect("no holder panicked").push(Call { number, ask, end });
         answer
+    }
+
+    async fn send(&self, ask: &Ask) -> Result<Option<End>, Status> {
+        let assertion = self.assertions[ask.person][usize::from(ask.workload != Workload::ALL[0])].clone();
+        let mut grants = GrantServiceClient::new(self.channel.clone());
+        Ok(if ask.batch {
+            let request = self.request(ask.batch(assertion), Some(ask.workload));
+            grants.batch_issue_grants(request).await?.into_inner().outcome.map(End::from)
+        } else {
+            let request = self.request(ask.single(assertion), Some(ask.workload));
+            grants.issue_grant(request).await?.into_inner().outcome.map(End::from)
+        })
     }
 
     fn request<T>(&self, message: T, workload: Option<Workload>) -> Request<T> {
@@ -208,9 +187,12 @@ impl Load {
         while !self.is_over() {
             self.broker_up().await;
             turn += 1;
+            let workload = Workload::ALL[(turn / people.len()) % 2];
             let ask = Ask {
                 person: people.start + turn % people.len(),
-                workload: Workload::ALL[(turn / people.len()) % 2],
+                // Both systems are connected that way, or there would be no batch to issue.
+                batch: workload == Workload::TicketHelper,
+                workload,
                 scopes: vec!["notes.read".to_owned(), "notes.write".to_owned()],
                 request_id: None,
                 ..self.new_ask()
@@ -218,7 +200,7 @@ impl Load {
             let person = ask.person;
             match self.call(ask).await {
                 // What went wrong on the way is mended by the next turn.
-                Answer::Consent(link) => drop(self.crew[person].connect(&link).await),
+                Answer::Consent(links) => drop(self.crew[person].connect(&links).await),
                 Answer::Granted(connection) if self.dice.one_in(4) => self.revoke(connection).await,
                 Answer::Granted(connection) => drop(held.insert(person, connection)),
                 // A refresh died with its lease. Half of these people start afresh, half wait.
@@ -249,8 +231,9 @@ impl Load {
 
 /// What a single caller needs to know of its call.
 pub enum Answer {
+    /// The connection, or one of several.
     Granted(String),
-    Consent(String),
+    Consent(Vec<Link>),
     Other(String),
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use demo::browser::{Browser, BrowserError};
 use demo::sso::User;
 use demo::walk;
-use demo::world::{ALICE, Account, BOB, Site};
+use demo::world::{ALICE, Account, BOB, CALENDAR, Person, Site};
+
+use super::ask::Link;
 
 /// Longest that one walk through the pages may take.
 const WALK: Duration = Duration::from_secs(20);
@@ -18,8 +20,8 @@ const PASSWORD: &str = "crash-test-password";
 pub struct Crew {
     /// The sign-in at the SSO.
     pub sso: Account,
-    /// The account at the SaaS: several people share one, each with tokens of their own.
-    pub notes: Account,
+    /// Whose accounts they use at both SaaS: several people share one, each with tokens of their own.
+    pub at_saas: Person,
     browser: Browser,
 }
 
@@ -33,9 +35,9 @@ impl Crew {
                 sub: subject(name),
                 ..User::alice()
             });
-            let notes = if number.is_multiple_of(2) { ALICE.notes } else { BOB.notes };
+            let at_saas = if number.is_multiple_of(2) { ALICE } else { BOB };
             let browser = site.browser().expect("a browser");
-            Crew { sso: Account { name, password: PASSWORD }, notes, browser }
+            Crew { sso: Account { name, password: PASSWORD }, at_saas, browser }
         };
         NAMES.iter().take(count).enumerate().map(person).collect()
     }
@@ -50,15 +52,23 @@ impl Crew {
         if self.notes.name == ALICE.notes.name { "acct-1001" } else { "acct-1002" }
     }
 
-    /// Walks a consent to its end, from wherever it stands, as far as the broker lives to see it.
-    pub async fn connect(&self, link: &str) -> Result<(), BrowserError> {
-        tokio::time::timeout(WALK, self.walk(link)).await.expect("a page hangs")
+    /// Walks each consent to its end, from wherever it stands, as far as the broker lives to see it.
+    pub async fn connect(&self, links: &[Link]) -> Result<(), BrowserError> {
+        for link in links {
+            tokio::time::timeout(WALK, self.walk(link)).await.expect("a page hangs")?;
+        }
+        Ok(())
     }
 
-    async fn walk(&self, link: &str) -> Result<(), BrowserError> {
-        let mut page = walk::sign_in(self.browser.get(link).await?, &self.sso).await?;
+    async fn walk(&self, link: &Link) -> Result<(), BrowserError> {
+        let mut page = walk::sign_in(self.browser.get(&link.url).await?, &self.sso).await?;
+        let Some(provider) = link.provider else {
+            // The page that leads through the others allows nothing by itself.
+            return Ok(());
+        };
         if page.form("/confirm").is_err() {
-            page = walk::allow(walk::approve(page).await?, &self.notes).await?;
+            let account = if provider == CALENDAR { &self.at_saas.calendar } else { &self.at_saas.notes };
+            page = walk::allow(walk::approve(page).await?, account).await?;
         }
         walk::confirm(page).await.map(drop)
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::domain::Reason;
-use broker_client::Outcome;
+use broker_client::{BatchRequest, GrantRequest, Outcome};
 use broker_tests::stage::{READ, Stage};
 use demo::notes::Fault;
-use demo::world::{ALICE, BOB, Options, Workload::ReportWriter, Workload::TicketHelper};
+use demo::world::{ALICE, BOB, Options, PROVIDER, Workload::ReportWriter, Workload::TicketHelper};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -43,6 +43,44 @@ async fn av4_callers_beyond_a_hanging_providers_seats_are_shed_at_once_and_the_r
     release.notify_one();
     broker_tests::stage::granted(hung.await.expect("no panic"));
     stage.grant(&BOB, TicketHelper, READ).await;
+    stage.stop().await;
+}
+
+/// With sixteen places one workload keeps eight, and a batch of two takes two of them: four batches at most.
+///
+/// Proves: AV4
+#[tokio::test]
+async fn av4_a_batch_takes_as_many_of_its_workloads_places_as_it_has_items() {
+    let options =
+        Options { extra_config: "limits: { max_concurrent_requests: 16 }".to_owned(), ..Options::default() };
+    let stage = Stage::with(options).await;
+    stage.connect(&ALICE, TicketHelper, &["notes.read", "notes.write"]).await;
+    let assertion = stage.world.assertion(&ALICE, TicketHelper);
+    let item = |scope: &str| GrantRequest::new(assertion.as_str(), PROVIDER, [scope]);
+    let batch = BatchRequest::new(assertion.as_str()).item(item("notes.read")).item(item("notes.write"));
+    // Both tokens are at hand.
+    stage.client(TicketHelper).batch_issue_grants(&batch).await.expect("both");
+
+    let mut database = stage.database().await;
+    database.hold_log().await;
+    let mut flood = JoinSet::new();
+    for _ in 0..20 {
+        let (client, batch) = (stage.client(TicketHelper).clone(), batch.clone());
+        flood.spawn(async move { client.batch_issue_grants(&batch).await });
+    }
+    for _ in 0..16 {
+        let refused = flood.join_next().await.expect("a call").expect("no panic").expect_err("no place");
+        assert_eq!(refused.reason(), "RATE_LIMITED");
+    }
+    database.let_go().await;
+    let mut served = 0;
+    while let Some(answer) = flood.join_next().await {
+        match answer.expect("no panic") {
+            Ok(_) => served += 1,
+            Err(error) => assert_eq!(error.reason(), "RATE_LIMITED"),
+        }
+    }
+    assert!(served > 0, "whoever has its places is served");
     stage.stop().await;
 }
 

@@ -1,57 +1,76 @@
-//! The example's own binary, by its command line.
-
-use std::process::Stdio;
-use std::time::Duration;
+//! The example's own binary, by its command line, and what it logs.
 
 use broker_tests::mcp::{McpClient, Said};
-use broker_tests::process::binary;
+use broker_tests::mcp_process::{McpProcess, STATE_SECRET};
+use broker_tests::sweep::Sweep;
 use demo::walk;
 use demo::world::{ALICE, Options, Workload, World};
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::Command;
 
-/// Longest that its start may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-
+/// Proves: CL1
 #[tokio::test]
-async fn the_example_runs_by_its_command_line_and_logs_no_token() {
+async fn cl1_the_example_runs_by_its_command_line_and_logs_no_token() {
     let world = World::start(Options::default()).await.expect("a world");
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = |name: &str, content: &str| {
-        let path = directory.path().join(name);
-        std::fs::write(&path, content).expect("a file");
-        path
-    };
-    let mut command = Command::new(binary("mcp-server"));
-    command.args(["--listen", "127.0.0.1:0", "--resource", Workload::TicketHelper.audience()]);
-    command.args(["--issuer", world.sso().issuer(), "--broker", &world.grpc_url()]);
-    command.arg("--credential").arg(file("credential", world.secret(Workload::TicketHelper)));
-    command.arg("--state-secret").arg(file("state", "a secret of more than 32 bytes, for this test"));
-    command.args(["--notes", world.notes().origin()]);
-    let mut server = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("it starts");
-    let mut log = BufReader::new(server.stderr.take().expect("its log"));
-    let mut line = String::new();
-    let started = tokio::time::timeout(PATIENCE, log.read_line(&mut line)).await;
-    started.expect("it starts in time").expect("a line");
-    let address = line.split("address=").nth(1).unwrap_or_else(|| panic!("it did not start: {line}")).trim();
-
+    let server = McpProcess::start(&world).await;
     let token = world.assertion(&ALICE, Workload::TicketHelper);
-    let url = format!("http://{address}/mcp");
-    let mut reading = McpClient::Sdk2("auto").call(&url, &token, "list_notes", json!({})).await;
-    let link = reading.link().await;
     let browser = world.browser().expect("a browser");
-    walk::connect(&browser, &link, &ALICE.sso, &ALICE.notes).await.expect("the pages lead through");
+    let mut links = Vec::new();
+
+    let mut reading = McpClient::Sdk2("auto").call(server.url(), &token, "list_notes", json!({})).await;
+    links.push(reading.link().await);
+    walk::connect(&browser, &links[0], &ALICE.sso, &ALICE.notes).await.expect("the pages lead through");
     reading.reply("accept").await;
     match reading.next().await {
         Said::Result { failed: false, found, .. } => assert_eq!(found["account"], ALICE.notes.name),
         other => panic!("a result was due: {other:?}"),
     }
+    let mut planning = McpClient::Sdk2("legacy").call(server.url(), &token, "plan_week", json!({})).await;
+    links.push(planning.link().await);
+    walk::connect_all(&browser, &links[1], &ALICE).await.expect("the pages lead through");
+    planning.reply("accept").await;
+    assert!(matches!(planning.next().await, Said::Result { failed: false, .. }));
+    // One that is refused, and in everybody's log a favourite.
+    let canary = "canary.assertion.0123456789";
+    let refused = reqwest_post(server.url(), canary).await;
+    assert_eq!(refused, 401);
 
-    server.kill().await.expect("it ends");
-    log.read_to_string(&mut line).await.expect("the rest of its log");
-    for secret in [token.as_str(), &link, world.secret(Workload::TicketHelper)] {
-        assert!(!line.contains(secret), "the log holds a secret");
+    let log = server.log().await;
+    for told in
+        ["TRACE", "DEBUG", "a call tool=list_notes", "a call tool=plan_week", "called api=\"Calendar\""]
+    {
+        assert!(plain(&log).contains(told), "{told} is not in the log: {log}");
+    }
+    let mut sweep = Sweep::default();
+    sweep.add("assertion", token.as_bytes());
+    sweep.add("assertion's signature", token.rsplit('.').next().expect("a signature").as_bytes());
+    sweep.add("refused assertion", canary.as_bytes());
+    sweep.add("workload secret", world.secret(Workload::TicketHelper).as_bytes());
+    sweep.add("state secret", STATE_SECRET.as_bytes());
+    links.iter().for_each(|link| sweep.add("link", link.rsplit('/').next().expect("a handle").as_bytes()));
+    for (what, value) in world.notes().heard().into_iter().chain(world.calendar().heard()) {
+        sweep.add(what, value.as_bytes());
+    }
+    assert!(sweep.len() > 100, "{}", sweep.len());
+    assert_eq!(sweep.find(log.as_bytes()), [] as [&str; 0], "the log holds a secret");
+    // It would be found, wherever it stood.
+    let grant =
+        world.calendar().heard().into_iter().find(|(what, _)| *what == "access_token").expect("a token");
+    for secret in [&token, &grant.1] {
+        let planted = log.replacen("a call tool", &format!("a call {secret} tool"), 1);
+        assert!(!sweep.find(planted.as_bytes()).is_empty(), "a planted secret is not found");
     }
     world.stop().await;
+}
+
+/// Without the colours of a terminal.
+fn plain(log: &str) -> String {
+    let mut parts = log.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest))
+}
+
+async fn reqwest_post(url: &str, token: &str) -> u16 {
+    let client = demo::http::client(b"").expect("a client");
+    let sent = client.post(url).bearer_auth(token).body("{}").send().await;
+    sent.expect("an answer").status().as_u16()
 }

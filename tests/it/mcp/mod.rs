@@ -3,4 +3,6 @@
 
 mod binary;
 mod clients;
+mod composite;
 mod requests;
+mod sessions;

@@ -78,7 +78,7 @@ async fn cl3_a_state_serves_its_own_user_and_its_own_call() {
     let mut other = accept(state);
     other["arguments"] = json!({ "of": "everybody" });
     assert_eq!(scene.call(&ALICE, other).await["error"]["code"], -32602);
-    assert_eq!(scene.call(&ALICE, accept(&json!("bs1.AAAA"))).await["error"]["code"], -32602);
+    assert_eq!(scene.call(&ALICE, accept(&json!("bs2.AAAA"))).await["error"]["code"], -32602);
 
     // Accepting is not having done it.
     let again = scene.call(&ALICE, accept(state)).await;

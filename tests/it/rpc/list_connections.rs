@@ -166,7 +166,7 @@ async fn va11_a_row_that_is_left_out_does_not_end_the_list_early() {
         User { username: carol.name.into(), password: carol.password.into(), sub: "u-3".into(), ..bob };
     rpc.world.sso().put_user(user);
     let mut all = Vec::new();
-    for person in [ALICE, BOB, Person { sso: carol, notes: BOB.notes }] {
+    for person in [ALICE, BOB, Person { sso: carol, ..BOB }] {
         all.push(rpc.connect(&person, TicketHelper).await);
     }
     all.sort();

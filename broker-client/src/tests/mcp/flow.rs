@@ -3,7 +3,7 @@
 use super::{opens_links, params, reads_text};
 use crate::mcp::{Answer, ConsentFlow, Peer, StateKey, ToolCall};
 use crate::testing::{Answered, FakeBroker, Finish};
-use crate::{Grant, GrantRequest, TokenSource};
+use crate::{BatchRequest, Grant, GrantRequest, TokenSource};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -186,4 +186,44 @@ async fn cl3_refusals_reach_the_client_as_texts() {
     let refused = result(server.call("alice", &list(), opens_links(MODERN)).await);
     assert_eq!(refused["_meta"]["broker.v1/reason"], "BLOCKED");
     assert_eq!(server.broker.calls()[1].answered, Answered::Refused("BLOCKED".to_owned()));
+}
+
+/// Proves: CL3, GR6
+#[tokio::test]
+async fn cl3_gr6_a_tool_that_needs_two_systems_asks_by_one_link_and_waits_for_both() {
+    let server = Server::new().await;
+    let plan = async |params: &Value, peer: Peer| {
+        let call = ToolCall::from_params(params)?;
+        let item = |provider: &str| GrantRequest::new("alice", provider, [format!("{provider}.read")]);
+        let batch = BatchRequest::new("alice").item(item("notes")).item(item("mail")).tool("plan_week");
+        server.flow.grants(&batch, &call, peer).await
+    };
+    let mut params = params("plan_week", json!({}));
+    let asked = match plan(&params, opens_links(MODERN)).await {
+        Err(Answer::Result(result)) => result,
+        other => panic!("a link was due: {other:?}"),
+    };
+    let requests = asked["inputRequests"].as_object().expect("requests");
+    assert_eq!(requests.len(), 1, "{asked}");
+    let page = requests["notes+mail"]["params"]["url"].as_str().expect("a link").to_owned();
+    let ids: Vec<&str> = page.rsplit('/').next().expect("ids").split('+').collect();
+    params["requestState"] = asked["requestState"].clone();
+    params["inputResponses"] = json!({ "notes+mail": { "action": "accept" } });
+
+    // The retry is there before the person is done with the first of them, and with the second.
+    let person = async {
+        server.broker.answered(2).await;
+        server.broker.finish(ids[0], Finish::Completed);
+        server.broker.answered(3).await;
+        server.broker.finish(ids[1], Finish::Completed);
+    };
+    let (grants, ()) = tokio::join!(plan(&params, opens_links(MODERN)), person);
+    let grants = grants.expect("both");
+    let labels: Vec<&str> = grants.iter().map(|grant| grant.account_label.as_str()).collect();
+    assert_eq!(labels, ["alice at notes", "alice at mail"]);
+    let methods: Vec<_> = server.broker.calls().iter().map(|call| call.method).collect();
+    assert_eq!(methods, ["BatchIssueGrants", "WatchConsent", "WatchConsent", "BatchIssueGrants"]);
+    // Remembered for the next call.
+    plan(&json!({ "name": "plan_week" }), opens_links(MODERN)).await.expect("both");
+    assert_eq!(server.broker.calls().len(), 4);
 }

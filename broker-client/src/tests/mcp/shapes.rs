@@ -1,8 +1,8 @@
 //! The shapes, byte for byte as the revisions of the protocol have them.
 
 use super::{consent, opens_links, reads_text};
-use crate::Error;
-use crate::mcp::{Answer, Peer, Prompt, elicitation_complete};
+use crate::mcp::{Answer, Peer, Prompt, consents_of, elicitation_complete};
+use crate::{BatchConsentRequired, BatchRequest, ConsentUrl, Error, GrantRequest};
 use serde_json::{Value, json};
 
 fn result(answer: &Answer) -> &Value {
@@ -170,4 +170,105 @@ fn cl3_links_do_not_print() {
     let answers = ["2026-07-28", "2025-11-25", "2025-06-18"].map(|v| prompt.answer(opens_links(v), "s"));
     let printed = format!("{prompt:?} {answers:?}");
     assert!(!printed.contains("canary"), "{printed}");
+}
+
+/// A batch of notes, calendar and mail, of which the calendar alone is connected.
+fn batch() -> Prompt {
+    let item = |provider, scope| GrantRequest::new("alice", provider, [scope]);
+    let request = BatchRequest::new("alice")
+        .item(item("notes", "notes.read"))
+        .item(item("calendar", "calendar.read"))
+        .item(item("mail", "mail.read"));
+    let required = BatchConsentRequired {
+        url: ConsentUrl::new("https://broker.example/consents/page-canary".to_owned()),
+        expire_time: consent("cns_1").expire_time,
+        message: "Please connect Notes and Mail.".to_owned(),
+        items: vec![Some(consent("cns_1")), None, Some(consent("cns_2"))],
+    };
+    let prompt = Prompt::batch(&request, &required);
+    assert!(!format!("{prompt:?}").contains("canary"), "links do not print");
+    assert_eq!(prompt.consent_ids().collect::<Vec<_>>(), ["cns_1", "cns_2"]);
+    prompt
+}
+
+/// Proves: CL3, GR6
+#[test]
+fn cl3_gr6_a_batch_asks_by_one_link_in_every_shape() {
+    let page = "https://broker.example/consents/page-canary";
+    let modern = batch().answer(opens_links("2026-07-28"), "sealed");
+    let expected = json!({
+        "resultType": "input_required",
+        "inputRequests": {
+            "notes+mail": {
+                "method": "elicitation/create",
+                "params": { "mode": "url", "url": page, "message": "Please connect Notes and Mail." },
+            },
+        },
+        "requestState": "sealed",
+    });
+    assert_eq!(result(&modern), &expected);
+
+    let Answer::Error(error) = batch().answer(opens_links("2025-11-25"), "unused") else {
+        panic!("an error")
+    };
+    let expected = json!({
+        "code": -32042,
+        "message": "The user has to open a link first.",
+        "data": { "elicitations": [{
+            "mode": "url",
+            "elicitationId": "cns_1+cns_2",
+            "url": page,
+            "message": "Please connect Notes and Mail.",
+        }]},
+    });
+    assert_eq!(error.to_value(), expected);
+    assert_eq!(error.elicitation_ids(), ["cns_1+cns_2"]);
+    assert_eq!(consents_of("cns_1+cns_2").collect::<Vec<_>>(), ["cns_1", "cns_2"]);
+    assert_eq!(consents_of("cns_1").collect::<Vec<_>>(), ["cns_1"]);
+
+    let text = batch().answer(reads_text("2025-11-25"), "unused");
+    let expected = json!({
+        "content": [{
+            "type": "text",
+            "text": format!("Please connect Notes and Mail. Open this link, then ask again: {page}"),
+        }],
+        "isError": true,
+        "_meta": { "broker.v1/reason": "CONSENT_REASON_NOT_CONNECTED" },
+    });
+    assert_eq!(result(&text), &expected);
+}
+
+/// Proves: CL3, GR6
+#[test]
+fn cl3_gr6_a_gateway_is_given_a_link_for_each_missing_provider_of_a_batch() {
+    let expected = json!({
+        "error": "McpAuthRequiredError",
+        "message": "The user has to connect notes, mail first.",
+        "server_names": ["notes", "mail"],
+        "authorization_urls": {
+            "notes": "https://broker.example/consent/cns_1-canary",
+            "mail": "https://broker.example/consent/cns_2-canary",
+        },
+    });
+    assert_eq!(batch().unauthorized(), expected);
+
+    // Two consents at one provider have one name: the page leads through both. Two items with one consent are one.
+    let item = |scope| GrantRequest::new("alice", "notes", [scope]);
+    let request = BatchRequest::new("alice").item(item("a")).item(item("b")).item(item("c"));
+    let url = ConsentUrl::new("https://broker.example/consents/page".to_owned());
+    let required = |ids: [&str; 3]| BatchConsentRequired {
+        url: url.clone(),
+        expire_time: consent("cns_1").expire_time,
+        message: String::new(),
+        items: ids.map(|id| Some(consent(id))).to_vec(),
+    };
+    let two = Prompt::batch(&request, &required(["cns_1", "cns_2", "cns_1"])).unauthorized();
+    assert_eq!(two["authorization_urls"], json!({ "notes": url.expose() }));
+    assert_eq!(two["server_names"], json!(["notes"]));
+    let one = Prompt::batch(&request, &required(["cns_1", "cns_1", "cns_1"]));
+    assert_eq!(one.consent_ids().count(), 1);
+    assert_eq!(
+        one.unauthorized()["authorization_urls"],
+        json!({ "notes": "https://broker.example/consent/cns_1-canary" })
+    );
 }

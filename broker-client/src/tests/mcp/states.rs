@@ -115,9 +115,13 @@ fn cl3_a_state_that_was_changed_or_sealed_elsewhere_is_refused() {
     let encoded = &state["bs2.".len()..];
     let long = format!("bs2.{}", "A".repeat(5000));
     for odd in
-        ["", "bs2.", "bs2.!", "bs2.AAAA", encoded, &format!("bs1.{encoded}"), &format!("{state}="), &long]
+        ["", "bs2.", "bs2.!", "bs2.AAAA", encoded, &format!("bs3.{encoded}"), &format!("{state}="), &long]
     {
         assert_eq!(key().open(odd, &binding, at(1)), Err(StateError::Invalid), "{odd}");
+    }
+    // Made by a server before an upgrade: begins anew, and says nothing of what was in it.
+    for older in ["bs1.", "bs1.AAAA", &format!("bs1.{encoded}")] {
+        assert_eq!(key().open(older, &binding, at(1)), Err(StateError::Expired), "{older}");
     }
     let other = StateKey::new(OTHER).expect("a key");
     assert_eq!(other.open(&state, &binding, at(1)), Err(StateError::Expired), "begins anew");

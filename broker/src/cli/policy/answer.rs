@@ -2,7 +2,7 @@
 
 use super::Rules;
 use crate::{
-    domain::PolicyTrace,
+    domain::{PolicyTrace, ProviderId, Reason},
     policy::{DEFAULT_DENY, Denial, ExplainedScope, NearMiss},
 };
 use serde_json::{Value, json};
@@ -64,6 +64,17 @@ impl Line {
             }
         }
         line
+    }
+
+    /// The provider's tokens never expire.
+    pub(super) fn with_endless_tokens(self, provider: &ProviderId) -> Self {
+        if !self.allowed || self.long_lived {
+            return self;
+        }
+        let message =
+            format!("the tokens of {provider} never expire, and no rule that allows this has @long_lived");
+        let reason = Some(Reason::TokenOutlivesGrant.as_str());
+        Self { allowed: false, max_ttl: None, reason, message: Some(message), ..self }
     }
 
     fn words(&self, rules: &Rules) -> Vec<String> {

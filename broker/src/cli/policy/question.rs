@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     config::{Issuer, TenantRule, Workload, duration},
+    domain::provider::Expiry,
     domain::{Clock, ProviderSpec, Scope, ScopeSet, Subject, SystemClock, TenantId, Timestamp},
     policy::{Caller, Question, RpcAction, ScopeQuestion},
 };
@@ -121,7 +122,7 @@ impl Asked {
         };
         let explained = rules.policy.explain(asked, &question);
         let lines: Vec<Line> = match self.obstacle(&person, workload, provider) {
-            None => explained.scopes.into_iter().map(Line::from).collect(),
+            None => explained.scopes.into_iter().map(Line::from).map(|line| line.at(provider)).collect(),
             Some(obstacle) => scopes.iter().map(|scope| Line::refused_before(scope, &obstacle)).collect(),
         };
         Ok(Answer { version: explained.version, lines })
@@ -203,17 +204,30 @@ impl Asked {
         if workload.providers.as_ref().is_some_and(|providers| !providers.contains(&provider.id)) {
             return Some(format!("{} is not among the providers of {id}", provider.id));
         }
-        let agent = self.client_id.as_ref()?;
-        let unknown = !accepted.agents.is_empty()
-            && !accepted.agents.contains(agent)
-            && !accepted.client_ids.contains(agent);
-        unknown.then(|| format!("{id} accepts no assertions obtained by this AI client"))
+        // As assertions are accepted (ID17): what is listed is all there is, and where agents are, the assertion has to name one.
+        let listed = !accepted.agents.is_empty() || !accepted.client_ids.is_empty();
+        match &self.client_id {
+            None if !accepted.agents.is_empty() => Some(format!(
+                "{id} accepts no assertions that do not say which AI client obtained them (client_id)"
+            )),
+            Some(client)
+                if listed && !accepted.agents.contains(client) && !accepted.client_ids.contains(client) =>
+            {
+                Some(format!("{id} accepts no assertions obtained by this AI client"))
+            }
+            _ => None,
+        }
     }
 }
 
 impl Line {
     fn refused_before(scope: &Scope, obstacle: &str) -> Self {
         Self::refused(scope.to_string(), obstacle.to_owned())
+    }
+
+    /// What is known of the tokens beforehand: those that never expire need a rule that says so (GR10).
+    fn at(self, provider: &ProviderSpec) -> Self {
+        if provider.expiry == Expiry::Never { self.with_endless_tokens(&provider.id) } else { self }
     }
 }
 

@@ -124,7 +124,7 @@ async fn av1_what_a_verification_takes_is_told_beforehand() {
     let (net, key, other) = (Net::new(|_| {}).await, Signer::es256("k"), Signer::es256("k2"));
     net.publish(&[&key]);
     let token = key.token(&long_lived());
-    assert_eq!(net.identity.cost_of_token(&token), Cost::Fetch, "no keys yet");
+    assert_eq!(net.identity.cost_of_token(&token), Cost::Fetch(0), "no keys yet");
     assert_eq!(net.check(&token).await, Ok(()));
     assert_eq!(net.identity.cost_of_token(&token), Cost::Hash, "remembered");
     let shown = |token: &str| net.identity.cost_of_credential(Some(&format!("Bearer {token}")));
@@ -133,7 +133,7 @@ async fn av1_what_a_verification_takes_is_told_beforehand() {
     let (start, end) = signature.split_at(1);
     let other_start = if start == "A" { "B" } else { "A" };
     assert_eq!(shown(&format!("{signed}.{other_start}{end}")), Cost::Signature);
-    assert_eq!(shown(&other.token(&claims())), Cost::Fetch, "a key that may have been published since");
+    assert_eq!(shown(&other.token(&claims())), Cost::Fetch(0), "a key that may have been published since");
     let elsewhere = key.token(&with(json!({ "iss": "https://elsewhere.example" })));
     for cheap in ["", "x", "a.b.c", "bws_notes", signed, &elsewhere, &"x".repeat(20_000)] {
         assert_eq!(shown(cheap), Cost::Hash, "{cheap:.40}");
@@ -145,7 +145,7 @@ async fn av1_what_a_verification_takes_is_told_beforehand() {
     assert_eq!(net.check(&other.token(&long_lived())).await, Ok(()));
     assert_eq!(net.identity.cost_of_token(&token), Cost::Signature, "remembered under other keys");
     net.clock.advance(SECONDS(200_000));
-    assert_eq!(net.identity.cost_of_token(&token), Cost::Fetch);
+    assert_eq!(net.identity.cost_of_token(&token), Cost::Fetch(0));
 }
 
 /// Proves: ID7

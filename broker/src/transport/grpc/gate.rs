@@ -51,6 +51,8 @@ pub struct Principal {
     pub action: &'static str,
     /// How often one person may call it.
     pub pace: Option<Pace>,
+    /// How workloads share the places; the call itself has one.
+    shares: Option<Arc<Shares<WorkloadId>>>,
 }
 
 impl Principal {
@@ -60,6 +62,19 @@ impl Principal {
     /// [`Reason::Internal`]: a handler was reached around the gate.
     pub fn of<T>(request: &tonic::Request<T>) -> Result<Self, Status> {
         request.extensions().get::<Self>().cloned().ok_or_else(|| to_status(&Refusal::new(Reason::Internal)))
+    }
+
+    /// Places for what a call asks for beyond one thing, until they are dropped: a batch costs what its items would alone (AV4).
+    /// `None`: there is nobody to share with.
+    ///
+    /// # Errors
+    /// [`Reason::RateLimited`]: the workload has its share already. A summary says so later (AU2).
+    pub fn further(&self, rooms: &Rooms, places: usize) -> Result<Option<Share>, Refusal> {
+        let (Some(shares), Some(workload)) = (&self.shares, &self.workload) else { return Ok(None) };
+        shares
+            .take_further(workload.id(), places)
+            .map(Some)
+            .ok_or_else(|| has_its_share(rooms, workload.id()))
     }
 
     /// The calling workload.
@@ -85,7 +100,7 @@ struct Gate {
     /// answerable however busy the rest is.
     open_calls: Semaphore,
     /// How workloads share them; `None` where there is only one (AV4).
-    shares: Option<Shares<WorkloadId>>,
+    shares: Option<Arc<Shares<WorkloadId>>>,
     arrivals: Arrivals,
     credentials: Credentials,
 }
@@ -97,7 +112,7 @@ impl GateLayer {
         let limits = rooms.settings.limits;
         let at_once = limits.max_concurrent_requests as usize;
         let (calls, open_calls) = (Semaphore::new(at_once), Semaphore::new(OPEN_CALLS));
-        let shares = (rooms.settings.workload_names.len() > 1).then(|| Shares::new(at_once));
+        let shares = (rooms.settings.workload_names.len() > 1).then(|| Arc::new(Shares::new(at_once)));
         let arrivals = Arrivals::new(at_once, limits.max_request_bytes as usize);
         let credentials = Credentials::new(Arc::clone(&rooms));
         Self(Arc::new(Gate { rooms, buckets, calls, open_calls, shares, arrivals, credentials }))
@@ -240,12 +255,11 @@ impl Gate {
     /// keeps the others waiting may be the log itself.
     fn share(&self, principal: &Principal) -> Result<Option<Share>, Refusal> {
         let (Some(shares), Some(workload)) = (&self.shares, &principal.workload) else { return Ok(None) };
-        if let Some(share) = shares.take(workload.id()) {
-            return Ok(Some(share));
-        }
-        self.rooms.refusals.sum_up("grpc", Reason::RateLimited, workload.id());
-        let sentence = "This server has its share of calls under way: send the next when some are answered.";
-        Err(Refusal::because(Reason::RateLimited, sentence).retry_after(LATER))
+        shares.take(workload.id()).map(Some).ok_or_else(|| has_its_share(&self.rooms, workload.id()))
+    }
+
+    fn principal(&self, workload: Option<VerifiedWorkload>, call: Call, row: &GateRow) -> Principal {
+        Principal { workload, call, action: row.action, pace: row.pace(), shares: self.shares.clone() }
     }
 
     async fn admit(
@@ -283,10 +297,10 @@ impl Gate {
         self.limit(row, credential, peer)?;
         let call = Call { client_address: peer, trace_id: trace_id(request), deadline };
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
-            return Ok(Some(Principal { workload: None, call, action: row.action, pace: row.pace() }));
+            return Ok(Some(self.principal(None, call, row)));
         }
         let workload = self.credentials.verify(credential, peer, call.deadline).await?;
-        Ok(Some(Principal { workload: Some(workload), call, action: row.action, pace: row.pace() }))
+        Ok(Some(self.principal(Some(workload), call, row)))
     }
 
     fn limit(&self, row: &GateRow, credential: Option<&str>, peer: Option<IpAddr>) -> Result<(), Refusal> {
@@ -314,6 +328,12 @@ async fn in_time<E>(
 }
 
 /// Where a request comes from.
+fn has_its_share(rooms: &Rooms, workload: &WorkloadId) -> Refusal {
+    rooms.refusals.sum_up("grpc", Reason::RateLimited, workload);
+    let sentence = "This server has its share of calls under way: send the next when some are answered.";
+    Refusal::because(Reason::RateLimited, sentence).retry_after(LATER)
+}
+
 fn peer(request: &Parts) -> Option<IpAddr> {
     request.extensions.get::<Option<Peer>>().copied().flatten().map(|peer| peer.address.ip())
 }

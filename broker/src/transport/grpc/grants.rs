@@ -40,9 +40,12 @@ impl GrantService for Grants {
         &self,
         request: Request<v1::BatchIssueGrantsRequest>,
     ) -> Result<Response<v1::BatchIssueGrantsResponse>, Status> {
-        let caller = Principal::of(&request)?.caller().map_err(|r| to_status(&r))?;
+        let principal = Principal::of(&request)?;
+        let caller = principal.clone().caller().map_err(|r| to_status(&r))?;
         let parsed = grant_requests::batch(request.into_inner());
         let (assertion, items) = self.parsed(&caller, parsed).await?;
+        // The gate has counted one.
+        let _share = principal.further(&self.0, items.len() - 1).map_err(|refusal| to_status(&refusal))?;
         let outcome = batch_issue_grants(&self.0, &caller, assertion, items).await;
         let outcome = outcome.map_err(|r| to_status(&r))?;
         let outcome = match outcome {

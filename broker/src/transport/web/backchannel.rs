@@ -32,8 +32,8 @@ const LATER: Duration = Duration::from_secs(30);
 /// providers never send a logout again. A bad token costs its parsing and at most one signature.
 pub(super) struct LogoutGate {
     checking: Turns,
-    /// Those that first wait for the issuer's keys, and must not keep waiting who needs none.
-    fetching: Turns,
+    /// Those that first wait for their issuer's keys, and must not keep waiting who needs none: a line for each issuer.
+    fetching: Vec<Turns>,
 }
 
 impl LogoutGate {
@@ -42,7 +42,7 @@ impl LogoutGate {
         let at_once = limits.max_concurrent_verifications as usize;
         // As many as there may be connections: a line that long is over within a second.
         let line = || Turns::new(at_once, limits.max_connections as usize);
-        Self { checking: line(), fetching: line() }
+        Self { checking: line(), fetching: (0..rooms.identity.issuers().max(1)).map(|_| line()).collect() }
     }
 
     /// Verifies a token in its turn, which is over before any session ends.
@@ -54,7 +54,7 @@ impl LogoutGate {
         deadline: Deadline,
     ) -> Result<VerifiedLogout, Refusal> {
         let line = match rooms.identity.cost_of_token(token) {
-            Cost::Fetch => &self.fetching,
+            Cost::Fetch(issuer) => &self.fetching[issuer % self.fetching.len()],
             Cost::Hash | Cost::Signature => &self.checking,
         };
         let _turn = line.take(deadline.remaining(&*rooms.clock)).await?;

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use serde_json::json;
 
 use super::Stage;
-use crate::world::{ADMIN, ALICE, AUDITOR, PROVIDER, Workload};
+use crate::world::{ADMIN, ALICE, AUDITOR, CALENDAR, PROVIDER, Workload};
 
 /// URLs and commands, ready to paste. Writes what they need into the broker's directory: no secret is shown.
 ///
@@ -19,16 +19,24 @@ pub fn kept(stage: &Stage) -> io::Result<Vec<String>> {
     let ask = json!({
         "assertion": assertion, "provider": PROVIDER, "scopes": ["notes.read"], "tool": "by_hand", "purpose": "Try it",
     });
+    let both = json!({
+        "assertion": assertion, "tool": "by_hand", "purpose": "Try two at once",
+        "items": [
+            { "provider": PROVIDER, "scopes": ["notes.read"] },
+            { "provider": CALENDAR, "scopes": ["calendar.read"] },
+        ],
+    });
     let files = [
         ("ticket-helper.secret", world.secret(Workload::TicketHelper).to_owned()),
         ("ask.json", ask.to_string()),
+        ("ask-both.json", both.to_string()),
     ];
-    let [secret, ask] = files.map(|(name, text)| (world.path(name), text));
-    for (path, text) in [&secret, &ask] {
+    let [secret, ask, both] = files.map(|(name, text)| (world.path(name), text));
+    for (path, text) in [&secret, &ask, &both] {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         file.write_all(text.as_bytes())?;
     }
-    let (secret, ask) = (secret.0.display(), ask.0.display());
+    let [secret, ask, both] = [&secret, &ask, &both].map(|(path, _)| path.display());
     let config = world.config_path();
     let broker =
         |command: &str| format!("  cargo run -q -p broker -- {command} --config {}", config.display());
@@ -39,6 +47,7 @@ pub fn kept(stage: &Stage) -> io::Result<Vec<String>> {
         "  the last link above, from the step \"The next tool call asks again\"".to_owned(),
         format!("  as alice: at the SSO {} / {},", ALICE.sso.name, ALICE.sso.password),
         format!("            at Notes {} / {}", ALICE.notes.name, ALICE.notes.password),
+        format!("            at Calendar {} / {}", ALICE.calendar.name, ALICE.calendar.password),
         format!("  {}/readyz and /metrics", world.ops_url()),
         String::new(),
         "The broker's own commands, beside it:".to_owned(),
@@ -52,9 +61,13 @@ pub fn kept(stage: &Stage) -> io::Result<Vec<String>> {
             broker("policy explain")
         ),
         String::new(),
-        "A call as Ticket helper makes it, with an assertion that is good for an hour:".to_owned(),
+        "A call as Ticket helper makes it, with an assertion that is good for an hour; and one for two"
+            .to_owned(),
+        "systems at once, whose answer is one link for both:".to_owned(),
         format!("  grpcurl -plaintext -H \"authorization: Bearer $(cat {secret})\" -d @ \\"),
         format!("    {grpc} broker.v1.GrantService/IssueGrant <{ask}"),
+        format!("  grpcurl -plaintext -H \"authorization: Bearer $(cat {secret})\" -d @ \\"),
+        format!("    {grpc} broker.v1.GrantService/BatchIssueGrants <{both}"),
         String::new(),
         format!("Auditors and administrators sign in at the SSO as {} and {}.", AUDITOR.name, ADMIN.name),
         "Ctrl-C ends it all and removes every file.".to_owned(),

@@ -74,6 +74,9 @@ pub async fn tell_with(
     t.step("bob opens alice's link", scenes::second::bob(&stage, &link)).await?;
     t.step("alice opens it herself", scenes::second::alice(&stage, &link)).await?;
     t.step("A token minted for one server is shown by another", scenes::second::misdirected(&stage)).await?;
+    let link = t.step("bob's agent asks for two systems at once", scenes::several::asks(&stage)).await?;
+    t.step("bob opens the one link", scenes::several::bob(&stage, &link)).await?;
+    t.step("His agent asks again, and the week is planned", scenes::several::planned(&stage)).await?;
     t.step("bob is asked for more than he gave", scenes::wider::bob(&stage)).await?;
     t.step("alice disconnects", scenes::disconnect::alice(&stage)).await?;
     t.step("The next tool call asks again", scenes::disconnect::asked_again(&stage)).await?;

@@ -10,11 +10,11 @@ use crate::agent::{Agent, Answer, Done};
 use crate::browser::Browser;
 use crate::http;
 use crate::tools::ToolServer;
-use crate::world::{ALICE, BOB, Options, Workload, World};
+use crate::world::{ALICE, BOB, Options, Person, Workload, World};
 
 /// Everything the story needs, running.
 pub struct Stage {
-    /// SSO, SaaS and broker.
+    /// SSO, both SaaS and broker.
     pub world: World,
     ticket_helper: Served,
     report_writer: Served,
@@ -24,10 +24,11 @@ pub struct Stage {
     pub(super) http: reqwest::Client,
 }
 
-/// A tool server, and what alice's agent shows it: one assertion, minted for it, for as long as it lasts.
+/// A tool server, and what alice's and bob's agents show it: one assertion each, minted for it, for as long as it lasts.
 struct Served {
     server: ToolServer,
     assertion: String,
+    bobs: String,
 }
 
 impl Stage {
@@ -52,7 +53,8 @@ impl Stage {
             format!("                   {} for people's browsers", world.web_url()),
             format!("                   SQLite and fresh keys in {}", world.directory().display()),
             format!("the company's SSO  {}", world.sso().issuer()),
-            format!("Notes, a SaaS      {} with an OAuth server of its own", world.notes().origin()),
+            format!("two SaaS           {} Notes, with an OAuth server of its own", world.notes().origin()),
+            format!("                   {} Calendar, with another", world.calendar().origin()),
             format!("two tool servers   {} Ticket helper", stage.url(Workload::TicketHelper)),
             format!("                   {} Report writer", stage.url(Workload::ReportWriter)),
         ];
@@ -82,7 +84,13 @@ impl Stage {
         Ok(self.agent.call(self.url(server), assertion, tool, arguments).await?)
     }
 
-    /// The same where a link must come back: it, its sentence, and why it is needed.
+    /// bob's agent calls a tool of Ticket helper.
+    pub(super) async fn call_as_bob(&self, tool: &str) -> Result<Answer, Mishap> {
+        let Served { server, bobs, .. } = &self.ticket_helper;
+        Ok(self.agent.call(server.url(), bobs, tool, json!({})).await?)
+    }
+
+    /// The same as alice's where a link must come back: it, its sentence, and why it is needed.
     pub(super) async fn must_connect(
         &self,
         server: Workload,
@@ -123,9 +131,10 @@ impl Stage {
     /// When a secret's file cannot be read.
     pub fn secrets(&self) -> io::Result<Vec<String>> {
         let mut secrets = self.world.all_secrets()?;
-        secrets.extend([&self.ticket_helper, &self.report_writer].map(|served| served.assertion.clone()));
-        secrets
-            .extend([ALICE, BOB].iter().flat_map(|p| [p.sso.password, p.notes.password]).map(str::to_owned));
+        let servers = [&self.ticket_helper, &self.report_writer];
+        secrets.extend(servers.iter().flat_map(|served| [served.assertion.clone(), served.bobs.clone()]));
+        let passwords = |person: &Person| [person.sso, person.notes, person.calendar].map(|at| at.password);
+        secrets.extend([ALICE, BOB].iter().flat_map(passwords).map(str::to_owned));
         let keys = fs::read_to_string(self.world.path("keys.json"))?;
         secrets.extend(keys.split('"').filter(|text| text.len() > 40).map(str::to_owned));
         Ok(secrets)
@@ -142,6 +151,7 @@ pub(super) const NOTE: &str = "Ship it on Friday";
 
 async fn serve(world: &World, workload: Workload) -> Result<Served, Mishap> {
     let source = TokenSource::new(world.client(workload).await?);
-    let server = ToolServer::start(source, world.notes().origin()).await?;
-    Ok(Served { server, assertion: world.assertion(&ALICE, workload) })
+    let server = ToolServer::start(source, world.notes().origin(), world.calendar().origin()).await?;
+    let [assertion, bobs] = [ALICE, BOB].map(|person| world.assertion(&person, workload));
+    Ok(Served { server, assertion, bobs })
 }

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::walk;
 use crate::world::{ALICE, BOB, Options, Person};
 
-const STEPS: usize = 15;
+const STEPS: usize = 18;
 
 /// Proves: VA10
 #[tokio::test]
@@ -34,6 +34,8 @@ async fn the_whole_story_is_told_and_holds_no_secret() {
         "alice@notes.example",
         "This link is not for this account",
         "ASSERTION_AUDIENCE",
+        "2 of 2 done",
+        "bob@calendar.example   calendar.read  “bob's first appointment”",
         "Ticket helper needs more access to your Notes account than it has.",
         "and now gets 401",
         "connection.revoked",
@@ -43,9 +45,11 @@ async fn the_whole_story_is_told_and_holds_no_secret() {
         assert!(transcript.contains(words), "{words:?} in\n{transcript}");
     }
     let secrets = stage.secrets().expect("read");
-    assert!(secrets.len() >= 11, "{}", secrets.len());
+    assert!(secrets.len() >= 16, "{}", secrets.len());
     // And the forms that tokens have here: JWTs, tokens, codes and sessions of SSO and SaaS, workload secrets.
-    let forms = ["eyJ", "notes_at_", "notes_rt_", "sso_at_", "code_", "sid_", "bws_"].map(str::to_owned);
+    let forms =
+        ["eyJ", "notes_at_", "notes_rt_", "calendar_at_", "calendar_rt_", "sso_at_", "code_", "sid_", "bws_"]
+            .map(str::to_owned);
     for secret in secrets.iter().chain(&forms) {
         assert!(!transcript.contains(secret.as_str()), "{secret:?} in\n{transcript}");
     }
@@ -177,11 +181,11 @@ async fn what_can_be_tried_afterwards_shows_no_secret_and_its_files_are_private(
         // Her own are what is to be typed; nobody else's are.
         assert_eq!(lines.contains(person.sso.password), person.sso.name == ALICE.sso.name);
     }
-    let typed = [ALICE.sso.password, ALICE.notes.password];
+    let typed = [ALICE.sso.password, ALICE.notes.password, ALICE.calendar.password];
     for secret in stage.secrets().expect("read").iter().filter(|secret| !typed.contains(&secret.as_str())) {
         assert!(!lines.contains(secret.as_str()), "{lines}");
     }
-    for name in ["ticket-helper.secret", "ask.json"] {
+    for name in ["ticket-helper.secret", "ask.json", "ask-both.json"] {
         let path = stage.world.path(name);
         assert!(lines.contains(&path.display().to_string()), "{lines}");
         assert_eq!(path.metadata().expect(name).permissions().mode() & 0o777, 0o600);

@@ -1,34 +1,33 @@
-//! The tools: get a grant, call the notes API with it, say what came of it.
+//! The tools: get a grant, call the SaaS with it, say what came of it.
 
-use broker_client::{Assertion, ConsentRequired, Error, Grant, GrantRequest, Outcome, TokenSource};
-use reqwest::StatusCode;
+use broker_client::{
+    Assertion, BatchConsentRequired, BatchOutcome, BatchRequest, ConsentRequired, Error, Grant, GrantRequest,
+    Outcome, TokenSource,
+};
 use serde_json::{Value, json};
 
 use super::rpc::Call;
-use super::{ADD_NOTE, LIST_NOTES};
-use crate::world::PROVIDER;
+use super::saas::{Found, Saas};
+use super::{ADD_NOTE, LIST_NOTES, PLAN_WEEK};
+use crate::world::{CALENDAR, PROVIDER};
 
 /// What the tools work with.
 pub(super) struct Tools {
     pub(super) source: TokenSource,
-    pub(super) notes: String,
-    pub(super) http: reqwest::Client,
+    pub(super) notes: Saas,
+    pub(super) calendar: Saas,
 }
 
-/// Why a call has no answer from the notes API.
+/// Why a call has no answer from the SaaS.
 enum Halt {
     /// The user has to act first.
     Consent(Box<ConsentRequired>),
+    /// The same, at several systems.
+    Consents(Box<BatchConsentRequired>),
     /// The broker refused, or cannot be reached.
     Broker(Error),
-    /// The notes API did not do it.
-    Notes(String),
-}
-
-impl From<reqwest::Error> for Halt {
-    fn from(error: reqwest::Error) -> Halt {
-        Halt::Notes(format!("Notes cannot be reached: {}", error.without_url()))
-    }
+    /// The SaaS did not do it.
+    Saas(String),
 }
 
 /// The answer to `tools/list`.
@@ -41,6 +40,7 @@ pub(super) fn list() -> Value {
     json!({ "tools": [
         tool(LIST_NOTES, "Reads your notes", json!({}), json!([])),
         tool(ADD_NOTE, "Adds a note and reads all of them back", text, json!(["text"])),
+        tool(PLAN_WEEK, "Reads your notes and your appointments", json!({}), json!([])),
     ]})
 }
 
@@ -50,6 +50,7 @@ impl Tools {
         let (purpose, scopes): (_, &[&str]) = match call.tool.as_str() {
             LIST_NOTES => ("Read your notes to answer a question", &["notes.read"]),
             ADD_NOTE => ("Write down what was decided", &["notes.read", "notes.write"]),
+            PLAN_WEEK => return answer(self.plan(assertion).await),
             _ => return failed("UNKNOWN_TOOL", "There is no such tool."),
         };
         let note = match call.tool.as_str() {
@@ -61,82 +62,105 @@ impl Tools {
         };
         let request = GrantRequest::new(assertion.clone(), PROVIDER, scopes.iter().copied());
         let request = request.tool(&call.tool).purpose(purpose);
-        match self.with_grant(&request, note).await {
-            Ok((grant, body)) => done(&grant, &body),
-            Err(Halt::Consent(consent)) => connect(&consent),
-            Err(Halt::Broker(error)) => failed(error.reason(), error.message()),
-            Err(Halt::Notes(why)) => failed("NOTES_FAILED", &why),
-        }
+        answer(self.with_grant(&request, note).await)
     }
 
-    /// Calls with a grant. Where Notes does not take the token, it is forgotten here and the broker is asked once more, for that call
-    /// alone: a note that was taken is not written twice.
-    async fn with_grant(&self, request: &GrantRequest, note: Option<&str>) -> Result<(Grant, Value), Halt> {
+    /// Calls with a grant. Where Notes does not take the token, it is forgotten here and the broker is asked once more, for
+    /// that call alone: a note that was taken is not written twice.
+    async fn with_grant(&self, request: &GrantRequest, note: Option<&str>) -> Result<Value, Halt> {
         if note.is_some() {
             self.twice(request, note).await?;
         }
-        self.twice(request, None).await
+        let (grant, found) = self.twice(request, None).await?;
+        Ok(done(&grant, &found))
     }
 
     /// Adds the note, or else reads all of them.
-    async fn twice(&self, request: &GrantRequest, note: Option<&str>) -> Result<(Grant, Value), Halt> {
+    async fn twice(&self, request: &GrantRequest, note: Option<&str>) -> Result<(Grant, Found), Halt> {
         for _ in 0..2 {
-            let grant = self.grant(request).await?;
-            let done = match note {
-                Some(text) => self.add(&grant, text).await?,
-                None => self.read(&grant).await?,
+            let grant = match self.source.grant(request).await.map_err(Halt::Broker)? {
+                Outcome::Grant(grant) => grant,
+                Outcome::ConsentRequired(consent) => return Err(Halt::Consent(Box::new(consent))),
             };
-            match done {
-                Some(body) => return Ok((grant, body)),
+            let done = match note {
+                Some(text) => self.notes.add(&grant, text).await,
+                None => self.notes.read(&grant).await,
+            };
+            match done.map_err(Halt::Saas)? {
+                Some(found) => return Ok((grant, found)),
                 None => self.source.rejected(&grant),
             }
         }
-        Err(Halt::Notes("Notes does not take the token.".to_owned()))
+        Err(Halt::Saas("Notes does not take the token.".to_owned()))
     }
 
-    async fn grant(&self, request: &GrantRequest) -> Result<Grant, Halt> {
-        match self.source.grant(request).await.map_err(Halt::Broker)? {
-            Outcome::Grant(grant) => Ok(grant),
-            Outcome::ConsentRequired(consent) => Err(Halt::Consent(Box::new(consent))),
+    /// Two systems at once: both grants in one answer of the broker's, or one link for all that is missing.
+    async fn plan(&self, assertion: &Assertion) -> Result<Value, Halt> {
+        let places = [(PROVIDER, &self.notes), (CALENDAR, &self.calendar)];
+        let batch = BatchRequest::new(assertion.clone()).tool(PLAN_WEEK).purpose("Plan the week");
+        let item = |(name, saas): (&str, &Saas)| GrantRequest::new("", name, [saas.product.read.0]);
+        let batch = places.into_iter().map(item).fold(batch, BatchRequest::item);
+        for _ in 0..2 {
+            let grants = match self.source.grants(&batch).await.map_err(Halt::Broker)? {
+                BatchOutcome::Grants(grants) => grants,
+                BatchOutcome::ConsentRequired(required) => return Err(Halt::Consents(Box::new(required))),
+            };
+            let [notes, calendar] = grants.as_slice() else {
+                return Err(Halt::Saas("Not two grants came for two systems.".to_owned()));
+            };
+            let one = self.notes.read(notes).await.map_err(Halt::Saas)?;
+            let other = self.calendar.read(calendar).await.map_err(Halt::Saas)?;
+            match (one, other) {
+                (Some(a), Some(b)) => return Ok(planned(&[done(notes, &a), done(calendar, &b)])),
+                (one, other) => {
+                    let parts = [(notes, one), (calendar, other)];
+                    let refused = parts.iter().filter(|(_, found)| found.is_none());
+                    refused.for_each(|(grant, _)| self.source.rejected(grant));
+                }
+            }
         }
-    }
-
-    /// Adds a note; `None` when Notes does not take the token.
-    async fn add(&self, grant: &Grant, text: &str) -> Result<Option<Value>, Halt> {
-        let request = self.http.post(format!("{}/notes", self.notes)).json(&json!({ "text": text }));
-        let response = signed(request, grant).send().await?;
-        match response.status() {
-            StatusCode::CREATED => Ok(Some(Value::Null)),
-            StatusCode::UNAUTHORIZED => Ok(None),
-            status => Err(Halt::Notes(format!("Notes did not take the note: {status}"))),
-        }
-    }
-
-    /// Reads all notes; `None` when Notes does not take the token.
-    async fn read(&self, grant: &Grant) -> Result<Option<Value>, Halt> {
-        let response = signed(self.http.get(format!("{}/notes", self.notes)), grant).send().await?;
-        match response.status() {
-            StatusCode::OK => Ok(Some(response.json().await?)),
-            StatusCode::UNAUTHORIZED => Ok(None),
-            status => Err(Halt::Notes(format!("Notes does not show its notes: {status}"))),
-        }
+        Err(Halt::Saas("A token is not taken.".to_owned()))
     }
 }
 
-fn signed(request: reqwest::RequestBuilder, grant: &Grant) -> reqwest::RequestBuilder {
-    request.header(&grant.header_name, grant.header_value().as_str())
+fn answer(outcome: Result<Value, Halt>) -> Value {
+    match outcome {
+        Ok(done) => done,
+        Err(Halt::Consent(consent)) => {
+            connect(consent.url.expose(), &consent.message, consent.reason.as_str_name())
+        }
+        Err(Halt::Consents(required)) => {
+            let first = required.items.iter().flatten().next();
+            let reason = first.map_or("", |consent| consent.reason.as_str_name());
+            connect(required.url.expose(), &required.message, reason)
+        }
+        Err(Halt::Broker(error)) => failed(error.reason(), error.message()),
+        Err(Halt::Saas(why)) => failed("SAAS_FAILED", &why),
+    }
 }
 
 /// What the tool found, and which grant it used: enough to find it in the audit log, and nothing secret.
-fn done(grant: &Grant, body: &Value) -> Value {
-    let account = body["account"].as_str().unwrap_or_default();
-    let notes: Vec<&str> = body["notes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+fn done(grant: &Grant, Found { account, entries }: &Found) -> Value {
     json!({
         "resultType": "complete",
-        "content": [{ "type": "text", "text": format!("{account}: {}", notes.join("; ")) }],
-        "structuredContent": { "account": account, "notes": notes },
+        "content": [{ "type": "text", "text": format!("{account}: {}", entries.join("; ")) }],
+        "structuredContent": { "account": account, "entries": entries },
         "isError": false,
         "_meta": { "grant": { "id": grant.id, "scopes": grant.scopes, "expireTime": seconds(grant) } },
+    })
+}
+
+/// Several of these as one.
+fn planned(parts: &[Value]) -> Value {
+    let content: Vec<&Value> = parts.iter().map(|part| &part["content"][0]).collect();
+    let found: Vec<&Value> = parts.iter().map(|part| &part["structuredContent"]).collect();
+    let grants: Vec<&Value> = parts.iter().map(|part| &part["_meta"]["grant"]).collect();
+    json!({
+        "resultType": "complete",
+        "content": content,
+        "structuredContent": { "week": found },
+        "isError": false,
+        "_meta": { "grants": grants },
     })
 }
 
@@ -145,8 +169,7 @@ fn seconds(grant: &Grant) -> u64 {
 }
 
 /// The link, for agents that can show it (URL elicitation) and, as text, for those that cannot.
-fn connect(consent: &ConsentRequired) -> Value {
-    let (url, message) = (consent.url.expose(), &consent.message);
+fn connect(url: &str, message: &str, reason: &str) -> Value {
     json!({
         "resultType": "input_required",
         "inputRequests": { "connect": {
@@ -155,7 +178,7 @@ fn connect(consent: &ConsentRequired) -> Value {
         }},
         "content": [{ "type": "text", "text": format!("{message} {url}") }],
         "isError": true,
-        "_meta": { "reason": consent.reason.as_str_name() },
+        "_meta": { "reason": reason },
     })
 }
 

@@ -1,14 +1,15 @@
 //! An MCP-style tool server: what a company would put between an AI agent and its SaaS, here with `broker-client`.
 //!
 //! One address, `POST /mcp`, JSON-RPC 2.0 in the shapes of the Model Context Protocol: `tools/list` and `tools/call`
-//! with the tools [`LIST_NOTES`] and [`ADD_NOTE`]. The agent sends its user's assertion as the bearer token; the server
-//! shows it to the broker, gets a grant, and calls the notes API with it. It stores no token and knows no password.
+//! with the tools [`LIST_NOTES`], [`ADD_NOTE`] and [`PLAN_WEEK`]. The agent sends its user's assertion as the bearer token;
+//! the server shows it to the broker, gets a grant, and calls the SaaS with it. It stores no token and knows no password.
 //!
 //! A missing consent is answered as MCP's `input_required` with the broker's link (URL elicitation), or as a plain
 //! text for agents that know nothing of it: both are in the same result.
 
 mod calls;
 mod rpc;
+mod saas;
 
 use std::io;
 use std::sync::Arc;
@@ -22,15 +23,20 @@ use broker_client::{Assertion, TokenSource};
 
 use crate::http::{self, ClientError};
 use crate::oauth::bearer;
+use crate::saas::{CALENDAR, NOTES};
 use crate::server::{Bound, Server};
 use calls::Tools;
 use rpc::Request;
+use saas::Saas;
 
 /// Reads the user's notes; needs `notes.read`.
 pub const LIST_NOTES: &str = "list_notes";
 
 /// Adds a note (argument `text`) and reads all of them back; needs `notes.read` and `notes.write`.
 pub const ADD_NOTE: &str = "add_note";
+
+/// Reads the user's notes and appointments; needs `notes.read` and `calendar.read`, both or none.
+pub const PLAN_WEEK: &str = "plan_week";
 
 /// Why a tool server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -50,15 +56,21 @@ pub struct ToolServer {
 }
 
 impl ToolServer {
-    /// Starts on a free loopback port, in front of the notes API at `notes_origin`. Grants come from `source`, whose
-    /// client says which workload this server is.
+    /// Starts on a free loopback port, in front of the two SaaS at these origins. Grants come from `source`,
+    /// whose client says which workload this server is.
     ///
     /// # Errors
     /// [`ToolServerError`].
-    pub async fn start(source: TokenSource, notes_origin: &str) -> Result<ToolServer, ToolServerError> {
+    pub async fn start(
+        source: TokenSource,
+        notes: &str,
+        calendar: &str,
+    ) -> Result<ToolServer, ToolServerError> {
         let bound = Bound::loopback().await?;
         let url = format!("{}/mcp", bound.origin());
-        let tools = Tools { source, notes: notes_origin.to_owned(), http: http::client(b"")? };
+        let http = http::client(b"")?;
+        let saas = |product, origin| Saas::new(product, origin, http.clone());
+        let tools = Tools { source, notes: saas(NOTES, notes), calendar: saas(CALENDAR, calendar) };
         let router = axum::Router::new().route("/mcp", post(answer)).with_state(Arc::new(tools));
         Ok(ToolServer { url, _server: bound.serve(router) })
     }

@@ -11,7 +11,10 @@ use crate::world::{ALICE, Options, Workload, World};
 async fn a_tool_server_asks_for_the_user_and_refuses_what_it_does_not_know() {
     let world = World::start(Options::default()).await.expect("starts");
     let client = world.client(Workload::TicketHelper).await.expect("client");
-    let server = ToolServer::start(TokenSource::new(client), world.notes().origin()).await.expect("server");
+    let server =
+        ToolServer::start(TokenSource::new(client), world.notes().origin(), world.calendar().origin())
+            .await
+            .expect("server");
     let http = crate::http::client(b"").expect("client");
     let send = |body: Value| http.post(server.url()).json(&body);
 

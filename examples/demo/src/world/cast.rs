@@ -1,9 +1,12 @@
-//! Who takes part: the people, the tool servers, the system they are connected to.
+//! Who takes part: the people, the tool servers, the systems they are connected to.
 
 use crate::sso::User;
 
-/// The SaaS, as the broker's configuration names it.
+/// Notes, as the broker's configuration names it.
 pub const PROVIDER: &str = "notes";
+
+/// Calendar, as the broker's configuration names it.
+pub const CALENDAR: &str = "calendar";
 
 /// The audience of assertions with which auditors and administrators call the broker itself.
 pub const OPERATORS_AUDIENCE: &str = "token-broker-operators";
@@ -17,25 +20,29 @@ pub struct Account {
     pub password: &'static str,
 }
 
-/// Somebody with a sign-in at the SSO and an account at Notes.
+/// Somebody with a sign-in at the SSO and accounts at Notes and Calendar.
 #[derive(Clone, Copy)]
 pub struct Person {
     /// At the SSO.
     pub sso: Account,
     /// At Notes.
     pub notes: Account,
+    /// At Calendar.
+    pub calendar: Account,
 }
 
-/// alice, who may use Notes through both tool servers.
+/// alice, who may use Notes through both tool servers and Calendar through one.
 pub const ALICE: Person = Person {
     sso: Account { name: "alice", password: "wonderland" },
     notes: Account { name: "alice@notes.example", password: "alice-notes" },
+    calendar: Account { name: "alice@calendar.example", password: "alice-calendar" },
 };
 
-/// bob, who may do the same with his own account.
+/// bob, who may do the same with his own accounts.
 pub const BOB: Person = Person {
     sso: Account { name: "bob", password: "builder" },
     notes: Account { name: "bob@notes.example", password: "bob-notes" },
+    calendar: Account { name: "bob@calendar.example", password: "bob-calendar" },
 };
 
 /// An auditor's sign-in at the SSO: may read the audit log.

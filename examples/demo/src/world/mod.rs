@@ -1,4 +1,4 @@
-//! Everything at once on this machine: the company's SSO, the SaaS, and a real broker between them.
+//! Everything at once on this machine: the company's SSO, two SaaS, and a real broker between them.
 //!
 //! ```no_run
 //! # async fn walk() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,10 +30,12 @@ use broker::config::Config;
 use broker::usecase::Rooms;
 
 pub use addresses::Addresses;
-pub use cast::{ADMIN, ALICE, AUDITOR, Account, BOB, OPERATORS_AUDIENCE, PROVIDER, Person, Workload};
+pub use cast::{
+    ADMIN, ALICE, AUDITOR, Account, BOB, CALENDAR, OPERATORS_AUDIENCE, PROVIDER, Person, Workload,
+};
 pub use clock::ClientClock;
 pub use error::WorldError;
-pub use options::Options;
+pub use options::{Amend, Options};
 pub use site::Site;
 
 /// Longest that calls under way may take when the broker stops.
@@ -46,7 +48,7 @@ pub struct World {
 }
 
 impl World {
-    /// Starts the SSO, the SaaS and a broker with fresh keys on free loopback ports.
+    /// Starts the SSO, both SaaS and a broker with fresh keys on free loopback ports.
     ///
     /// # Errors
     /// [`WorldError`] when a file cannot be written, a port not bound, or the broker refuses its configuration.

@@ -18,8 +18,8 @@ use super::{Addresses, ClientClock, Options, WorldError, clock};
 use crate::browser::Browser;
 use crate::clock::Now;
 use crate::http::ClientError;
-use crate::notes::Notes;
 use crate::oauth;
+use crate::saas::{self, Saas};
 use crate::sso::Sso;
 
 const CONFIG: &str = include_str!("broker.yaml");
@@ -32,14 +32,17 @@ pub struct Site {
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     sso: Sso,
-    notes: Notes,
+    notes: Saas,
+    calendar: Saas,
     secrets: [(Workload, SecretString); 2],
 }
 
 impl Site {
     pub(super) async fn set_up(options: Options, addresses: Addresses) -> Result<Site, WorldError> {
         let now = clock::seconds_of(&options.clock);
-        let (sso, notes) = (Sso::start(now.clone()).await?, Notes::start(now).await?);
+        let sso = Sso::start(now.clone()).await?;
+        let notes = Saas::start(saas::NOTES, now.clone()).await?;
+        let calendar = Saas::start(saas::CALENDAR, now).await?;
         cast::operators().into_iter().for_each(|user| sso.put_user(user));
         let mut temporary = tempfile::Builder::new();
         let directory = temporary.prefix("token-broker-").tempdir()?;
@@ -47,7 +50,8 @@ impl Site {
         let made = Workload::ALL.map(|workload| (workload, StaticSecret::generate(&*rng)));
         let hashes = [0, 1].map(|n| (made[n].0, HEXLOWER.encode(&made[n].1.sha256)));
         let secrets = made.map(|(workload, made)| (workload, made.secret));
-        let site = Site { directory, addresses, clock: options.clock.clone(), rng, sso, notes, secrets };
+        let site =
+            Site { directory, addresses, clock: options.clock.clone(), rng, sso, notes, calendar, secrets };
         site.register_broker()?;
         FileKeyring::generate(&site.path("keys.json"), &*site.rng)?;
         let policy = options.policy.as_deref().unwrap_or(POLICY);
@@ -67,11 +71,12 @@ impl Site {
             .replace("@sso@", self.sso.issuer())
             .replace("@cluster@", self.sso.workload_issuer())
             .replace("@operators@", OPERATORS_AUDIENCE)
-            .replace("@notes@", self.notes.origin());
+            .replace("@notes@", self.notes.origin())
+            .replace("@calendar@", self.calendar.origin());
         hashes.iter().fold(text, |text, (workload, hash)| text.replace(&format!("@{}@", workload.id()), hash))
     }
 
-    /// Makes the broker known as a client, at the SSO for its pages and at the SaaS for its tokens.
+    /// Makes the broker known as a client, at the SSO for its pages and at each SaaS for its tokens.
     fn register_broker(&self) -> io::Result<()> {
         let web = self.web_url();
         let client = |id: &str, redirect: String, secret: &SecretString| oauth::Client {
@@ -80,12 +85,15 @@ impl Site {
             secret: secret.expose_secret().to_owned(),
             redirect_uris: vec![redirect],
         };
-        let (pages, tokens) =
-            (StaticSecret::generate(&*self.rng).secret, StaticSecret::generate(&*self.rng).secret);
+        let pages = StaticSecret::generate(&*self.rng).secret;
         self.sso.register_client(client("broker-pages", format!("{web}/login/callback"), &pages));
-        self.notes.register_client(client("broker", format!("{web}/oauth/callback/notes"), &tokens));
         self.write("sso-client-secret", pages.expose_secret())?;
-        self.write("notes-client-secret", tokens.expose_secret())
+        for (provider, saas) in [(cast::PROVIDER, &self.notes), (cast::CALENDAR, &self.calendar)] {
+            let tokens = StaticSecret::generate(&*self.rng).secret;
+            saas.register_client(client("broker", format!("{web}/oauth/callback/{provider}"), &tokens));
+            self.write(&format!("{provider}-client-secret"), tokens.expose_secret())?;
+        }
+        Ok(())
     }
 
     fn write(&self, name: &str, text: &str) -> io::Result<()> {
@@ -138,9 +146,14 @@ impl Site {
         &self.sso
     }
 
-    /// The SaaS.
-    pub fn notes(&self) -> &Notes {
+    /// The SaaS that keeps notes.
+    pub fn notes(&self) -> &Saas {
         &self.notes
+    }
+
+    /// The SaaS that keeps appointments.
+    pub fn calendar(&self) -> &Saas {
+        &self.calendar
     }
 
     /// Everybody's clock.
@@ -173,6 +186,7 @@ impl Site {
         let mut secrets = vec![
             fs::read_to_string(self.path("sso-client-secret"))?,
             fs::read_to_string(self.path("notes-client-secret"))?,
+            fs::read_to_string(self.path("calendar-client-secret"))?,
         ];
         secrets.extend(Workload::ALL.map(|workload| self.secret(workload).to_owned()));
         Ok(secrets)

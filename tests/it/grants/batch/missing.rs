@@ -1,7 +1,7 @@
 //! Something is missing: nothing is issued, and one link leads through all of it.
 
 use broker_client::proto::ConsentState;
-use broker_tests::composite::{Composite, TASKS, both, item, standing};
+use broker_tests::composite::{Composite, TASKS, both, item, open, standing};
 use broker_tests::stage::READ;
 use broker_tests::walk::words;
 use demo::world::{ALICE, PROVIDER, Workload::TicketHelper};
@@ -89,5 +89,34 @@ async fn gr6_a_batch_opens_no_more_links_than_one_workload_may() {
     assert_eq!(refused.0, "TOO_MANY_CONSENTS");
     let opened = duo.stage.database().await.text("SELECT CAST(count(*) AS TEXT) FROM consents").await;
     assert_eq!(opened, "0", "none of them");
+    duo.stop().await;
+}
+
+/// Proves: GR6, CO1
+#[tokio::test]
+async fn gr6_a_page_on_which_everything_is_done_takes_no_place_from_the_next() {
+    let extra_config = "consent: { max_open_per_subject: 2 }".to_owned();
+    let duo = Composite::with(demo::world::Options { extra_config, ..Default::default() }).await;
+    duo.stage.connect(&ALICE, TicketHelper, READ).await;
+    let first = duo.needed(&ALICE, both()).await;
+    let page = duo.walk(&ALICE, &first).await;
+    assert!(words(&page).contains("All done"), "{}", page.describe());
+    // There may be one page of this server at a time: that one leads nowhere any more, though its time is not over.
+    let wider = vec![item(PROVIDER, READ), item(TASKS, &["notes.read", "notes.write"])];
+    let second = duo.needed(&ALICE, wider.clone()).await;
+    assert_ne!(second.url, first.url);
+    assert_eq!(
+        duo.needed(&ALICE, wider.clone()).await.url,
+        second.url,
+        "as long as it is open, it is the same"
+    );
+    let page = open(&duo.browser(), &first.url, &ALICE).await;
+    assert!(
+        words(&page).contains("All done"),
+        "still there for whoever comes back to it: {}",
+        page.describe()
+    );
+    duo.walk(&ALICE, &second).await;
+    assert_eq!(duo.granted(&ALICE, wider).await.len(), 2);
     duo.stop().await;
 }

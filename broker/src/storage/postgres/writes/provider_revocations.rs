@@ -13,6 +13,12 @@ INSERT INTO provider_revocations (holder, tenant, attempts, due_at)
 SELECT id, tenant, 0, $2 FROM consents WHERE id = $1
 ON CONFLICT (holder) DO UPDATE SET due_at = least(provider_revocations.due_at, excluded.due_at)";
 
+// The queue is short; the consents are not.
+const HASTEN: &str = "\
+UPDATE provider_revocations SET due_at = $2
+WHERE due_at > $2 AND EXISTS (
+    SELECT 1 FROM consents WHERE id = holder AND state = 'completed' AND result_connection = $1)";
+
 const QUEUE_IF_REVOKED: &str = "\
 INSERT INTO provider_revocations (holder, tenant, attempts, due_at)
 SELECT id, tenant, 0, $2 FROM connections WHERE id = $1 AND state = 'revoked'
@@ -33,6 +39,11 @@ pub(super) fn queue(holder: &TokenHolder, due_at: Timestamp) -> Bound {
         TokenHolder::Consent(_) => QUEUE_CONSENT,
     };
     sqlx::query(sql).bind(holder.as_str().to_owned()).bind(due_at.micros())
+}
+
+/// What consents left behind that became this connection is due now, where it was not yet.
+pub(super) fn hasten(connection: &ConnectionId, due_at: Timestamp) -> Bound {
+    sqlx::query(HASTEN).bind(connection.as_str().to_owned()).bind(due_at.micros())
 }
 
 /// Applies if it is queued with no more attempts than these: a slow worker does not undo a faster one's count.

@@ -69,6 +69,12 @@ fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
         Write::RescheduleProviderRevocation { holder, attempts, due_at: None } => {
             provider_revocations::finish(holder, *attempts)
         }
+        Write::HastenProviderRevocations { connection, due_at } => {
+            return Some(Statement {
+                query: provider_revocations::hasten(connection, *due_at),
+                always_applies: true,
+            });
+        }
         Write::QueueIfRevoked { connection, due_at } => {
             return Some(Statement {
                 query: provider_revocations::queue_if_revoked(connection, *due_at),

@@ -127,7 +127,7 @@ impl House {
         let providers = outside.map(|outside| (ProviderId::parse("notes").unwrap(), outside.notes_spec()));
         let rooms = Arc::new(Rooms {
             metrics: crate::metrics::Metrics::default(),
-            lines: Lines::new(4, 64, clock.clone()),
+            lines: Lines::new(4, 64, 1, clock.clone()),
             persons: Buckets::new(clock.clone(), 100),
             clock: clock.clone(),
             rng,

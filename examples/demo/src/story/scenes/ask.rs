@@ -42,8 +42,8 @@ async fn asked_directly(stage: &Stage) -> Result<ConsentRequired, Mishap> {
 /// Connected: the note is written in alice's name.
 pub(in crate::story) async fn again(stage: &Stage) -> Scene<()> {
     let done = stage.must_serve_alice(TicketHelper, ADD_NOTE).await?;
-    ensure(done.notes.iter().any(|note| note == NOTE), || {
-        format!("the note is not there: {:?}", done.notes)
+    ensure(done.entries.iter().any(|note| note == NOTE), || {
+        format!("the note is not there: {:?}", done.entries)
     })?;
     ensure(done.scopes == ["notes.read", "notes.write"], || format!("granted {:?}", done.scopes))?;
     let minutes = stage.seconds_until(done.expires_at).saturating_add(30) / 60;
@@ -51,7 +51,7 @@ pub(in crate::story) async fn again(stage: &Stage) -> Scene<()> {
     Told::lines([
         format!("A grant for {}, good for {minutes} minutes,", done.scopes.join(" and ")),
         format!("in the log as {}", done.grant),
-        format!("Notes answers as {}: {}", done.account, quoted(&done.notes)),
+        format!("Notes answers as {}: {}", done.account, quoted(&done.entries)),
     ])
 }
 

@@ -15,10 +15,10 @@ use crate::world::AUDITOR;
 
 /// What must be in the log after this story: how many of a kind, with which outcome and reason.
 const EXPECTED: [(usize, &str, AuditOutcome, &str); 7] = [
-    (7, "grant.issue", AuditOutcome::Allowed, ""),
-    (6, "grant.issue", AuditOutcome::ConsentRequired, ""),
+    (9, "grant.issue", AuditOutcome::Allowed, ""),
+    (7, "grant.issue", AuditOutcome::ConsentRequired, ""),
     (1, "grant.issue", AuditOutcome::Denied, "ASSERTION_AUDIENCE"),
-    (4, "consent.completed", AuditOutcome::Allowed, ""),
+    (5, "consent.completed", AuditOutcome::Allowed, ""),
     (1, "consent.user_mismatch", AuditOutcome::Denied, "CONSENT_USER_MISMATCH"),
     (1, "refresh.stored", AuditOutcome::Allowed, ""),
     (1, "connection.revoked", AuditOutcome::Allowed, ""),

@@ -12,11 +12,9 @@ use crate::world::{BOB, PROVIDER};
 const READ: &[&str] = &["notes.read"];
 const READ_WRITE: &[&str] = &["notes.read", "notes.write"];
 
-/// bob lets Ticket helper read, and is asked about writing when it wants that too.
+/// bob lets Ticket helper read by now, and is asked about writing when it wants that too.
 pub(in crate::story) async fn bob(stage: &Stage) -> Scene<()> {
     let client = stage.world.client(TicketHelper).await?;
-    let first = consent(&client, stage, READ, ConsentReason::NotConnected).await?;
-    walk::connect(&stage.bob, first.url.expose(), &BOB.sso, &BOB.notes).await?;
     let reading = grant(&client, stage, READ).await?;
 
     let wider = consent(&client, stage, READ_WRITE, ConsentReason::ScopesMissing).await?;
@@ -29,7 +27,7 @@ pub(in crate::story) async fn bob(stage: &Stage) -> Scene<()> {
     ensure(both.connection_id == reading.connection_id, || "another connection was made".to_owned())?;
     ensure(both.account_label == BOB.notes.name, || format!("served as {}", both.account_label))?;
     Told::lines([
-        "bob's own connection, for reading. When his agent wants to write, he is asked about that alone:"
+        "He allowed reading. When his agent wants to write to Notes, he is asked about that alone:"
             .to_owned(),
         format!("“{}”", wider.message),
         "Reading went on until he had agreed, and the same connection now carries both,".to_owned(),

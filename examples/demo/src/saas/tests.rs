@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use url::Url;
 
-use super::{Endpoint, Event, ExpiresIn, Fault, Notes, RevokedKind, Rotation};
+use super::{Endpoint, Event, ExpiresIn, Fault, NOTES, RevokedKind, Rotation, Saas};
 use crate::browser::{Browser, Page};
 use crate::clock::ManualClock;
 use crate::http;
@@ -18,7 +18,7 @@ const CALLBACK: &str = "http://127.0.0.1:1/oauth/callback/notes";
 const VERIFIER: &str = "0123456789-0123456789-0123456789-0123456789";
 
 struct Setting {
-    notes: Notes,
+    notes: Saas,
     clock: ManualClock,
     browser: Browser,
     http: reqwest::Client,
@@ -26,7 +26,7 @@ struct Setting {
 
 async fn setting() -> Setting {
     let clock = ManualClock::at(1_800_000_000);
-    let notes = Notes::start(clock.now()).await.unwrap();
+    let notes = Saas::start(NOTES, clock.now()).await.unwrap();
     for id in ["broker", "other"] {
         let (name, secret) = ("Company Broker".to_owned(), "s3cret".to_owned());
         let redirect_uris = vec![CALLBACK.to_owned()];

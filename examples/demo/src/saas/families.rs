@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::product::Product;
 use super::truth::{Event, RevokedKind};
 use crate::random;
 
@@ -72,13 +73,17 @@ pub(super) struct Terms {
 }
 
 /// Every token ever issued.
-#[derive(Default)]
 pub(super) struct Families {
+    product: &'static Product,
     families: HashMap<u64, Family>,
     tokens: HashMap<String, Token>,
 }
 
 impl Families {
+    pub(super) fn new(product: &'static Product) -> Families {
+        Families { product, families: HashMap::new(), tokens: HashMap::new() }
+    }
+
     /// Starts a family.
     pub(super) fn begin(&mut self, client: &str, account: &str, scopes: Vec<String>, terms: Terms) -> Issued {
         let id = self.families.len() as u64 + 1;
@@ -182,7 +187,7 @@ impl Families {
     }
 
     fn add_access(&mut self, family: u64, scopes: &[String], terms: Terms) -> String {
-        let token = random::token("notes_at_");
+        let token = random::token(self.product.access_prefix);
         let expires_at = terms.now.saturating_add(terms.access_lifetime);
         let access = Token::Access { family, scopes: scopes.to_vec(), expires_at, revoked: false };
         self.tokens.insert(token.clone(), access);
@@ -190,7 +195,7 @@ impl Families {
     }
 
     fn add_refresh(&mut self, family: u64, generation: u32) -> String {
-        let token = random::token("notes_rt_");
+        let token = random::token(self.product.refresh_prefix);
         self.tokens.insert(token.clone(), Token::Refresh { family, generation });
         token
     }

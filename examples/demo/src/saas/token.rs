@@ -11,10 +11,10 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::Shared;
 use super::families::{Issued, Terms};
 use super::fault::{Endpoint, Fault};
 use super::truth::{Event, RevokedKind};
-use super::{SCOPES, Shared};
 use crate::oauth::{AuthorizationRequest, Client, OauthError, Params, pkce_matches};
 use crate::{random, server};
 
@@ -41,9 +41,9 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new().route("/token", post(token)).route("/revoke", post(revoke))
 }
 
-async fn token(State(notes): State<Arc<Shared>>, headers: HeaderMap, RawForm(body): RawForm) -> Response {
+async fn token(State(saas): State<Arc<Shared>>, headers: HeaderMap, RawForm(body): RawForm) -> Response {
     detached(async move {
-        let fault = notes.next_fault(Endpoint::Token);
+        let fault = saas.next_fault(Endpoint::Token);
         let early = match &fault {
             Some(fault) => fault.instead().await,
             None => None,
@@ -51,7 +51,7 @@ async fn token(State(notes): State<Arc<Shared>>, headers: HeaderMap, RawForm(bod
         if let Some(response) = early {
             return response;
         }
-        let answer = notes.grant(&headers, &body, fault.as_ref());
+        let answer = saas.grant(&headers, &body, fault.as_ref());
         if let Some(Fault::SlowAnswer(release)) = &fault {
             release.notified().await;
         }
@@ -67,9 +67,9 @@ async fn token(State(notes): State<Arc<Shared>>, headers: HeaderMap, RawForm(bod
     .await
 }
 
-async fn revoke(State(notes): State<Arc<Shared>>, headers: HeaderMap, RawForm(body): RawForm) -> Response {
+async fn revoke(State(saas): State<Arc<Shared>>, headers: HeaderMap, RawForm(body): RawForm) -> Response {
     detached(async move {
-        let fault = notes.next_fault(Endpoint::Revoke);
+        let fault = saas.next_fault(Endpoint::Revoke);
         let early = match &fault {
             Some(fault) => fault.instead().await,
             None => None,
@@ -77,7 +77,7 @@ async fn revoke(State(notes): State<Arc<Shared>>, headers: HeaderMap, RawForm(bo
         if let Some(response) = early {
             return response;
         }
-        match (notes.end_token(&headers, &body), fault) {
+        match (saas.end_token(&headers, &body), fault) {
             (_, Some(Fault::DropConnection)) => server::lost_reply(),
             (Err(error), _) => error.into_response(),
             (Ok(()), _) => StatusCode::OK.into_response(),
@@ -146,7 +146,7 @@ impl Shared {
         if !fresh || !same || !pkce_matches(verifier, &code.request.challenge) {
             return Err(DEAD);
         }
-        let scopes = bend_scopes(code.request.scopes.clone(), fault);
+        let scopes = self.bend_scopes(code.request.scopes.clone(), fault);
         let mut families = self.families.lock().expect("no holder panicked");
         let account = match fault {
             Some(Fault::OtherAccount) => self.other_account(&code.account),
@@ -179,7 +179,7 @@ impl Shared {
             return Err(OauthError("invalid_scope", "more than was granted"));
         }
         let narrow = |held: &[String]| {
-            bend_scopes(if wanted.is_empty() { held.to_vec() } else { wanted.clone() }, fault)
+            self.bend_scopes(if wanted.is_empty() { held.to_vec() } else { wanted.clone() }, fault)
         };
         let (issued, events) = families.refresh(&client.id, token, terms, narrow);
         // Logged under the lock, so that the log's order is the order in which things happened.
@@ -218,12 +218,12 @@ impl Shared {
             self.truth.log(Event::Revoked { family, kind });
         }
     }
-}
 
-fn bend_scopes(scopes: Vec<String>, fault: Option<&Fault>) -> Vec<String> {
-    match fault {
-        Some(Fault::FewerScopes) => scopes.into_iter().take(1).collect(),
-        Some(Fault::MoreScopes) => SCOPES.iter().map(|scope| (*scope).to_owned()).collect(),
-        _ => scopes,
+    fn bend_scopes(&self, scopes: Vec<String>, fault: Option<&Fault>) -> Vec<String> {
+        match fault {
+            Some(Fault::FewerScopes) => scopes.into_iter().take(1).collect(),
+            Some(Fault::MoreScopes) => self.product.scopes().map(str::to_owned).to_vec(),
+            _ => scopes,
+        }
     }
 }

@@ -1,12 +1,14 @@
-//! "The SaaS": a notes API behind its own OAuth 2.0 authorization server.
+//! "The SaaS": an API behind its own OAuth 2.0 authorization server. Which one is told by its [`Product`]: [`NOTES`] or
+//! [`CALENDAR`].
 //!
-//! It keeps a log of what truly happened ([`Notes::truth`]) and misbehaves on order ([`Notes::script`]).
+//! It keeps a log of what truly happened ([`Saas::truth`]) and misbehaves on order ([`Saas::script`]).
 
 mod api;
 mod families;
 mod fault;
 mod metadata;
 mod pages;
+mod product;
 mod token;
 mod truth;
 
@@ -18,6 +20,7 @@ use axum::Router;
 
 pub use families::{Rotation, TokenFacts};
 pub use fault::{Endpoint, ExpiresIn, Fault};
+pub use product::{CALENDAR, NOTES, Product};
 pub use truth::{Event, RevokedKind};
 
 use crate::clock::Now;
@@ -28,20 +31,17 @@ use families::Families;
 use fault::Script;
 use truth::Truth;
 
-/// The scopes there are: read notes, write notes.
-pub const SCOPES: [&str; 2] = ["notes.read", "notes.write"];
-
 /// A running SaaS; dropping it stops the server.
-pub struct Notes {
+pub struct Saas {
     shared: Arc<Shared>,
     _server: Server,
 }
 
 /// What the request handlers share.
 struct Shared {
+    product: &'static Product,
     origin: String,
     now: Now,
-    accounts: Vec<Account>,
     clients: Clients,
     sessions: Sessions,
     pending: Pending,
@@ -51,60 +51,47 @@ struct Shared {
     script: Script,
     truth: Truth,
     heard: Heard,
-    notes: Mutex<HashMap<String, Vec<String>>>,
+    entries: Mutex<HashMap<String, Vec<String>>>,
 }
 
-/// Someone with an account.
-#[derive(Clone)]
-struct Account {
-    id: &'static str,
-    label: &'static str,
-    password: &'static str,
-}
-
-const ACCOUNTS: [Account; 2] = [
-    Account { id: "acct-1001", label: "alice@notes.example", password: "alice-notes" },
-    Account { id: "acct-1002", label: "bob@notes.example", password: "bob-notes" },
-];
-
-impl Notes {
+impl Saas {
     /// Starts on a free loopback port: access tokens live 600 seconds, refresh tokens are single use and their
     /// family ends when one is used again.
     ///
     /// # Errors
     /// When no port can be bound.
-    pub async fn start(now: Now) -> io::Result<Notes> {
+    pub async fn start(product: &'static Product, now: Now) -> io::Result<Saas> {
         let bound = Bound::loopback().await?;
-        let first_notes = ACCOUNTS.iter().map(|account| {
+        let first = product.accounts.iter().map(|account| {
             let name = account.label.split('@').next().unwrap_or_default();
-            (account.id.to_owned(), vec![format!("{name}'s first note")])
+            (account.id.to_owned(), vec![format!("{name}'s first {}", product.entry)])
         });
         let shared = Arc::new(Shared {
+            product,
             origin: bound.origin(),
             now,
-            accounts: ACCOUNTS.to_vec(),
             clients: Clients::default(),
-            sessions: Sessions::new("notes_session"),
+            sessions: Sessions::new(product.cookie),
             pending: Pending::default(),
             codes: Mutex::default(),
-            families: Mutex::default(),
+            families: Mutex::new(Families::new(product)),
             terms: Mutex::new((600, Rotation::FamilyRevoking)),
             script: Script::default(),
             truth: Truth::default(),
             heard: Heard::default(),
-            notes: Mutex::new(first_notes.collect()),
+            entries: Mutex::new(first.collect()),
         });
         let router = Router::new()
             .merge(metadata::routes())
             .merge(pages::routes())
             .merge(token::routes())
-            .merge(api::routes());
+            .merge(api::routes(product));
         let server = bound.serve(router.with_state(shared.clone()));
-        Ok(Notes { shared, _server: server })
+        Ok(Saas { shared, _server: server })
     }
 
     /// Where everything is, and the issuer named in authorization responses: `/authorize`, `/token`, `/revoke`,
-    /// `/userinfo` and the API `/notes`.
+    /// `/userinfo` and the API.
     pub fn origin(&self) -> &str {
         &self.shared.origin
     }
@@ -158,7 +145,8 @@ impl Notes {
     /// The account's owner disconnects every client in the settings of the SaaS. `label` such as
     /// `alice@notes.example`. Answers how many families ended.
     pub fn disconnect(&self, label: &str) -> usize {
-        let ids = self.shared.accounts.iter().filter(|known| known.label == label).map(|known| known.id);
+        let ids =
+            self.shared.product.accounts.iter().filter(|known| known.label == label).map(|known| known.id);
         let mut families = self.shared.families.lock().expect("no holder panicked");
         let ended: Vec<u64> = ids.flat_map(|id| families.of_account(id)).collect();
         for family in &ended {

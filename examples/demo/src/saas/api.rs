@@ -1,4 +1,4 @@
-//! The API itself: whose account a token speaks for, and that account's notes (RFC 6750).
+//! The API itself: whose account a token speaks for, and what that account keeps (RFC 6750).
 
 use std::sync::Arc;
 
@@ -12,18 +12,19 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::Shared;
 use super::fault::{Endpoint, Fault};
+use super::product::{Account, Product};
 use super::truth::Event;
-use super::{Account, Shared};
 use crate::oauth::bearer;
 use crate::server;
 
-pub(super) fn routes() -> Router<Arc<Shared>> {
-    Router::new().route("/userinfo", get(userinfo)).route("/notes", get(list).post(write))
+pub(super) fn routes(product: &Product) -> Router<Arc<Shared>> {
+    Router::new().route("/userinfo", get(userinfo)).route(product.path, get(list).post(write))
 }
 
-async fn userinfo(State(notes): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    let fault = notes.next_fault(Endpoint::Userinfo);
+async fn userinfo(State(saas): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let fault = saas.next_fault(Endpoint::Userinfo);
     let early = match &fault {
         Some(fault) => fault.instead().await,
         None => None,
@@ -31,35 +32,35 @@ async fn userinfo(State(notes): State<Arc<Shared>>, headers: HeaderMap) -> Respo
     if let Some(response) = early {
         return response;
     }
-    let response = notes.call(&headers, None, "GET", "/userinfo", |account| {
+    let response = saas.call(&headers, None, "GET", "/userinfo", |account| {
         Json(json!({ "id": account.id, "label": account.label })).into_response()
     });
     if matches!(fault, Some(Fault::DropConnection)) { server::lost_reply() } else { response }
 }
 
-async fn list(State(notes): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    notes.call(&headers, Some("notes.read"), "GET", "/notes", |account| {
-        let kept = notes.notes.lock().expect("no holder panicked");
+async fn list(State(saas): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    saas.call(&headers, Some(saas.product.read.0), "GET", saas.product.path, |account| {
+        let kept = saas.entries.lock().expect("no holder panicked");
         let texts = kept.get(account.id).cloned().unwrap_or_default();
-        Json(json!({ "account": account.label, "notes": texts })).into_response()
+        Json(json!({ "account": account.label, (saas.product.entries): texts })).into_response()
     })
 }
 
-/// The body of `POST /notes`.
+/// The body of a post.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewNote {
+struct NewEntry {
     text: String,
 }
 
-async fn write(State(notes): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    notes.call(&headers, Some("notes.write"), "POST", "/notes", |account| {
-        let Ok(note) = serde_json::from_slice::<NewNote>(&body) else {
+async fn write(State(saas): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    saas.call(&headers, Some(saas.product.write.0), "POST", saas.product.path, |account| {
+        let Ok(entry) = serde_json::from_slice::<NewEntry>(&body) else {
             return (StatusCode::BAD_REQUEST, Json(json!({ "error": "send {\"text\": …}" }))).into_response();
         };
-        let mut kept = notes.notes.lock().expect("no holder panicked");
-        kept.entry(account.id.to_owned()).or_default().push(note.text.clone());
-        (StatusCode::CREATED, Json(json!({ "account": account.label, "text": note.text }))).into_response()
+        let mut kept = saas.entries.lock().expect("no holder panicked");
+        kept.entry(account.id.to_owned()).or_default().push(entry.text.clone());
+        (StatusCode::CREATED, Json(json!({ "account": account.label, "text": entry.text }))).into_response()
     })
 }
 
@@ -74,7 +75,8 @@ impl Shared {
         work: impl FnOnce(&Account) -> Response,
     ) -> Response {
         let facts = bearer(headers).and_then(|token| self.facts(token));
-        let account = facts.as_ref().and_then(|facts| self.accounts.iter().find(|a| a.id == facts.account));
+        let account =
+            facts.as_ref().and_then(|facts| self.product.accounts.iter().find(|a| a.id == facts.account));
         let response = match (&facts, account) {
             (Some(facts), Some(account)) if facts.live && facts.generation.is_none() => {
                 match scope.filter(|scope| !facts.scopes.iter().any(|held| held == scope)) {

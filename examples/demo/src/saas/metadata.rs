@@ -7,14 +7,14 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::{SCOPES, Shared};
+use super::Shared;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new().route("/.well-known/oauth-authorization-server", get(metadata))
 }
 
-async fn metadata(State(notes): State<Arc<Shared>>) -> Json<Value> {
-    let origin = &notes.origin;
+async fn metadata(State(saas): State<Arc<Shared>>) -> Json<Value> {
+    let origin = &saas.origin;
     Json(json!({
         "issuer": origin,
         "authorization_endpoint": format!("{origin}/authorize"),
@@ -28,6 +28,6 @@ async fn metadata(State(notes): State<Arc<Shared>>) -> Json<Value> {
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
-        "scopes_supported": SCOPES,
+        "scopes_supported": saas.product.scopes(),
     }))
 }
