@@ -186,6 +186,7 @@ mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tls;
+mod trace;
 mod watch;
 mod watched;
 

@@ -10,6 +10,8 @@ pub mod metrics;
 
 pub mod config;
 
+pub mod trace;
+
 pub mod net;
 
 pub mod storage;

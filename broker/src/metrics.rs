@@ -35,6 +35,7 @@ struct Set {
     audit_commits: Histograms<1>,
     audit_batch: Histogram,
     audit_waiting: Gauge,
+    spans: Counters<1>,
 }
 
 /// Calls and commits, in seconds.
@@ -64,6 +65,7 @@ impl Default for Metrics {
             audit_commits: Family::new_with_constructor(seconds),
             audit_batch: entries(),
             audit_waiting: Gauge::default(),
+            spans: Family::default(),
         };
         let r = &mut set.registry;
         r.register("build_info", "The running version; always 1", build);
@@ -84,6 +86,7 @@ impl Default for Metrics {
         r.register("audit_commit_duration_seconds", "Commits of the audit log", set.audit_commits.clone());
         r.register("audit_batch_entries", "Events in one commit of the audit log", set.audit_batch.clone());
         r.register("audit_queue_length", "Groups that wait for the audit writer", set.audit_waiting.clone());
+        r.register("trace_spans", "Spans of traced calls, by what became of them", set.spans.clone());
         Self(Arc::new(set))
     }
 }
@@ -170,6 +173,13 @@ impl Metrics {
         self.0.audit_batch.observe(f64::from(u32::try_from(events).unwrap_or(u32::MAX)));
     }
 
+    /// Spans that were `sent`, or not: `dropped` for want of room, `failed` to be sent, `rejected` by the collector.
+    pub fn spans(&self, result: &'static str, count: u64) {
+        if count > 0 {
+            self.0.spans.get_or_create(&[("result", result.into())]).inc_by(count);
+        }
+    }
+
     /// How many groups wait for the audit writer.
     pub fn audit_waiting(&self, groups: usize) {
         self.0.audit_waiting.set(i64::try_from(groups).unwrap_or(i64::MAX));
@@ -208,6 +218,7 @@ mod tests {
         drop(metrics.connection("grpc"));
         metrics.connection_refused("grpc");
         metrics.audit_commit(1, true, Duration::ZERO);
+        metrics.spans("sent", 1);
         let text = metrics.render();
         let mut served: Vec<_> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned).collect();

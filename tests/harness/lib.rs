@@ -5,6 +5,7 @@ pub mod browser;
 pub mod cable;
 pub mod certified;
 pub mod clock;
+pub mod collector;
 pub mod composite;
 pub mod database;
 pub mod dialect;
@@ -24,6 +25,8 @@ pub mod rpc;
 pub mod stage;
 pub mod sweep;
 pub mod terminal;
+pub mod trace_tree;
+pub mod traced;
 pub mod walk;
 pub mod wire;
 

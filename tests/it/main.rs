@@ -19,3 +19,4 @@ mod revocation;
 mod rpc;
 mod tampering;
 mod tls;
+mod traces;

@@ -51,6 +51,14 @@ pub async fn migrate(
     })
 }
 
+/// What the semantic conventions call it (`db.system.name`).
+pub(super) fn system(config: &Config) -> &'static str {
+    match &config.storage {
+        Storage::Sqlite { .. } => "sqlite",
+        Storage::Postgres(_) => "postgresql",
+    }
+}
+
 fn store<S>(store: Arc<S>) -> Store
 where
     S: Connections

@@ -17,7 +17,8 @@ use crate::{
     net::{Limits, NetError, OAuthHttp, Outbound},
     policy::{self, Policy, PolicyProblems, PolicySet},
     provider::Engine,
-    storage::{HotLimits, SchemaError, Store, postgres, sqlite, with_hot_rows},
+    storage::{HotLimits, SchemaError, Store, postgres, sqlite, with_hot_rows, with_spans},
+    trace::Sampling,
     transport::{
         grpc::{self, GateLayer},
         http::{self, Patience},
@@ -161,8 +162,22 @@ pub async fn start(
     rng: Arc<dyn Rng>,
     sockets: Sockets,
 ) -> Result<Running, StartError> {
+    start_metered(config, clock, rng, sockets, Metrics::default()).await
+}
+
+/// The same, counting in `metrics`.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start_metered(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    sockets: Sockets,
+    metrics: Metrics,
+) -> Result<Running, StartError> {
     let outbound = Arc::new(Outbound::new(Arc::clone(&clock)));
-    let rooms = Arc::new(rooms(config, clock, rng, &outbound).await?);
+    let rooms = Arc::new(rooms(config, clock, rng, &outbound, metrics).await?);
     let logins = Arc::new(logins(config, &outbound, &rooms)?);
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -243,6 +258,7 @@ async fn rooms(
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     outbound: &Arc<Outbound>,
+    metrics: Metrics,
 ) -> Result<Rooms, StartError> {
     let limits = HotLimits {
         bytes: u64::from(config.limits.hot_rows_mebibytes) * 1024 * 1024,
@@ -251,11 +267,13 @@ async fn rooms(
     // What is wrong with a file is found before the database is touched.
     let keyring = FileKeyring::load(&config.keys.file)?;
     let policies = PolicySet::load_files(&config.policy.files).map_err(StartError::Policy)?;
-    let store = open_store(config, &*clock).await?;
+    let mut store = open_store(config, &*clock).await?;
+    if config.telemetry.is_some() {
+        store = with_spans(store, database::system(config));
+    }
     let keys = open_keys(keyring, &store, &clock, &rng).await?;
     let (store, hot) =
         with_hot_rows(with_known_keys(store, keys.clone(), clock.clone()), clock.clone(), limits);
-    let metrics = Metrics::default();
     let identity = identity(config, outbound, &clock)?.metered(metrics.clone());
     let policy = Policy::new(
         policies,
@@ -301,6 +319,9 @@ async fn rooms(
         settings: wiring::settings(config),
         providers: Arc::new(providers),
         refusals: Arc::new(Refusals::new(clock.clone(), rng.clone(), DENIAL_BUDGET).metered(metrics.clone())),
+        sampling: config.telemetry.as_ref().map_or_else(Sampling::off, |settings| {
+            Sampling::of(settings, Arc::clone(&clock), Arc::clone(&rng))
+        }),
         metrics,
         clock,
         rng,

@@ -16,6 +16,7 @@ use crate::{
     metrics::Metrics,
     policy::{Permit, Purpose},
     storage::{Ledger, STREAM_WINDOW, StoreError},
+    trace::{self, step},
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -23,6 +24,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot};
+use tracing::Span;
 
 /// How much waits, and how long.
 #[derive(Clone, Debug)]
@@ -241,7 +243,17 @@ impl Audit {
         !self.main.is_closed()
     }
 
+    /// The span is how long the caller waited: for its turn, and for the commit it is part of.
     async fn submit(&self, group: Group, deadline: Deadline) -> Result<Receipt, Refused> {
+        let span = step!(
+            "audit record",
+            broker.event.kind = group.entries.first().map(|entry| entry.draft.kind.as_str()),
+            broker.event.outcome = group.entries.first().map(|entry| entry.draft.outcome.as_str()),
+        );
+        trace::within(span, self.submit_now(group, deadline)).await
+    }
+
+    async fn submit_now(&self, group: Group, deadline: Deadline) -> Result<Receipt, Refused> {
         let deadline = deadline.resolve(&*self.clock);
         let nobody = |e: &Entry| e.draft.subject.is_none() && e.draft.personal != Personal::default();
         if group.entries.iter().any(nobody) {
@@ -258,7 +270,7 @@ impl Audit {
         };
         let (answer, receiver) = oneshot::channel();
         let ticket = Ticket::default();
-        let request = Request { group, prepared, deadline, ticket: ticket.clone(), answer, share: None };
+        let request = Request { group, prepared, deadline, ticket: ticket.clone(), answer, share: None, span: Span::current() };
         let may_withdraw = !request.must_be_written();
         self.enqueue(request).await?;
         Waiting { ticket, answer: receiver, may_withdraw }.answer(self.remaining(deadline)).await

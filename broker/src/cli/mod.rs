@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod init;
 mod keys;
+mod log;
 mod output;
 mod policy;
 mod provider;

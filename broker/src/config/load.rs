@@ -16,6 +16,7 @@ use super::{
     provider_raw::RawProvider,
     providers,
     storage::{self, RawStorage, Storage},
+    telemetry::{self, RawTelemetry, Telemetry},
     tenants::{self, RawTenant, Tenant},
     workloads::{self, Known, RawWorkload, Workload},
 };
@@ -68,6 +69,8 @@ pub(super) struct RawConfig {
     limits: Option<RawLimits>,
     /// What the broker says about itself.
     log: Option<RawLog>,
+    /// Where traces go, and of which calls. Without it nothing is traced.
+    telemetry: Option<RawTelemetry>,
     /// How auditors and administrators prove who they are when they call.
     #[serde(default)]
     operators: Vec<RawOperator>,
@@ -102,6 +105,8 @@ pub struct Config {
     pub limits: Limits,
     /// What the broker says about itself.
     pub log: Log,
+    /// Where traces go; `None` = nothing is traced.
+    pub telemetry: Option<Telemetry>,
     /// How auditors and administrators prove who they are.
     pub operators: Vec<OperatorAccess>,
     /// What is odd but not wrong.
@@ -180,6 +185,8 @@ fn config(sections: &mut Sections<'_>, check: &mut Check<'_>) -> Option<Config> 
         sections.read_or_default::<RawConsent>("consent", check).map(|raw| consent::check(&raw, check));
     let limits = sections.read_or_default::<RawLimits>("limits", check).map(|raw| limits::check(&raw, check));
     let log = sections.read_or_default::<RawLog>("log", check).map(|raw| log::check(&raw));
+    let telemetry = sections.read::<RawTelemetry>("telemetry", check);
+    let telemetry = telemetry.and_then(|raw| telemetry::check(&raw, check));
     let parties = parties?;
     Some(Config {
         listeners: listeners?,
@@ -195,6 +202,7 @@ fn config(sections: &mut Sections<'_>, check: &mut Check<'_>) -> Option<Config> 
         consent: consent?,
         limits: limits?,
         log: log?,
+        telemetry,
         operators: parties.operators,
         warnings: Vec::new(),
     })

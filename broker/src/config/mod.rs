@@ -24,6 +24,7 @@ mod providers;
 mod schema;
 mod starter;
 mod storage;
+mod telemetry;
 mod tenants;
 mod workloads;
 
@@ -45,5 +46,6 @@ pub use problem::{Problem, Problems};
 pub use schema::SCHEMA;
 pub use starter::{Starter, StarterSso, starter};
 pub use storage::Storage;
+pub use telemetry::Telemetry;
 pub use tenants::Tenant;
 pub use workloads::{Acceptance, Credential, Workload};

@@ -16,6 +16,7 @@ use crate::{
     policy::{Policy, Verdict},
     provider::{Engine, WORST_CASE},
     storage::Store,
+    trace::{self, step},
     vault::Vault,
 };
 use std::{sync::Arc, time::Duration};
@@ -201,8 +202,9 @@ impl Tokens {
         };
         // Detached: a caller that goes away must not lose a rotated token (RF3).
         let this = Arc::clone(self);
+        let span = step!("refresh", broker.provider = wanting.spec.id.as_str());
         let task = self.detached.spawn(async move {
-            let outcome = refreshing.run(&this).await;
+            let outcome = trace::within(span, refreshing.run(&this)).await;
             drop((turn, seat));
             outcome
         });

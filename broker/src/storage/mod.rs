@@ -12,6 +12,7 @@ mod recently_used;
 mod rows;
 mod rule_window;
 mod schema;
+mod spans;
 
 #[cfg(test)]
 mod conformance;
@@ -21,6 +22,7 @@ pub use hot::{HotLimits, with_hot_rows};
 pub use log_order::STREAM_WINDOW;
 pub use postgres::PostgresStore;
 pub use schema::{AppliedMigration, Migration, SchemaError};
+pub use spans::with_spans;
 pub use sqlite::SqliteStore;
 
 use crate::domain::{

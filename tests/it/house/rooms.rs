@@ -7,6 +7,7 @@ const FLOORS: &[&[&str]] = &[
     &["domain"],
     &["metrics"],
     &["config"],
+    &["trace"],
     &["net"],
     &["storage"],
     &["keys"],

@@ -13,15 +13,20 @@ use super::{
 use crate::{
     domain::{Applied, Group, Position, Rules, Timestamp, ledger::Head},
     storage::{LockMode, StoreError},
+    trace::step,
 };
 use arc_swap::ArcSwap;
 use futures::FutureExt;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use stream::Heartbeat;
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument, Span};
 
 /// A store that fails this often in a row is down, and not one group's fault.
 const FAILURES_IN_A_ROW: usize = 3;
+
+/// Most traced calls that one commit is linked to, beside the first.
+const MOST_LINKS: usize = 31;
 
 /// Asks the writer to end its stream.
 pub(super) type CloseRequest = oneshot::Sender<Result<(), Refused>>;
@@ -53,10 +58,15 @@ struct Batch {
     groups: Vec<Group>,
     prepared: Vec<Vec<Prepared>>,
     callers: Vec<oneshot::Sender<Answer>>,
+    /// Where callers wait whose calls are traced: the commit is a step of the first, and linked to the others.
+    spans: Vec<Span>,
 }
 
 impl Batch {
     fn push(&mut self, request: Request) {
+        if !request.span.is_disabled() {
+            self.spans.push(request.span);
+        }
         self.groups.push(request.group);
         self.prepared.push(request.prepared);
         self.callers.push(request.answer);
@@ -67,6 +77,16 @@ impl Batch {
             let _ = caller.send(Err(Refused::Unavailable));
         }
     }
+}
+
+/// The step that a commit is, for those whose calls are in it.
+fn commit_span(callers: &[Span]) -> Span {
+    let Some((first, others)) = callers.split_first() else { return Span::none() };
+    let span = first.in_scope(|| step!("audit commit"));
+    for other in others.iter().take(MOST_LINKS) {
+        span.follows_from(other);
+    }
+    span
 }
 
 pub(super) struct Writer {
@@ -143,7 +163,10 @@ impl Writer {
         if batch.groups.is_empty() {
             return;
         }
-        match self.attempt(&batch.groups, &batch.prepared, lock).await {
+        // Its span ends before anybody is answered.
+        let attempt = self.attempt(&batch.groups, &batch.prepared, lock);
+        let attempt = attempt.instrument(commit_span(&batch.spans)).await;
+        match attempt {
             Attempt::Committed(applied, head) => {
                 self.answer(batch.groups, batch.callers, &applied, &head);
             }
@@ -171,13 +194,15 @@ impl Writer {
     /// One bad group must not fail its neighbours.
     async fn one_by_one(&mut self, batch: Batch, lock: LockMode) {
         let mut down = 0;
+        let spans = batch.spans;
         for ((group, prepared), caller) in batch.groups.into_iter().zip(batch.prepared).zip(batch.callers) {
             if down >= FAILURES_IN_A_ROW {
                 let _ = caller.send(Err(Refused::Unavailable));
                 continue;
             }
             let (groups, prepared) = (vec![group], [prepared]);
-            match self.attempt(&groups, &prepared, lock).await {
+            let attempt = self.attempt(&groups, &prepared, lock).instrument(commit_span(&spans)).await;
+            match attempt {
                 Attempt::Committed(applied, head) => {
                     down = 0;
                     self.answer(groups, vec![caller], &applied, &head);

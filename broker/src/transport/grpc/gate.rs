@@ -12,12 +12,13 @@ use crate::{
     audit::Deadline,
     domain::{Reason, Refusal, Share, Shares, WorkloadId},
     identity::VerifiedWorkload,
+    trace::{self, Remote, Sampling, step},
     usecase::{
         Call, Caller, Pace, Rooms,
         bucket::{Buckets, bucket_key},
     },
 };
-use http::{Request, Response, header::AUTHORIZATION, request::Parts};
+use http::{HeaderMap, Request, Response, header::AUTHORIZATION, request::Parts};
 use std::{
     future::Future,
     net::IpAddr,
@@ -29,6 +30,7 @@ use std::{
 use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
+use tracing::{Instrument, Span};
 
 /// A caller with less time than this is gone already.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -142,6 +144,7 @@ where
         let method = table::find(request.uri().path()).map_or("unknown", |row| row.method);
         let metrics = gate.rooms.metrics.clone();
         let clock = Arc::clone(&gate.rooms.clock);
+        let span = span(&gate.rooms.sampling, request.uri().path(), request.headers());
         let answer = async move {
             let (mut parts, body) = request.into_parts();
             if let Some(answer) = framing::not_grpc(&parts) {
@@ -183,9 +186,11 @@ where
             in_time(left, served).await
         };
         Box::pin(async move {
-            let answer: Result<Response<Body>, S::Error> = answer.await;
+            let answer: Result<Response<Body>, S::Error> = answer.instrument(span.clone()).await;
             if let Ok(response) = &answer {
-                metrics.call(method, framing::code(response), clock.monotonic().saturating_sub(began));
+                let code = framing::code(response);
+                metrics.call(method, code, clock.monotonic().saturating_sub(began));
+                trace::rpc_answered(&span, code);
             }
             answer
         })
@@ -251,12 +256,15 @@ impl Gate {
             _ => return Err(Refusal::new(Reason::WorkloadCredentialInvalid)),
         };
         self.limit(row, credential, peer)?;
-        let call =
-            Call { client_address: peer.map(|ip| ip.to_string()), trace_id: trace_id(request), deadline };
+        // Of a traced call the ids agree; of others, what the caller says.
+        let trace_id = trace::current().map(|ids| ids.trace).or_else(|| trace_id(request));
+        let call = Call { client_address: peer.map(|ip| ip.to_string()), trace_id, deadline };
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
             return Ok(Some(Principal { workload: None, call, action: row.action, pace: row.pace() }));
         }
-        let workload = self.credentials.verify(credential, peer, call.deadline).await?;
+        let verified = self.credentials.verify(credential, peer, call.deadline);
+        let workload = trace::within(step!("authenticate workload"), verified).await?;
+        Span::current().record("broker.workload", workload.id().as_str());
         Ok(Some(Principal { workload: Some(workload), call, action: row.action, pace: row.pace() }))
     }
 
@@ -295,10 +303,17 @@ fn overloaded() -> Refusal {
 
 /// The trace id of a W3C `traceparent` header.
 fn trace_id(request: &Parts) -> Option<String> {
-    let header = request.headers.get("traceparent")?.to_str().ok()?;
-    let id = header.split('-').nth(1)?;
-    let ok = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    ok.then(|| id.to_owned())
+    Remote::read(&request.headers).map(|remote| format!("{:032x}", remote.trace_id))
+}
+
+/// The call's span, if it is traced. Health and reflection are not: probes come every few seconds.
+fn span(sampling: &Sampling, method: &str, headers: &HeaderMap) -> Span {
+    match table::find(method) {
+        Some(row) if row.who != Who::Anyone => {
+            trace::rpc_server(sampling, row.method.trim_start_matches('/'), headers)
+        }
+        _ => Span::none(),
+    }
 }
 
 /// The `grpc-timeout` header: at most eight digits and a unit.

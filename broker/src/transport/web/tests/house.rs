@@ -124,6 +124,7 @@ impl House {
         let providers = outside.map(|outside| (ProviderId::parse("notes").unwrap(), outside.notes_spec()));
         let rooms = Arc::new(Rooms {
             metrics: crate::metrics::Metrics::default(),
+            sampling: crate::trace::Sampling::off(),
             lines: Lines::new(4, 64, clock.clone()),
             persons: Buckets::new(clock.clone(), 100),
             clock: clock.clone(),

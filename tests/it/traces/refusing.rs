@@ -1,0 +1,29 @@
+//! A refusal's trace says why, and in whose step; whether a call is traced is the caller's word or nobody's.
+
+use broker_tests::trace_tree::tree;
+use broker_tests::traced::TracedCaller;
+use tracing::instrument::WithSubscriber as _;
+
+use super::Traced;
+
+/// Proves: OP2
+#[tokio::test(flavor = "multi_thread")]
+async fn op2_a_refusal_is_told_with_its_reason_and_a_caller_that_does_not_record_is_not_recorded() {
+    let traced = Traced::start("sample_ratio: 1").await;
+    let caller = TracedCaller::default();
+    let asked = traced.request(&["notes.nonsense"]);
+    for sampled in [false, true] {
+        let refused = traced.client.issue_grant(&asked).with_subscriber(caller.sampled(sampled)).await;
+        assert_eq!(refused.expect_err("no such scope").reason(), "SCOPE_UNKNOWN");
+    }
+    let [call] = &caller.calls()[..] else { panic!("one call that is recorded") };
+    assert_eq!(format!("{:?}", call.status), "Error { description: \"\" }");
+    let attributes: Vec<String> =
+        call.attributes.iter().map(|pair| format!("{}={}", pair.key, pair.value)).collect();
+    assert!(attributes.contains(&"rpc.response.status_code=INVALID_ARGUMENT".to_owned()), "{attributes:?}");
+
+    let trace = call.span_context.trace_id().to_bytes();
+    let spans = traced.collector.until(|spans| spans.iter().any(|span| span.kind == 2)).await;
+    assert!(spans.iter().all(|span| span.trace_id == trace), "the other call is not recorded");
+    assert_eq!(traced.plain(&tree(&spans, &trace)), include_str!("refusing.txt"));
+}
