@@ -5,7 +5,7 @@ use crate::{
     config::{Config, Storage},
     domain::{Clock, SecretString},
     storage::{
-        AppliedMigration, Approvals, AuditLog, Connections, Consents, Ledger, Parents, PostgresStore,
+        AppliedMigration, Approvals, AuditLog, Connections, Consents, Ledger, Parents, Pools, PostgresStore,
         Requests, Sessions, SqliteStore, Store, Wakeups, WrappedKeys, postgres, sqlite,
     },
 };
@@ -71,6 +71,7 @@ where
         + Ledger
         + AuditLog
         + Wakeups
+        + Pools
         + 'static,
 {
     Store {
@@ -83,6 +84,7 @@ where
         wrapped_keys: store.clone(),
         ledger: store.clone(),
         audit_log: store.clone(),
-        wakeups: store,
+        wakeups: store.clone(),
+        pools: store,
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     trace::Sampling,
     transport::{
         grpc::{self, GateLayer},
+        health::Health,
         http::{self, Patience},
         listener::{Accepted, Intake},
         ops,
@@ -47,6 +48,8 @@ const DENIAL_BUDGET: u32 = 600;
 const PERSONS: u64 = 100_000;
 /// Connections open at once on the operations listener: a few probes and scrapers.
 const OPS_CONNECTIONS: usize = 256;
+/// How long a probe or scrape under way may take at the very end.
+const OPS_GOODBYE: Duration = Duration::from_secs(1);
 
 /// Why the broker did not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -123,8 +126,13 @@ impl Sockets {
 /// A running broker.
 pub struct Running {
     rooms: Arc<Rooms>,
+    health: Arc<Health>,
+    drain_delay: Duration,
     stop: CancellationToken,
     tasks: TaskTracker,
+    /// The operations listener's: it tells of the drain until that is over.
+    last: CancellationToken,
+    operations: TaskTracker,
 }
 
 impl Running {
@@ -133,8 +141,13 @@ impl Running {
         &self.rooms
     }
 
-    /// Stops accepting, finishes what runs for at most `grace`, closes the audit stream (AV5).
+    /// Says that it is not ready any more, and after the configured delay stops accepting, finishes what runs for at most `grace`,
+    /// and closes the audit stream (AV5). The operations listener ends last.
     pub async fn stop(self, grace: Duration) {
+        self.health.stop();
+        if !self.drain_delay.is_zero() {
+            tokio::time::sleep(self.drain_delay).await;
+        }
         self.stop.cancel();
         self.tasks.close();
         let both = async {
@@ -149,6 +162,9 @@ impl Running {
         if self.rooms.audit.close(Deadline::none()).await.is_err() {
             tracing::error!("the audit stream could not be closed; the next start recovers it");
         }
+        self.last.cancel();
+        self.operations.close();
+        let _ = tokio::time::timeout(OPS_GOODBYE, self.operations.wait()).await;
     }
 }
 
@@ -181,7 +197,14 @@ pub async fn start_metered(
     let logins = Arc::new(logins(config, &outbound, &rooms)?);
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    let accept = |socket, tls: Option<&ListenerTls>, alpn, name, most| -> Result<Accepted, StartError> {
+    let (last, operations) = (CancellationToken::new(), TaskTracker::new());
+    let accept = |socket,
+                  tls: Option<&ListenerTls>,
+                  alpn,
+                  name,
+                  most,
+                  stop: &CancellationToken|
+     -> Result<Accepted, StartError> {
         let tls = tls.map(|files| tls::source(tls_files(files, alpn))).transpose()?;
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
         Accepted::on(socket, tls, Intake::of(name, most, rooms.metrics.clone()), stop.clone())
@@ -189,25 +212,28 @@ pub async fn start_metered(
     };
     let most = config.limits.max_connections as usize;
     let listeners = &config.listeners;
-    let grpc = accept(sockets.grpc, listeners.grpc.tls.as_ref(), &["h2"], "grpc", most)?;
-    let web = accept(sockets.web, listeners.web.tls.as_ref(), &["h2", "http/1.1"], "web", most)?;
-    let ops = accept(sockets.ops, listeners.ops.tls.as_ref(), &["http/1.1"], "ops", OPS_CONNECTIONS)?;
+    let grpc = accept(sockets.grpc, listeners.grpc.tls.as_ref(), &["h2"], "grpc", most, &stop)?;
+    let web = accept(sockets.web, listeners.web.tls.as_ref(), &["h2", "http/1.1"], "web", most, &stop)?;
+    let ops = accept(sockets.ops, listeners.ops.tls.as_ref(), &["http/1.1"], "ops", OPS_CONNECTIONS, &last)?;
     tracing::info!(grpc = %grpc.local_addr(), web = %web.local_addr(), ops = %ops.local_addr(), "listening");
 
-    let (services, health) = grpc::services(&rooms);
+    let health = Arc::new(Health::of(Arc::clone(&rooms)));
+    rooms.metrics.configured(&config.hash, &rooms.policy.version());
+    rooms.metrics.started(rooms.clock.now());
+    let (services, reporter) = grpc::services(&rooms);
     let server = grpc::server().layer(GateLayer::new(Arc::clone(&rooms))).add_routes(services);
     tasks.spawn(serve_grpc(
         server.serve_with_incoming_shutdown(grpc.into_stream(), stop.clone().cancelled_owned()),
     ));
-    tasks.spawn(grpc::watch_health(Arc::clone(&rooms), health, stop.clone()));
+    tasks.spawn(grpc::watch_health(Arc::clone(&health), reporter, stop.clone()));
     let patience = Patience::with_requests_of(config.limits.request_timeout);
     let pages = web::router(Arc::clone(&rooms), logins);
     tasks.spawn(http::serve(web, pages, patience, stop.clone()));
-    let operations = ops::router(Arc::clone(&rooms));
-    tasks.spawn(http::serve(ops, operations, patience, stop.clone()));
+    let router = ops::router(Arc::clone(&rooms), Arc::clone(&health));
+    operations.spawn(http::serve(ops, router, patience, last.clone()));
     tasks.spawn(worker::run(Arc::clone(&rooms), stop.clone()));
     tasks.spawn(warm(Arc::clone(&rooms)));
-    Ok(Running { rooms, stop, tasks })
+    Ok(Running { rooms, health, drain_delay: config.listeners.drain_delay, stop, tasks, last, operations })
 }
 
 /// Fetches every issuer's keys, so that the first call does not wait for them and a wrong address is told at once.
@@ -272,6 +298,8 @@ async fn rooms(
         store = with_spans(store, database::system(config));
     }
     let keys = open_keys(keyring, &store, &clock, &rng).await?;
+    let system = store.wrapped_keys.tenant_keys("").await.map_err(KeyError::Unavailable)?;
+    metrics.keys(keys.root_keys(), system.len(), system.first().map(|newest| newest.created_at));
     let (store, hot) =
         with_hot_rows(with_known_keys(store, keys.clone(), clock.clone()), clock.clone(), limits);
     let identity = identity(config, outbound, &clock)?.metered(metrics.clone());
@@ -294,6 +322,7 @@ async fn rooms(
     let detached = TaskTracker::new();
     let tokens = Arc::new(Tokens::new(Parts {
         detached: detached.clone(),
+        metrics: metrics.clone(),
         // A quarter of what is served at once: three providers may hang and there is room for the rest.
         waiting_per_provider: (config.limits.max_concurrent_requests / 4).max(1) as usize,
         store: store.clone(),

@@ -5,6 +5,7 @@ use super::{
     prepare::prepare,
     queue::{Receipt, Request, Ticket, Waiting},
     stream::{Context, Opened},
+    weather::Weather,
     writer::{CloseRequest, Writer},
 };
 use crate::{
@@ -99,6 +100,8 @@ pub struct Audit {
     /// How the queue is shared between workloads.
     shares: Shares<WorkloadId>,
     close: Mutex<Option<oneshot::Sender<CloseRequest>>>,
+    weather: Arc<Weather>,
+    metrics: Metrics,
 }
 
 impl Audit {
@@ -143,10 +146,12 @@ impl Audit {
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let (clock, rng) = (context.clock.clone(), context.rng.clone());
         let (denial_floor, shares) = (config.queue / 4, Shares::new(config.queue));
-        let writer = Writer::new(context, config, rules.clone(), opened, main_end, reserved_end);
+        let (weather, metrics) = (Arc::<Weather>::default(), config.metrics.clone());
+        let writer =
+            Writer::new(context, config, rules.clone(), weather.clone(), opened, main_end, reserved_end);
         tokio::spawn(writer.run(close_end));
         let close = Mutex::new(Some(close));
-        Self { keys, clock, rng, rules, main, reserved, denial_floor, shares, close }
+        Self { keys, clock, rng, rules, main, reserved, denial_floor, shares, close, weather, metrics }
     }
 
     /// The revocation rules this process has seen. Read names under its epoch, and put that epoch into the entry.
@@ -243,6 +248,17 @@ impl Audit {
         !self.main.is_closed()
     }
 
+    /// Whether commits work, as far as is known: false a while after one failed. What fails here fails on every replica alike.
+    pub fn is_writing(&self) -> bool {
+        !self.weather.is_foul(self.clock.monotonic())
+    }
+
+    /// How many groups wait for the writer now.
+    pub fn queued(&self) -> usize {
+        let queued = |sender: &mpsc::Sender<Request>| sender.max_capacity() - sender.capacity();
+        queued(&self.main) + queued(&self.reserved)
+    }
+
     /// The span is how long the caller waited: for its turn, and for the commit it is part of.
     async fn submit(&self, group: Group, deadline: Deadline) -> Result<Receipt, Refused> {
         let span = step!(
@@ -270,9 +286,13 @@ impl Audit {
         };
         let (answer, receiver) = oneshot::channel();
         let ticket = Ticket::default();
-        let request = Request { group, prepared, deadline, ticket: ticket.clone(), answer, share: None, span: Span::current() };
+        let request = Request { group, prepared, deadline, ticket: ticket.clone(), answer, share: None, span: Span::current(), queued_at: self.clock.monotonic() };
         let may_withdraw = !request.must_be_written();
-        self.enqueue(request).await?;
+        self.enqueue(request).await.inspect_err(|refused| {
+            if *refused == Refused::Overloaded {
+                self.metrics.shed("audit_queue");
+            }
+        })?;
         Waiting { ticket, answer: receiver, may_withdraw }.answer(self.remaining(deadline)).await
     }
 

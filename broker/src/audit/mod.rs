@@ -20,6 +20,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 pub mod verify;
+mod weather;
 mod writer;
 
 pub mod refused;

@@ -56,6 +56,8 @@ pub(super) struct Request {
     pub(super) share: Option<Share>,
     /// Where its caller waits, if that is traced.
     pub(super) span: Span,
+    /// When it was put into the queue, by the monotonic clock.
+    pub(super) queued_at: Duration,
 }
 
 impl Request {

@@ -20,7 +20,7 @@ use super::{
     tenants::{self, RawTenant, Tenant},
     workloads::{self, Known, RawWorkload, Workload},
 };
-use crate::domain::ProviderSpec;
+use crate::domain::{ProviderSpec, sha256};
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -109,6 +109,8 @@ pub struct Config {
     pub telemetry: Option<Telemetry>,
     /// How auditors and administrators prove who they are.
     pub operators: Vec<OperatorAccess>,
+    /// Names the file's text: 16 hex digits of its SHA-256. What secrets and policy files hold is not part of it.
+    pub hash: String,
     /// What is odd but not wrong.
     pub warnings: Vec<Problem>,
 }
@@ -140,6 +142,7 @@ impl Config {
         let config = config(&mut sections, &mut check);
         let (mut config, warnings) = check.finish(config)?;
         config.warnings = warnings;
+        config.hash = data_encoding::HEXLOWER.encode(&sha256(text.as_bytes())[..8]);
         Ok(config)
     }
 }
@@ -204,6 +207,7 @@ fn config(sections: &mut Sections<'_>, check: &mut Check<'_>) -> Option<Config> 
         log: log?,
         telemetry,
         operators: parties.operators,
+        hash: String::new(),
         warnings: Vec::new(),
     })
 }

@@ -13,6 +13,7 @@ use crate::{
         Reason, Refusal, Rng, ScopeSet, SecretRow,
     },
     keys::KeyRing,
+    metrics::Metrics,
     policy::{Policy, Verdict},
     provider::{Engine, WORST_CASE},
     storage::Store,
@@ -80,6 +81,7 @@ pub struct Tokens {
     /// Names this process in leases.
     pub(super) replica: String,
     detached: TaskTracker,
+    metrics: Metrics,
     flights: Flights,
     seats: Seats,
     /// What a provider really gave when asked for a narrower set, so that it is not asked each time.
@@ -110,6 +112,8 @@ pub struct Parts {
     pub replica: String,
     /// Work that outlives its caller.
     pub detached: TaskTracker,
+    /// Counts what is shed.
+    pub metrics: Metrics,
     /// Most callers of one tenant that wait for one provider; more are shed.
     pub waiting_per_provider: usize,
 }
@@ -117,7 +121,7 @@ pub struct Parts {
 impl Tokens {
     /// From finished parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, hot, keys, policy, audit, vault, engine, clock, rng, replica, detached, .. } =
+        let Parts { store, hot, keys, policy, audit, vault, engine, clock, rng, replica, detached, metrics, .. } =
             parts;
         Self {
             store,
@@ -131,6 +135,7 @@ impl Tokens {
             rng,
             replica,
             detached,
+            metrics,
             flights: Flights::default(),
             seats: Seats::new(parts.waiting_per_provider),
             given: moka::sync::Cache::new(10_000),
@@ -165,6 +170,7 @@ impl Tokens {
                 }
                 (None, Some(row)) => return Ok(Access::Ready(row)),
                 (None, None) => {
+                    self.metrics.shed("provider_seats");
                     return Err(Refusal::because(Reason::Overloaded, CROWDED).retry_after(CROWD_CLEARS));
                 }
             }

@@ -9,6 +9,7 @@ use super::{
     refused::Refused,
     seal::{BatchSeal, Intended},
     stream::{Context, Opened},
+    weather::Weather,
 };
 use crate::{
     domain::{Applied, Group, Position, Rules, Timestamp, ledger::Head},
@@ -93,6 +94,7 @@ pub(super) struct Writer {
     context: Arc<Context>,
     config: AuditConfig,
     rules: Arc<ArcSwap<Rules>>,
+    weather: Arc<Weather>,
     standing: Standing,
     opened_at: Timestamp,
     main: mpsc::Receiver<Request>,
@@ -104,12 +106,13 @@ impl Writer {
         context: Arc<Context>,
         config: AuditConfig,
         rules: Arc<ArcSwap<Rules>>,
+        weather: Arc<Weather>,
         opened: Opened,
         main: mpsc::Receiver<Request>,
         reserved: mpsc::Receiver<Request>,
     ) -> Self {
         let standing = Standing::Writing(opened.head);
-        Self { context, config, rules, standing, opened_at: opened.opened_at, main, reserved }
+        Self { context, config, rules, weather, standing, opened_at: opened.opened_at, main, reserved }
     }
 
     /// Runs until it is asked to close or every handle is gone.
@@ -180,6 +183,7 @@ impl Writer {
         let now = self.context.clock.monotonic();
         let mut batch = Batch::default();
         for request in requests {
+            self.config.metrics.audit_queue_wait(now.saturating_sub(request.queued_at));
             if request.must_be_written() {
                 batch.push(request);
             } else if now >= request.deadline {
@@ -244,6 +248,10 @@ impl Writer {
         let (took, worked) =
             (context.clock.monotonic().saturating_sub(began), matches!(result, Ok(Ok(Ok(_)))));
         self.config.metrics.audit_commit(groups.iter().map(|g| g.entries.len()).sum(), worked, took);
+        self.weather.seen(worked, context.clock.monotonic());
+        if worked {
+            self.config.metrics.audit_committed_at(now);
+        }
         let intended = seal.into_intended();
         match result {
             Ok(Ok(Ok(done))) => {

@@ -23,6 +23,15 @@ fn store(fixture: &Fixture) -> Store {
         ledger: fixture.ledger.clone(),
         audit_log: fixture.audit_log.clone(),
         wakeups: fixture.wakeups.clone(),
+        pools: Arc::new(NoPools),
+    }
+}
+
+struct NoPools;
+
+impl Pools for NoPools {
+    fn pools(&self) -> Vec<PoolUse> {
+        Vec::new()
     }
 }
 

@@ -24,6 +24,7 @@ pub fn with_spans(store: Store, system: &'static str) -> Store {
         ledger: Arc::new(Traced::new(store.ledger, system)),
         audit_log: Arc::new(Traced::new(store.audit_log, system)),
         wakeups: store.wakeups,
+        pools: store.pools,
     }
 }
 

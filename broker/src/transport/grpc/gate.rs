@@ -145,7 +145,9 @@ where
         let metrics = gate.rooms.metrics.clone();
         let clock = Arc::clone(&gate.rooms.clock);
         let span = span(&gate.rooms.sampling, request.uri().path(), request.headers());
+        let in_progress = metrics.call_in_progress();
         let answer = async move {
+            let _in_progress = in_progress;
             let (mut parts, body) = request.into_parts();
             if let Some(answer) = framing::not_grpc(&parts) {
                 return Ok(answer);
@@ -162,6 +164,7 @@ where
                     Err(refusal) => return Ok(to_status(&refusal).into_http()),
                 };
                 let Ok(_place) = gate.place(&parts) else {
+                    gate.rooms.metrics.shed("calls");
                     return Ok(framing::refused(&overloaded(), body).await);
                 };
                 let principal = match gate.admit(&parts, deadline).await {
@@ -205,6 +208,9 @@ impl Gate {
         }
         let message = self.arrivals.whole(body, peer(request), left).await;
         if let (Err(refusal), Some(peer)) = (&message, peer(request)) {
+            if refusal.reason == Reason::Overloaded {
+                self.rooms.metrics.shed("messages");
+            }
             self.rooms.refusals.count("grpc", refusal.reason, peer);
         }
         message
@@ -224,6 +230,7 @@ impl Gate {
         if let Some(share) = shares.take(workload.id()) {
             return Ok(Some(share));
         }
+        self.rooms.metrics.shed("workload_share");
         self.rooms.refusals.sum_up("grpc", Reason::RateLimited, workload.id());
         let sentence = "This server has its share of calls under way: send the next when some are answered.";
         Err(Refusal::because(Reason::RateLimited, sentence).retry_after(LATER))

@@ -44,8 +44,13 @@ impl TraceId {
 /// The outermost layer.
 pub(super) async fn guard(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let span = trace::http_server(&web.rooms.sampling, request.method(), route, request.headers());
+    let route = route.map(str::to_owned);
+    let span = trace::http_server(&web.rooms.sampling, request.method(), route.as_deref(), request.headers());
+    let (metrics, clock) = (web.rooms.metrics.clone(), Arc::clone(&web.rooms.clock));
+    let began = clock.monotonic();
     let response = guarded(web, request, next).instrument(span.clone()).await;
+    let took = clock.monotonic().saturating_sub(began);
+    metrics.page(route.as_deref().unwrap_or_default(), response.status().as_u16(), took);
     trace::http_answered(&span, response.status());
     response
 }

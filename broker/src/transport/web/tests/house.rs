@@ -328,5 +328,6 @@ fn store(sqlite: &Arc<SqliteStore>) -> Store {
         ledger: sqlite.clone(),
         audit_log: sqlite.clone(),
         wakeups: sqlite.clone(),
+        pools: sqlite.clone(),
     }
 }
