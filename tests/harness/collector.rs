@@ -119,7 +119,10 @@ impl Collector {
         let seen = taken.wait_for(|taken| wanted(&spans(taken)));
         match tokio::time::timeout(std::time::Duration::from_secs(60), seen).await {
             Ok(seen) => spans(&seen.expect("the collector is there")),
-            Err(_) => panic!("only these came: {:#?}", self.spans().iter().map(|s| s.name.clone()).collect::<Vec<_>>()),
+            Err(_) => panic!(
+                "only these came: {:#?}",
+                self.spans().iter().map(|s| s.name.clone()).collect::<Vec<_>>()
+            ),
         }
     }
 }

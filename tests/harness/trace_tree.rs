@@ -33,8 +33,11 @@ pub fn line(span: &Span) -> String {
         SpanKind::Client => "client ",
         _ => "",
     };
-    let mut attributes: Vec<String> =
-        span.attributes.iter().map(|pair| format!("{}={}", pair.key, value(pair.value.as_ref().and_then(|v| v.value.as_ref())))).collect();
+    let mut attributes: Vec<String> = span
+        .attributes
+        .iter()
+        .map(|pair| format!("{}={}", pair.key, value(pair.value.as_ref().and_then(|v| v.value.as_ref()))))
+        .collect();
     attributes.sort();
     let status = match span.status.as_ref().map(|status| status.code()) {
         Some(StatusCode::Error) => " ERROR",

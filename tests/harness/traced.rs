@@ -39,7 +39,8 @@ impl TracedCaller {
     /// The same, in a trace that the caller records or does not.
     pub fn sampled(&self, sampled: bool) -> Dispatch {
         let sampler = if sampled { Sampler::AlwaysOn } else { Sampler::AlwaysOff };
-        let provider = SdkTracerProvider::builder().with_span_processor(self.clone()).with_sampler(sampler).build();
+        let provider =
+            SdkTracerProvider::builder().with_span_processor(self.clone()).with_sampler(sampler).build();
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("caller"));
         Dispatch::new(tracing_subscriber::registry().with(layer))
     }

@@ -2,12 +2,14 @@
 
 mod database;
 mod fetch;
+mod running;
 mod wiring;
 
 pub use database::{migrate, open_store, open_store_read_only};
+pub use running::Running;
 
 use crate::{
-    audit::{Audit, AuditConfig, AuditError, Deadline, Refusals, check_continuity},
+    audit::{Audit, AuditConfig, AuditError, Refusals, check_continuity},
     config::{Config, ListenerTls},
     connection::{Parts, Tokens},
     domain::{Clock, Rng, StreamId},
@@ -48,8 +50,6 @@ const DENIAL_BUDGET: u32 = 600;
 const PERSONS: u64 = 100_000;
 /// Connections open at once on the operations listener: a few probes and scrapers.
 const OPS_CONNECTIONS: usize = 256;
-/// How long a probe or scrape under way may take at the very end.
-const OPS_GOODBYE: Duration = Duration::from_secs(1);
 
 /// Why the broker did not start. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -120,51 +120,6 @@ impl Sockets {
             web: bind(config.listeners.web.address)?,
             ops: bind(config.listeners.ops.address)?,
         })
-    }
-}
-
-/// A running broker.
-pub struct Running {
-    rooms: Arc<Rooms>,
-    health: Arc<Health>,
-    drain_delay: Duration,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-    /// The operations listener's: it tells of the drain until that is over.
-    last: CancellationToken,
-    operations: TaskTracker,
-}
-
-impl Running {
-    /// Everything below transport, for tests and the command line.
-    pub fn rooms(&self) -> &Arc<Rooms> {
-        &self.rooms
-    }
-
-    /// Says that it is not ready any more, and after the configured delay stops accepting, finishes what runs for at most `grace`,
-    /// and closes the audit stream (AV5). The operations listener ends last.
-    pub async fn stop(self, grace: Duration) {
-        self.health.stop();
-        if !self.drain_delay.is_zero() {
-            tokio::time::sleep(self.drain_delay).await;
-        }
-        self.stop.cancel();
-        self.tasks.close();
-        let both = async {
-            self.tasks.wait().await;
-            // Refreshes and code exchanges outlive their callers; losing one would cost a connection (RF3).
-            self.rooms.detached.close();
-            self.rooms.detached.wait().await;
-        };
-        if tokio::time::timeout(grace, both).await.is_err() {
-            tracing::warn!("some calls did not finish in time and were cut off");
-        }
-        if self.rooms.audit.close(Deadline::none()).await.is_err() {
-            tracing::error!("the audit stream could not be closed; the next start recovers it");
-        }
-        self.last.cancel();
-        self.operations.close();
-        let _ = tokio::time::timeout(OPS_GOODBYE, self.operations.wait()).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Audited, Deadline, Refused,
+    agreement::{agree, describe, needs_permit},
     prepare::prepare,
     queue::{Receipt, Request, Ticket, Waiting},
     stream::{Context, Opened},
@@ -10,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Clock, Entry, EventDraft, EventKind, Group, Outcome, Owner, Personal, Position, Rng, Rule, Rules,
-        Shares, StreamId, WorkloadId,
+        Clock, Entry, EventKind, Group, Outcome, Personal, Position, Rng, Rule, Rules, Shares, StreamId,
+        WorkloadId,
     },
     keys::KeyRing,
     metrics::Metrics,
@@ -286,7 +287,16 @@ impl Audit {
         };
         let (answer, receiver) = oneshot::channel();
         let ticket = Ticket::default();
-        let request = Request { group, prepared, deadline, ticket: ticket.clone(), answer, share: None, span: Span::current(), queued_at: self.clock.monotonic() };
+        let request = Request {
+            group,
+            prepared,
+            deadline,
+            ticket: ticket.clone(),
+            answer,
+            share: None,
+            span: Span::current(),
+            queued_at: self.clock.monotonic(),
+        };
         let may_withdraw = !request.must_be_written();
         self.enqueue(request).await.inspect_err(|refused| {
             if *refused == Refused::Overloaded {
@@ -346,49 +356,4 @@ async fn load_rules(context: &Context) -> Result<Vec<Rule>, AuditError> {
             _ => Err(AuditError::RuleTampered { epoch }),
         })
         .collect()
-}
-
-/// Events that say a stored secret was opened; without a permit nobody may claim so.
-fn needs_permit(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::GrantIssue
-            | EventKind::GrantRedelivered
-            | EventKind::RefreshIntent
-            | EventKind::ConsentExchange
-            | EventKind::ProviderRevokeIntent
-    )
-}
-
-/// What the event says comes from the permit, whatever the draft said.
-fn describe<P: Purpose>(permit: &Permit<P>, draft: &mut EventDraft) {
-    let facts = permit.facts();
-    // Answering the same request again is an issuance too, under a kind of its own (GR5).
-    if !(P::EVENT == EventKind::GrantIssue && draft.kind == EventKind::GrantRedelivered) {
-        draft.kind = P::EVENT;
-    }
-    draft.outcome = Outcome::Allowed;
-    draft.reason = None;
-    draft.tenant = Some(permit.key().tenant().clone());
-    draft.provider = Some(permit.key().provider.clone());
-    draft.scopes_granted = facts.scopes.clone();
-    draft.expires_at = facts.expires_at;
-    draft.policy = facts.policy.clone();
-}
-
-/// An entry must speak of what its permit names: else rules about it would be matched against the wrong names.
-fn agree<P: Purpose>(permit: &Permit<P>, entry: &Entry) -> Result<(), Refused> {
-    let (key, draft, names) = (permit.key(), &entry.draft, &entry.names);
-    let other =
-        |named: bool| if named { Ok(()) } else { Err(Refused::Inconsistent("not what the permit names")) };
-    other(draft.tenant.as_ref().is_none_or(|t| t == key.tenant()))?;
-    other(draft.provider.as_ref().is_none_or(|p| *p == key.provider))?;
-    if let Owner::Subject(owner) = &key.owner {
-        other(draft.subject.as_ref().is_none_or(|s| s == owner))?;
-        other(names.subject.as_ref().is_none_or(|s| s == owner))?;
-    }
-    // A revocation at the provider happens because of a rule: it relies on nothing that a rule could hit.
-    let required = P::EVENT != EventKind::ProviderRevokeIntent;
-    other(names.tenant.as_ref().map_or(!required, |t| t == key.tenant()))?;
-    other(names.provider.as_ref().map_or(!required, |p| *p == key.provider))
 }

@@ -22,8 +22,7 @@ use tracing_subscriber::{
 
 /// Libraries speak only when something is wrong, whatever the level: at lower ones they would write statements, headers and
 /// addresses.
-const LIBRARIES: [&str; 9] =
-    ["sqlx", "hyper", "hyper_util", "h2", "rustls", "reqwest", "tonic", "tower", "opentelemetry"];
+const LIBRARIES: [&str; 6] = ["sqlx", "hyper", "h2", "rustls", "reqwest", "opentelemetry"];
 
 type Failed = Box<dyn std::error::Error>;
 

@@ -121,8 +121,21 @@ pub struct Parts {
 impl Tokens {
     /// From finished parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, hot, keys, policy, audit, vault, engine, clock, rng, replica, detached, metrics, .. } =
-            parts;
+        let Parts {
+            store,
+            hot,
+            keys,
+            policy,
+            audit,
+            vault,
+            engine,
+            clock,
+            rng,
+            replica,
+            detached,
+            metrics,
+            ..
+        } = parts;
         Self {
             store,
             hot,

@@ -8,11 +8,13 @@ pub mod sqlite;
 mod ending;
 mod error;
 mod log_order;
+mod pools;
 mod recently_used;
 mod rows;
 mod rule_window;
 mod schema;
 mod spans;
+mod wakeups;
 
 #[cfg(test)]
 mod conformance;
@@ -20,10 +22,12 @@ mod conformance;
 pub use error::StoreError;
 pub use hot::{HotLimits, with_hot_rows};
 pub use log_order::STREAM_WINDOW;
+pub use pools::{PoolUse, Pools};
 pub use postgres::PostgresStore;
 pub use schema::{AppliedMigration, Migration, SchemaError};
 pub use spans::with_spans;
 pub use sqlite::SqliteStore;
+pub use wakeups::Wakeups;
 
 use crate::domain::{
     Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, LogoutNames, Owner, ParentPage,
@@ -392,34 +396,4 @@ pub struct Store {
     pub wakeups: Arc<dyn Wakeups>,
     /// Its connections.
     pub pools: Arc<dyn Pools>,
-}
-
-/// How many of its connections are in use now.
-pub trait Pools: Send + Sync {
-    /// Of each pool.
-    fn pools(&self) -> Vec<PoolUse>;
-}
-
-/// One pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolUse {
-    /// What it is for, in a word.
-    pub name: &'static str,
-    /// Connections at work.
-    pub used: u32,
-    /// Connections that wait for work.
-    pub idle: u32,
-}
-
-impl PoolUse {
-    fn of<D: sqlx::Database>(name: &'static str, pool: &sqlx::Pool<D>) -> Self {
-        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
-        Self { name, used: pool.size().saturating_sub(idle), idle }
-    }
-}
-
-/// Tells waiters that a consent changed.
-pub trait Wakeups: Send + Sync {
-    /// A receiver of the ids of consents that changed from now on. A receiver that lags must read again.
-    fn consents(&self) -> tokio::sync::broadcast::Receiver<ConsentId>;
 }

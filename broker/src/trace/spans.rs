@@ -40,9 +40,6 @@ pub fn failed(span: &Span, error_type: &str) {
 
 /// Does `work` in `span`, which says whether it failed.
 pub async fn within<T, E: Failure>(span: Span, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    if span.is_disabled() {
-        return work.await;
-    }
     let done = work.instrument(span.clone()).await;
     if let Err(error) = &done {
         failed(&span, error.error_type());

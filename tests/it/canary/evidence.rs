@@ -19,15 +19,8 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Place; 7] = [
-        Place::Database,
-        Place::Log,
-        Place::Rpc,
-        Place::Page,
-        Place::Ops,
-        Place::CommandLine,
-        Place::Trace,
-    ];
+    pub const ALL: [Place; 7] =
+        [Place::Database, Place::Log, Place::Rpc, Place::Page, Place::Ops, Place::CommandLine, Place::Trace];
 }
 
 /// A secret, and where it may be all the same.

@@ -58,7 +58,11 @@ impl<'a> Job<'a> {
         const KNOWN: &[Place] = &[Place::Database, Place::Rpc, Place::Page, Place::CommandLine];
         for person in [&ALICE, &BOB] {
             self.evidence.secret_but_in(KNOWN, "a person's subject", subject_of(person));
-            self.evidence.secret_but_in(KNOWN, "a person's account", format!("{}@notes.example", person.sso.name));
+            self.evidence.secret_but_in(
+                KNOWN,
+                "a person's account",
+                format!("{}@notes.example", person.sso.name),
+            );
         }
     }
 

@@ -51,7 +51,8 @@ async fn va10_database_logs_statuses_pages_and_command_line_hold_no_secret() {
 
 /// Every call is traced.
 fn telemetry(collector: &Collector) -> String {
-    let rest = "sample_ratio: 1\n  max_traces_per_second: 1000\n  headers: { x-key: \"${file:collector-key}\" }";
+    let rest =
+        "sample_ratio: 1\n  max_traces_per_second: 1000\n  headers: { x-key: \"${file:collector-key}\" }";
     format!("telemetry:\n  endpoint: \"{}\"\n  {rest}\n", collector.url())
 }
 

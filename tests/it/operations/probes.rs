@@ -49,7 +49,10 @@ async fn shared_fault(stage: Stage, begin: impl AsyncFnOnce(), end: impl AsyncFn
     until(addresses.ops, "/healthz", 200).await;
     begin().await;
     let told = refused(stage.ask(&ALICE, TicketHelper, READ).await);
-    assert!(["AUDIT_UNAVAILABLE", "STORE_UNAVAILABLE", "DEADLINE_EXCEEDED"].contains(&told.as_str()), "{told}");
+    assert!(
+        ["AUDIT_UNAVAILABLE", "STORE_UNAVAILABLE", "DEADLINE_EXCEEDED"].contains(&told.as_str()),
+        "{told}"
+    );
     assert_eq!(until(addresses.ops, "/healthz", 503).await, "the database does not work\n");
     assert_eq!(get(addresses.ops, "/livez").await, (200, "ok\n".to_owned()));
     assert_eq!(get(addresses.ops, "/readyz").await, (200, "ok\n".to_owned()));
@@ -78,8 +81,12 @@ async fn shared_fault(stage: Stage, begin: impl AsyncFnOnce(), end: impl AsyncFn
 async fn av7_a_log_that_cannot_be_written_degrades_health_and_not_readiness() {
     let stage = Stage::start().await;
     let database = tokio::sync::Mutex::new(stage.database().await);
-    shared_fault(stage, async || database.lock().await.hold_log().await, async || database.lock().await.let_go().await)
-        .await;
+    shared_fault(
+        stage,
+        async || database.lock().await.hold_log().await,
+        async || database.lock().await.let_go().await,
+    )
+    .await;
 }
 
 /// Proves: AV7
@@ -109,9 +116,13 @@ async fn av7_av5_a_drain_fails_readiness_first_while_calls_are_still_taken_and_t
     assert_eq!(until(addresses.ops, "/readyz", 503).await, "stopping\n");
     assert_eq!(get(addresses.ops, "/livez").await.0, 200, "it lives");
     assert_eq!(grpc(addresses.grpc, "").await, ServingStatus::NotServing);
-    let asked = broker_client::GrantRequest::new(site.assertion(&ALICE, TicketHelper), "notes", ["notes.read"]);
+    let asked =
+        broker_client::GrantRequest::new(site.assertion(&ALICE, TicketHelper), "notes", ["notes.read"]);
     let answer = client.issue_grant(&asked).await;
-    assert!(matches!(answer, Ok(Outcome::ConsentRequired(_))), "who has not noticed yet is served: {answer:?}");
+    assert!(
+        matches!(answer, Ok(Outcome::ConsentRequired(_))),
+        "who has not noticed yet is served: {answer:?}"
+    );
     let (status, log) = broker.ended().await;
     assert!(status.success(), "{status:?}: {log}");
 }

@@ -54,7 +54,9 @@ async fn op2_av5_traces_that_wait_when_it_is_told_to_stop_are_sent_before_it_end
     let (status, log) = traced.broker.ended().await;
     assert!(status.success(), "{status:?}: {log}");
     let names: Vec<String> = traced.collector.spans().into_iter().map(|span| span.name).collect();
-    for wanted in ["broker.v1.GrantService/IssueGrant", "GET /consent/{handle}", "GET /oauth/callback/{provider}"] {
+    for wanted in
+        ["broker.v1.GrantService/IssueGrant", "GET /consent/{handle}", "GET /oauth/callback/{provider}"]
+    {
         assert!(names.iter().any(|name| name == wanted), "{wanted}: {names:?}");
     }
 }

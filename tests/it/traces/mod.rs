@@ -1,6 +1,7 @@
 //! Traces: one call told span by span, and a collector that is in nobody's way.
 
 mod collector;
+mod failing;
 mod issuing;
 mod refusing;
 
@@ -54,7 +55,8 @@ impl Traced {
     pub fn plain(&self, tree: &str) -> String {
         let notes = self.site.notes().origin();
         let port = notes.rsplit(':').next().expect("a port").trim_end_matches('/');
-        tree.replace(notes.trim_end_matches('/'), "NOTES").replace(&format!("server.port={port}"), "server.port=NOTES")
+        tree.replace(notes.trim_end_matches('/'), "NOTES")
+            .replace(&format!("server.port={port}"), "server.port=NOTES")
     }
 }
 

@@ -2,7 +2,7 @@ use super::{HotLimits, Key, Rows, with_hot_rows};
 use crate::{
     domain::{Connection, ManualClock, Owner, SecretKind, Timestamp, Write},
     storage::{
-        Store,
+        PoolUse, Pools, Store,
         conformance::{Fixture, pen::Pen, samples},
         sqlite::tests::fixture,
     },

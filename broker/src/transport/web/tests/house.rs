@@ -107,6 +107,7 @@ impl House {
         let engine = Arc::new(Engine::new(outbound.clone(), clock.clone()));
         let vault = Arc::new(Vault::new(keys.clone(), clock.clone(), rng.clone()));
         let parts = Parts {
+            metrics: crate::metrics::Metrics::default(),
             store: store.clone(),
             hot: store.clone(),
             waiting_per_provider: 16,

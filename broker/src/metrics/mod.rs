@@ -4,6 +4,9 @@
 //! that is handed along and shared by its clones, not a global: many brokers run in one test process, each with its own.
 //! A label's value is a configured name or one of our own words, never a subject, an id, an address, or a caller's text.
 
+#[cfg(test)]
+mod tests;
+
 use crate::domain::{EventDraft, Reason, Timestamp};
 use prometheus_client::{
     encoding::text::encode,
@@ -326,67 +329,5 @@ pub struct OpenConnection(Gauge);
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{EventId, EventKind, Outcome, SystemRng};
-
-    #[test]
-    fn the_table_in_the_documentation_is_what_is_served() {
-        let metrics = Metrics::default();
-        let id = EventId::random(&SystemRng::default());
-        metrics.event(&EventDraft::new(id, EventKind::GrantIssue, Outcome::Allowed));
-        metrics.refusal("grpc", Reason::RateLimited);
-        metrics.call("/a", 0, Duration::ZERO);
-        metrics.provider_call("notes", "refresh", true, Duration::ZERO);
-        metrics.lookup("policy", true);
-        metrics.key_fetch("sso", true);
-        metrics.work_failed("purge");
-        drop(metrics.connection("grpc"));
-        metrics.connection_refused("grpc");
-        metrics.audit_commit(1, true, Duration::ZERO);
-        metrics.spans("sent", 1);
-        let now = Timestamp::from_micros(1_700_000_000_000_000);
-        metrics.audit_queue_wait(Duration::ZERO);
-        metrics.audit_committed_at(now);
-        metrics.page("/consent/{handle}", 200, Duration::ZERO);
-        metrics.shed("calls");
-        drop(metrics.call_in_progress());
-        metrics.pool("main", 1, 2);
-        metrics.configured("old", "rules");
-        metrics.configured("0f", "rules");
-        metrics.keys(1, 1, Some(now));
-        metrics.revocation_epoch(7);
-        metrics.health("database", true);
-        metrics.started(now);
-        let text = metrics.render();
-        let mut served: Vec<_> =
-            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned).collect();
-        let table =
-            include_str!("../../docs/metrics.md").lines().filter_map(|line| line.strip_prefix("| `broker_"));
-        let mut told: Vec<_> = table
-            .filter_map(|row| row.split_once("` | "))
-            .map(|(name, rest)| format!("broker_{name} {}", rest.split(' ').next().unwrap_or_default()))
-            .collect();
-        served.sort();
-        told.sort();
-        assert_eq!(served, told, "{text}");
-        assert!(text.contains("broker_open_connections{listener=\"grpc\"} 0\n"), "{text}");
-        assert!(text.contains("broker_audit_batch_entries_count 1\n"), "{text}");
-        assert!(text.contains("broker_audit_last_commit_timestamp_seconds 1700000000"), "{text}");
-        assert!(
-            text.contains("broker_config_info{config_hash=\"0f\",policy_version=\"rules\"} 1\n"),
-            "{text}"
-        );
-        assert!(!text.contains("\"old\""), "what is no longer in force is gone: {text}");
-        metrics.audit_commit(1, false, Duration::ZERO);
-        let text = metrics.render();
-        assert!(
-            text.contains("broker_audit_batch_entries_count 1\n"),
-            "a failed commit has no entries: {text}"
-        );
     }
 }
