@@ -309,7 +309,6 @@ fn result(worked: bool) -> (&'static str, Cow<'static, str>) {
 }
 
 /// Seconds since 1970; exact to the microsecond.
-#[expect(clippy::cast_precision_loss, reason = "microseconds of this era are exact in 53 bits")]
 fn unix_seconds(time: Timestamp) -> f64 {
     time.micros() as f64 / 1e6
 }

@@ -40,11 +40,7 @@ impl Sampling {
 
     /// As configured.
     pub fn of(settings: &Telemetry, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a share of 2⁶⁴, at most all"
-        )]
+        // A share of 2⁶⁴, all of it at most.
         let share = (settings.sample_ratio.clamp(0.0, 1.0) * 2_f64.powi(64)) as u128;
         let (follow, most) = (settings.follow_callers, settings.max_traces_per_second);
         Self(Some(Arc::new(Rules { share, follow, most, second: Mutex::default(), clock, rng })))
