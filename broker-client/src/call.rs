@@ -1,6 +1,7 @@
 //! One call: credential, deadline, and another attempt where that is safe.
 
 use crate::link::Link;
+use crate::trace;
 use crate::{Clock, Credential, Error};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use std::future::Future;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
+use tracing::Instrument as _;
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
@@ -31,8 +33,14 @@ pub(crate) enum Repeat {
 }
 
 impl Caller {
-    /// Sends `message` until it is answered, refused, out of attempts or out of time.
-    pub(crate) async fn unary<M, R, F, Fut>(&self, message: M, repeat: Repeat, send: F) -> Result<R, Error>
+    /// Sends `message` until it is answered, refused, out of attempts or out of time. `method` is `package.Service/Method`.
+    pub(crate) async fn unary<M, R, F, Fut>(
+        &self,
+        method: &'static str,
+        message: M,
+        repeat: Repeat,
+        send: F,
+    ) -> Result<R, Error>
     where
         M: Clone,
         F: Fn(Channel, Request<M>) -> Fut,
@@ -48,8 +56,11 @@ impl Caller {
             let once = async {
                 let request = self.request(message.clone(), left).await?;
                 let channel = self.link.channel(self.clock.as_ref()).await;
-                Ok(send(channel, request).await?.into_inner())
+                let answer = send(channel, request).await;
+                trace::answered(&answer);
+                Ok(answer?.into_inner())
             };
+            let once = once.instrument(trace::span(method));
             let error = match tokio::time::timeout(left, once).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => error,
@@ -82,6 +93,7 @@ impl Caller {
     pub(crate) async fn request<M>(&self, message: M, timeout: Duration) -> Result<Request<M>, Error> {
         let mut request = Request::new(message);
         request.set_timeout(timeout);
+        trace::carry(request.metadata_mut());
         if let Some(bearer) = self.credential.current(self.clock.as_ref()).await? {
             request.metadata_mut().insert("authorization", bearer);
         }

@@ -10,10 +10,12 @@ use crate::proto::{
     WithdrawApprovalRequest,
 };
 use crate::request_id::RequestIds;
+use crate::trace;
 use crate::{Assertion, BatchOutcome, BatchRequest, Clock, ConsentWatch, Error, GrantRequest, Outcome};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument as _;
 
 /// A connection to the broker. Cheap to clone; clones share it.
 ///
@@ -47,7 +49,11 @@ impl Client {
         };
         let send =
             |channel, request| async move { GrantServiceClient::new(channel).issue_grant(request).await };
-        Outcome::try_from(self.caller.unary(request.to_message(&id)?, Repeat::Safe, send).await?)
+        Outcome::try_from(
+            self.caller
+                .unary("broker.v1.GrantService/IssueGrant", request.to_message(&id)?, Repeat::Safe, send)
+                .await?,
+        )
     }
 
     /// Asks for several grants, all of them or none (`GrantService.BatchIssueGrants`).
@@ -62,7 +68,16 @@ impl Client {
         let send = |channel, request| async move {
             GrantServiceClient::new(channel).batch_issue_grants(request).await
         };
-        request.outcome(self.caller.unary(request.to_message(&id)?, Repeat::Safe, send).await?)
+        request.outcome(
+            self.caller
+                .unary(
+                    "broker.v1.GrantService/BatchIssueGrants",
+                    request.to_message(&id)?,
+                    Repeat::Safe,
+                    send,
+                )
+                .await?,
+        )
     }
 
     /// Reads a consent once (`ConsentService.GetConsent`). `assertion`: a person calling instead of the workload.
@@ -77,7 +92,8 @@ impl Client {
         let message = GetConsentRequest { consent_id: consent_id.to_owned(), assertion: exposed(assertion) };
         let send =
             |channel, request| async move { ConsentServiceClient::new(channel).get_consent(request).await };
-        let response = self.caller.unary(message, Repeat::Safe, send).await?;
+        let response =
+            self.caller.unary("broker.v1.ConsentService/GetConsent", message, Repeat::Safe, send).await?;
         response.consent.ok_or_else(|| Error::protocol("an answer without a consent"))
     }
 
@@ -98,8 +114,11 @@ impl Client {
         let open = async {
             let request = caller.request(message, timeout).await?;
             let channel = caller.link.channel(caller.clock.as_ref()).await;
-            Ok(ConsentServiceClient::new(channel).watch_consent(request).await?.into_inner())
+            let answer = ConsentServiceClient::new(channel).watch_consent(request).await;
+            trace::answered(&answer);
+            Ok(answer?.into_inner())
         };
+        let open = open.instrument(trace::span("broker.v1.ConsentService/WatchConsent"));
         let stream = tokio::time::timeout(timeout, open).await.unwrap_or_else(|_| Err(Error::deadline()))?;
         Ok(ConsentWatch { stream, clock: Arc::clone(&caller.clock), until, ended: false })
     }
@@ -122,7 +141,10 @@ impl Client {
             let send = |channel, request| async move {
                 ConnectionServiceClient::new(channel).list_connections(request).await
             };
-            let page = self.caller.unary(message, Repeat::Safe, send).await?;
+            let page = self
+                .caller
+                .unary("broker.v1.ConnectionService/ListConnections", message, Repeat::Safe, send)
+                .await?;
             connections.extend(page.connections);
             if page.next_page_token.is_empty() {
                 return Ok(connections);
@@ -151,7 +173,10 @@ impl Client {
         let send = |channel, request| async move {
             ConnectionServiceClient::new(channel).list_connections(request).await
         };
-        self.caller.unary(message, repeat, send).await.map(drop)
+        self.caller
+            .unary("broker.v1.ConnectionService/ListConnections", message, repeat, send)
+            .await
+            .map(drop)
     }
 
     /// Gives up this workload's approval on a connection of the user (`ConnectionService.WithdrawApproval`); the next grant
@@ -170,7 +195,11 @@ impl Client {
         let send = |channel, request| async move {
             ConnectionServiceClient::new(channel).withdraw_approval(request).await
         };
-        Ok(self.caller.unary(message, Repeat::Never, send).await?.revocation_epoch)
+        Ok(self
+            .caller
+            .unary("broker.v1.ConnectionService/WithdrawApproval", message, Repeat::Never, send)
+            .await?
+            .revocation_epoch)
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {

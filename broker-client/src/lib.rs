@@ -169,6 +169,8 @@
 //! # Features
 //!
 //! - `mcp` (on unless switched off): [`mcp`], plain JSON, no MCP library.
+//! - `otel`: calls carry your trace on to the broker (W3C Trace Context), where your subscriber has a layer of `tracing-opentelemetry`.
+//!   Every call is a span of the target `broker_client` with or without it.
 //! - `tower`: the layer of step 6.
 //! - `testing`: the fake broker of step 8. Meant for `dev-dependencies`.
 //!
@@ -210,6 +212,7 @@ mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tls;
+mod trace;
 mod watch;
 mod watched;
 

@@ -12,6 +12,8 @@ pub mod crash;
 
 pub mod config;
 
+pub mod trace;
+
 pub mod net;
 
 pub mod storage;

@@ -7,6 +7,7 @@ pub mod certified;
 pub mod chromium;
 pub mod clock;
 pub mod cluster;
+pub mod collector;
 pub mod composite;
 pub mod database;
 pub mod dialect;
@@ -29,6 +30,8 @@ pub mod rpc;
 pub mod stage;
 pub mod sweep;
 pub mod terminal;
+pub mod trace_tree;
+pub mod traced;
 pub mod walk;
 pub mod wire;
 

@@ -24,3 +24,4 @@ mod revocation;
 mod rpc;
 mod tampering;
 mod tls;
+mod traces;

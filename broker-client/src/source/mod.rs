@@ -16,6 +16,7 @@ use settings::Settings;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tracing::Instrument as _;
 
 /// Pause after an early refresh that failed, when the broker named none.
 const REFRESH_PAUSE: Duration = Duration::from_secs(5);
@@ -144,7 +145,8 @@ impl Inner {
         let (number, pilot, landing) = state.flights.start(key);
         let mut request = request.clone();
         request.request_id = None;
-        tokio::spawn(fly(Arc::clone(self), key, number, request, pilot));
+        // In the trace of whoever asked first.
+        tokio::spawn(fly(Arc::clone(self), key, number, request, pilot).in_current_span());
         landing
     }
 

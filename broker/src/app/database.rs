@@ -5,7 +5,7 @@ use crate::{
     config::{Config, Storage},
     domain::{Clock, SecretString},
     storage::{
-        AppliedMigration, Approvals, AuditLog, Connections, Consents, Endings, Ledger, Parents, PostgresStore,
+        AppliedMigration, Approvals, AuditLog, Connections, Consents, Endings, Ledger, Parents, Pools, PostgresStore,
         Requests, Sessions, SqliteStore, Store, Wakeups, WrappedKeys, postgres, sqlite,
     },
 };
@@ -51,6 +51,14 @@ pub async fn migrate(
     })
 }
 
+/// What the semantic conventions call it (`db.system.name`).
+pub(super) fn system(config: &Config) -> &'static str {
+    match &config.storage {
+        Storage::Sqlite { .. } => "sqlite",
+        Storage::Postgres(_) => "postgresql",
+    }
+}
+
 fn store<S>(store: Arc<S>) -> Store
 where
     S: Connections
@@ -64,6 +72,7 @@ where
         + Ledger
         + AuditLog
         + Wakeups
+        + Pools
         + 'static,
 {
     Store {
@@ -77,6 +86,7 @@ where
         wrapped_keys: store.clone(),
         ledger: store.clone(),
         audit_log: store.clone(),
-        wakeups: store,
+        wakeups: store.clone(),
+        pools: store,
     }
 }

@@ -2,12 +2,14 @@
 
 mod database;
 mod fetch;
+mod running;
 mod wiring;
 
 pub use database::{migrate, open_store, open_store_read_only};
+pub use running::Running;
 
 use crate::{
-    audit::{Audit, AuditConfig, AuditError, Deadline, Refusals, check_continuity},
+    audit::{Audit, AuditConfig, AuditError, Refusals, check_continuity},
     config::{Config, ListenerTls},
     connection::{
         Parts, Tokens,
@@ -21,9 +23,11 @@ use crate::{
     net::{Limits, NetError, OAuthHttp, Outbound},
     policy::{self, Policy, PolicyProblems, PolicySet},
     provider::Engine,
-    storage::{HotLimits, SchemaError, Store, postgres, sqlite, with_hot_rows},
+    storage::{HotLimits, SchemaError, Store, postgres, sqlite, with_hot_rows, with_spans},
+    trace::Sampling,
     transport::{
         grpc::{self, GateLayer},
+        health::Health,
         http::{self, Patience},
         listener::{Accepted, Intake},
         ops,
@@ -126,38 +130,6 @@ impl Sockets {
     }
 }
 
-/// A running broker.
-pub struct Running {
-    rooms: Arc<Rooms>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-}
-
-impl Running {
-    /// Everything below transport, for tests and the command line.
-    pub fn rooms(&self) -> &Arc<Rooms> {
-        &self.rooms
-    }
-
-    /// Stops accepting, finishes what runs for at most `grace`, closes the audit stream (AV5).
-    pub async fn stop(self, grace: Duration) {
-        self.stop.cancel();
-        self.tasks.close();
-        let both = async {
-            self.tasks.wait().await;
-            // Refreshes and code exchanges outlive their callers; losing one would cost a connection (RF3).
-            self.rooms.detached.close();
-            self.rooms.detached.wait().await;
-        };
-        if tokio::time::timeout(grace, both).await.is_err() {
-            tracing::warn!("some calls did not finish in time and were cut off");
-        }
-        if self.rooms.audit.close(Deadline::none()).await.is_err() {
-            tracing::error!("the audit stream could not be closed; the next start recovers it");
-        }
-    }
-}
-
 /// Starts a broker on bound sockets.
 ///
 /// # Errors
@@ -168,10 +140,10 @@ pub async fn start(
     rng: Arc<dyn Rng>,
     sockets: Sockets,
 ) -> Result<Running, StartError> {
-    start_with(config, clock, rng, sockets, CrashPoints::none()).await
+    start_with(config, clock, rng, sockets, Metrics::default(), CrashPoints::none()).await
 }
 
-/// The same, to die where the tests say.
+/// The same, counting in `metrics`, and to die where the tests say.
 ///
 /// # Errors
 /// [`StartError`].
@@ -180,10 +152,11 @@ pub async fn start_with(
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     sockets: Sockets,
+    metrics: Metrics,
     points: CrashPoints,
 ) -> Result<Running, StartError> {
     let outbound = Arc::new(Outbound::new(Arc::clone(&clock)));
-    let rooms = Arc::new(rooms(config, clock, rng, points, &outbound).await?);
+    let rooms = Arc::new(rooms(config, clock, rng, points, &outbound, metrics).await?);
     // First of all: what an earlier process kept is wanted by the first caller.
     if let Err(refusal) = usecase::drain_spool(&rooms).await {
         tracing::warn!(reason = refusal.reason.as_str(), "the spool cannot be stored yet; it is tried again");
@@ -191,7 +164,14 @@ pub async fn start_with(
     let logins = Arc::new(logins(config, &outbound, &rooms)?);
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    let accept = |socket, tls: Option<&ListenerTls>, alpn, name, most| -> Result<Accepted, StartError> {
+    let (last, operations) = (CancellationToken::new(), TaskTracker::new());
+    let accept = |socket,
+                  tls: Option<&ListenerTls>,
+                  alpn,
+                  name,
+                  most,
+                  stop: &CancellationToken|
+     -> Result<Accepted, StartError> {
         let tls = tls.map(|files| tls::source(tls_files(files, alpn))).transpose()?;
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
         Accepted::on(socket, tls, Intake::of(name, most, rooms.metrics.clone()), stop.clone())
@@ -199,27 +179,30 @@ pub async fn start_with(
     };
     let most = config.limits.max_connections as usize;
     let listeners = &config.listeners;
-    let grpc = accept(sockets.grpc, listeners.grpc.tls.as_ref(), &["h2"], "grpc", most)?;
-    let web = accept(sockets.web, listeners.web.tls.as_ref(), &["h2", "http/1.1"], "web", most)?;
-    let ops = accept(sockets.ops, listeners.ops.tls.as_ref(), &["http/1.1"], "ops", OPS_CONNECTIONS)?;
+    let grpc = accept(sockets.grpc, listeners.grpc.tls.as_ref(), &["h2"], "grpc", most, &stop)?;
+    let web = accept(sockets.web, listeners.web.tls.as_ref(), &["h2", "http/1.1"], "web", most, &stop)?;
+    let ops = accept(sockets.ops, listeners.ops.tls.as_ref(), &["http/1.1"], "ops", OPS_CONNECTIONS, &last)?;
     tracing::info!(grpc = %grpc.local_addr(), web = %web.local_addr(), ops = %ops.local_addr(), "listening");
 
-    let (services, health) = grpc::services(&rooms);
+    let health = Arc::new(Health::of(Arc::clone(&rooms)));
+    rooms.metrics.configured(&config.hash, &rooms.policy.version());
+    rooms.metrics.started(rooms.clock.now());
+    let (services, reporter) = grpc::services(&rooms);
     let server = grpc::server(config.limits.max_connection_age)
         .layer(GateLayer::new(Arc::clone(&rooms)))
         .add_routes(services);
     tasks.spawn(serve_grpc(
         server.serve_with_incoming_shutdown(grpc.into_stream(), stop.clone().cancelled_owned()),
     ));
-    tasks.spawn(grpc::watch_health(Arc::clone(&rooms), health, stop.clone()));
+    tasks.spawn(grpc::watch_health(Arc::clone(&health), reporter, stop.clone()));
     let patience = Patience::with_requests_of(config.limits.request_timeout);
     let pages = web::router(Arc::clone(&rooms), logins);
     tasks.spawn(http::serve(web, pages, patience, stop.clone()));
-    let operations = ops::router(Arc::clone(&rooms));
-    tasks.spawn(http::serve(ops, operations, patience, stop.clone()));
+    let router = ops::router(Arc::clone(&rooms), Arc::clone(&health));
+    operations.spawn(http::serve(ops, router, patience, last.clone()));
     tasks.spawn(worker::run(Arc::clone(&rooms), stop.clone()));
     tasks.spawn(warm(Arc::clone(&rooms)));
-    Ok(Running { rooms, stop, tasks })
+    Ok(Running { rooms, health, drain_delay: config.listeners.drain_delay, stop, tasks, last, operations })
 }
 
 /// Fetches every issuer's keys, so that the first call does not wait for them and a wrong address is told at once.
@@ -271,6 +254,7 @@ async fn rooms(
     rng: Arc<dyn Rng>,
     points: CrashPoints,
     outbound: &Arc<Outbound>,
+    metrics: Metrics,
 ) -> Result<Rooms, StartError> {
     let limits = HotLimits {
         bytes: u64::from(config.limits.hot_rows_mebibytes) * 1024 * 1024,
@@ -279,11 +263,15 @@ async fn rooms(
     // What is wrong with a file is found before the database is touched.
     let keyring = FileKeyring::load(&config.keys.file)?;
     let policies = PolicySet::load_files(&config.policy.files).map_err(StartError::Policy)?;
-    let store = open_store(config, &*clock).await?;
+    let mut store = open_store(config, &*clock).await?;
+    if config.telemetry.is_some() {
+        store = with_spans(store, database::system(config));
+    }
     let keys = open_keys(keyring, &store, &clock, &rng).await?;
+    let system = store.wrapped_keys.tenant_keys("").await.map_err(KeyError::Unavailable)?;
+    metrics.keys(keys.root_keys(), system.len(), system.first().map(|newest| newest.created_at));
     let (store, hot) =
         with_hot_rows(with_known_keys(store, keys.clone(), clock.clone()), clock.clone(), limits);
-    let metrics = Metrics::default();
     let identity = identity(config, outbound, &clock)?.metered(metrics.clone());
     let policy = Policy::new(
         policies,
@@ -308,6 +296,7 @@ async fn rooms(
         spool,
         drain_grace: config.spool.drain_grace,
         points: points.clone(),
+        metrics: metrics.clone(),
         // A quarter of what is served at once: three providers may hang and there is room for the rest.
         waiting_per_provider: (config.limits.max_concurrent_requests / 4).max(1) as usize,
         store: store.clone(),
@@ -334,6 +323,9 @@ async fn rooms(
         settings: wiring::settings(config),
         providers: Arc::new(providers),
         refusals: Arc::new(Refusals::new(clock.clone(), rng.clone(), DENIAL_BUDGET).metered(metrics.clone())),
+        sampling: config.telemetry.as_ref().map_or_else(Sampling::off, |settings| {
+            Sampling::of(settings, Arc::clone(&clock), Arc::clone(&rng))
+        }),
         metrics,
         clock,
         rng,

@@ -2,21 +2,24 @@
 
 use super::{
     Audited, Deadline, Refused,
+    agreement::{agree, describe, needs_permit},
     prepare::prepare,
     queue::{Receipt, Request, Ticket, Waiting},
     stream::{Context, Opened},
+    weather::Weather,
     writer::{CloseRequest, Writer},
 };
 use crate::{
     crash::CrashPoints,
     domain::{
-        Clock, Entry, EventDraft, EventKind, Group, Outcome, Owner, Personal, Position, Rng, Rule, Rules,
-        Shares, StreamId, WorkloadId,
+        Clock, Entry, EventKind, Group, Outcome, Personal, Position, Rng, Rule, Rules, Shares, StreamId,
+        WorkloadId,
     },
     keys::KeyRing,
     metrics::Metrics,
     policy::{Permit, Purpose},
     storage::{Ledger, STREAM_WINDOW, StoreError},
+    trace::{self, step},
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -24,6 +27,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot};
+use tracing::Span;
 
 /// How much waits, and how long.
 #[derive(Clone)]
@@ -101,6 +105,8 @@ pub struct Audit {
     /// How the queue is shared between workloads.
     shares: Shares<WorkloadId>,
     close: Mutex<Option<oneshot::Sender<CloseRequest>>>,
+    weather: Arc<Weather>,
+    metrics: Metrics,
 }
 
 impl Audit {
@@ -146,10 +152,12 @@ impl Audit {
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let (clock, rng) = (context.clock.clone(), context.rng.clone());
         let (denial_floor, shares) = (config.queue / 4, Shares::new(config.queue));
-        let writer = Writer::new(context, config, rules.clone(), opened, main_end, reserved_end);
+        let (weather, metrics) = (Arc::<Weather>::default(), config.metrics.clone());
+        let writer =
+            Writer::new(context, config, rules.clone(), weather.clone(), opened, main_end, reserved_end);
         tokio::spawn(writer.run(close_end));
         let close = Mutex::new(Some(close));
-        Self { keys, clock, rng, rules, main, reserved, denial_floor, shares, close }
+        Self { keys, clock, rng, rules, main, reserved, denial_floor, shares, close, weather, metrics }
     }
 
     /// The revocation rules this process has seen. Read names under its epoch, and put that epoch into the entry.
@@ -246,7 +254,28 @@ impl Audit {
         !self.main.is_closed()
     }
 
+    /// Whether commits work, as far as is known: false a while after one failed. What fails here fails on every replica alike.
+    pub fn is_writing(&self) -> bool {
+        !self.weather.is_foul(self.clock.monotonic())
+    }
+
+    /// How many groups wait for the writer now.
+    pub fn queued(&self) -> usize {
+        let queued = |sender: &mpsc::Sender<Request>| sender.max_capacity() - sender.capacity();
+        queued(&self.main) + queued(&self.reserved)
+    }
+
+    /// The span is how long the caller waited: for its turn, and for the commit it is part of.
     async fn submit(&self, group: Group, deadline: Deadline) -> Result<Receipt, Refused> {
+        let span = step!(
+            "audit record",
+            broker.event.kind = group.entries.first().map(|entry| entry.draft.kind.as_str()),
+            broker.event.outcome = group.entries.first().map(|entry| entry.draft.outcome.as_str()),
+        );
+        trace::within(span, self.submit_now(group, deadline)).await
+    }
+
+    async fn submit_now(&self, group: Group, deadline: Deadline) -> Result<Receipt, Refused> {
         let deadline = deadline.resolve(&*self.clock);
         let nobody = |e: &Entry| e.draft.subject.is_none() && e.draft.personal != Personal::default();
         if group.entries.iter().any(nobody) {
@@ -263,9 +292,22 @@ impl Audit {
         };
         let (answer, receiver) = oneshot::channel();
         let ticket = Ticket::default();
-        let request = Request { group, prepared, deadline, ticket: ticket.clone(), answer, share: None };
+        let request = Request {
+            group,
+            prepared,
+            deadline,
+            ticket: ticket.clone(),
+            answer,
+            share: None,
+            span: Span::current(),
+            queued_at: self.clock.monotonic(),
+        };
         let may_withdraw = !request.must_be_written();
-        self.enqueue(request).await?;
+        self.enqueue(request).await.inspect_err(|refused| {
+            if *refused == Refused::Overloaded {
+                self.metrics.shed("audit_queue");
+            }
+        })?;
         Waiting { ticket, answer: receiver, may_withdraw }.answer(self.remaining(deadline)).await
     }
 
@@ -319,49 +361,4 @@ async fn load_rules(context: &Context) -> Result<Vec<Rule>, AuditError> {
             _ => Err(AuditError::RuleTampered { epoch }),
         })
         .collect()
-}
-
-/// Events that say a stored secret was opened; without a permit nobody may claim so.
-fn needs_permit(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::GrantIssue
-            | EventKind::GrantRedelivered
-            | EventKind::RefreshIntent
-            | EventKind::ConsentExchange
-            | EventKind::ProviderRevokeIntent
-    )
-}
-
-/// What the event says comes from the permit, whatever the draft said.
-fn describe<P: Purpose>(permit: &Permit<P>, draft: &mut EventDraft) {
-    let facts = permit.facts();
-    // Answering the same request again is an issuance too, under a kind of its own (GR5).
-    if !(P::EVENT == EventKind::GrantIssue && draft.kind == EventKind::GrantRedelivered) {
-        draft.kind = P::EVENT;
-    }
-    draft.outcome = Outcome::Allowed;
-    draft.reason = None;
-    draft.tenant = Some(permit.key().tenant().clone());
-    draft.provider = Some(permit.key().provider.clone());
-    draft.scopes_granted = facts.scopes.clone();
-    draft.expires_at = facts.expires_at;
-    draft.policy = facts.policy.clone();
-}
-
-/// An entry must speak of what its permit names: else rules about it would be matched against the wrong names.
-fn agree<P: Purpose>(permit: &Permit<P>, entry: &Entry) -> Result<(), Refused> {
-    let (key, draft, names) = (permit.key(), &entry.draft, &entry.names);
-    let other =
-        |named: bool| if named { Ok(()) } else { Err(Refused::Inconsistent("not what the permit names")) };
-    other(draft.tenant.as_ref().is_none_or(|t| t == key.tenant()))?;
-    other(draft.provider.as_ref().is_none_or(|p| *p == key.provider))?;
-    if let Owner::Subject(owner) = &key.owner {
-        other(draft.subject.as_ref().is_none_or(|s| s == owner))?;
-        other(names.subject.as_ref().is_none_or(|s| s == owner))?;
-    }
-    // A revocation at the provider happens because of a rule: it relies on nothing that a rule could hit.
-    let required = P::EVENT != EventKind::ProviderRevokeIntent;
-    other(names.tenant.as_ref().map_or(!required, |t| t == key.tenant()))?;
-    other(names.provider.as_ref().map_or(!required, |p| *p == key.provider))
 }

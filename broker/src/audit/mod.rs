@@ -3,6 +3,7 @@
 //! One writer task per process appends to one stream. Callers hand it groups of entries; it commits what has
 //! gathered in one transaction and then answers everyone. A stream whose writer died is ended by the next one.
 
+mod agreement;
 pub mod audited;
 pub mod body;
 pub mod chain;
@@ -20,6 +21,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 pub mod verify;
+mod weather;
 mod writer;
 
 pub mod refused;

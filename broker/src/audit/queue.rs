@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::oneshot;
+use tracing::Span;
 
 const QUEUED: u8 = 0;
 const BEGUN: u8 = 1;
@@ -53,6 +54,10 @@ pub(super) struct Request {
     pub(super) answer: oneshot::Sender<Answer>,
     /// Its workload's part of the queue, until it leaves that.
     pub(super) share: Option<Share>,
+    /// Where its caller waits, if that is traced.
+    pub(super) span: Span,
+    /// When it was put into the queue, by the monotonic clock.
+    pub(super) queued_at: Duration,
 }
 
 impl Request {

@@ -1,6 +1,7 @@
 //! Why something was not recorded as asked, and therefore may not happen.
 
 use crate::domain::{Applied, Reason, RequestClaim, Rule, RuleKind};
+use crate::trace::Failure;
 
 /// Why a permit or note was refused. For the first three a row says so.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -26,6 +27,12 @@ pub enum Refused {
     /// The entry contradicts itself or its permit: a fault of the broker, not of the caller.
     #[error("the entry is inconsistent: {0}")]
     Inconsistent(&'static str),
+}
+
+impl Failure for Refused {
+    fn error_type(&self) -> &'static str {
+        self.reason().as_str()
+    }
 }
 
 impl Refused {

@@ -10,6 +10,7 @@ mod config;
 mod health;
 mod init;
 mod keys;
+mod log;
 mod output;
 mod policy;
 mod provider;

@@ -1,32 +1,37 @@
 //! `broker serve` and `broker migrate`.
 
-use super::{ConfigFile, Outcome, config::load, output, runtime};
+use super::{ConfigFile, Outcome, config::load, log, output, runtime};
 use crate::{
     app::{self, Sockets},
-    config::{Config, LogFormat},
+    config::Config,
     crash::CrashPoints,
     domain::{Clock, Rng, SecretString, SystemClock, SystemRng},
     lifecycle::{self, StopSignals},
+    metrics::Metrics,
     storage::AppliedMigration,
 };
 use clap::Args;
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
-use tracing_subscriber::{EnvFilter, fmt};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+/// How long the traces of the last calls may take to be sent, after the drain.
+const LAST_TRACES: Duration = Duration::from_secs(3);
 
 pub(super) fn serve(file: &ConfigFile) -> Outcome {
     let config = load(&file.config)?;
-    log_to_stderr(&config)?;
     runtime()?.block_on(async {
-        let signals = StopSignals::catch()?;
         let points = CrashPoints::of_this_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let rng: Arc<dyn Rng> = Arc::new(SystemRng::default());
+        let metrics = Metrics::default();
+        let logging = log::install(&config, Arc::clone(&rng), metrics.clone())?;
+        let signals = StopSignals::catch()?;
         let sockets = Sockets::bind(&config)?;
-        let running = app::start_with(&config, clock, rng, sockets, points).await?;
+        let running = app::start_with(&config, clock, rng, sockets, metrics, points).await?;
         for hint in next_steps(&config) {
             tracing::warn!("{hint}");
         }
         lifecycle::until_told(running, signals, config.limits.drain_timeout).await;
+        logging.finish(LAST_TRACES).await;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -81,17 +86,4 @@ pub(super) fn migrate(migrate: &Migrate) -> Outcome {
         output::line(&format!("applied {:04} {}", migration.version, migration.name))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// One subscriber for the process. Statement texts of the database driver stay out whatever the level.
-fn log_to_stderr(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
-    let filter =
-        format!("{},sqlx=warn,hyper=warn,h2=warn,rustls=warn,reqwest=warn", config.log.level.as_str());
-    let filter = EnvFilter::try_new(filter)?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match config.log.format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.try_init(),
-    }
-    .map_err(|error| error as Box<dyn std::error::Error>)
 }

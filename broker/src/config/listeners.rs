@@ -3,7 +3,7 @@
 use super::check::Check;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Where the broker listens.
 #[derive(Deserialize, JsonSchema)]
@@ -15,6 +15,9 @@ pub(super) struct RawListeners {
     web: RawListener,
     /// For the platform: liveness, readiness and metrics.
     ops: RawListener,
+    /// How long new connections and calls are still taken after SIGTERM, while readiness fails already: as long as load balancers need
+    /// to notice. Default 0s, at most 1m.
+    drain_delay: Option<String>,
 }
 
 /// One listener.
@@ -51,6 +54,8 @@ pub struct Listeners {
     pub web: Listener,
     /// Operations.
     pub ops: Listener,
+    /// From SIGTERM until nothing new is taken.
+    pub drain_delay: Duration,
 }
 
 /// One listener.
@@ -79,7 +84,9 @@ pub(super) fn check(raw: &RawListeners, check: &mut Check<'_>) -> Option<Listene
     let grpc = listener("listeners.grpc", &raw.grpc, check);
     let web = listener("listeners.web", &raw.web, check);
     let ops = listener("listeners.ops", &raw.ops, check);
-    let listeners = Listeners { grpc: grpc?, web: web?, ops: ops? };
+    let drain_delay = check.duration("listeners.drain_delay", raw.drain_delay.as_ref(), Duration::ZERO);
+    let drain_delay = check.at_most("listeners.drain_delay", drain_delay, Duration::from_secs(60));
+    let listeners = Listeners { grpc: grpc?, web: web?, ops: ops?, drain_delay };
     let taken = |a: &Listener, b: &Listener| a.address == b.address && a.address.port() != 0;
     if taken(&listeners.grpc, &listeners.web) {
         check.problem("listeners.web.address", "is the same as listeners.grpc.address");

@@ -18,10 +18,11 @@ use super::{
     refreshing::{self, RawRefresh, RefreshAhead},
     spool::{self, RawSpool, SpoolSettings},
     storage::{self, RawStorage, Storage},
+    telemetry::{self, RawTelemetry, Telemetry},
     tenants::{self, RawTenant, Tenant},
     workloads::{self, Known, RawWorkload, Workload},
 };
-use crate::domain::ProviderSpec;
+use crate::domain::{ProviderSpec, sha256};
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -74,6 +75,8 @@ pub(super) struct RawConfig {
     refresh: Option<RawRefresh>,
     /// What the broker says about itself.
     log: Option<RawLog>,
+    /// Where traces go, and of which calls. Without it nothing is traced.
+    telemetry: Option<RawTelemetry>,
     /// How auditors and administrators prove who they are when they call.
     #[serde(default)]
     operators: Vec<RawOperator>,
@@ -112,8 +115,12 @@ pub struct Config {
     pub refresh: RefreshAhead,
     /// What the broker says about itself.
     pub log: Log,
+    /// Where traces go; `None` = nothing is traced.
+    pub telemetry: Option<Telemetry>,
     /// How auditors and administrators prove who they are.
     pub operators: Vec<OperatorAccess>,
+    /// Names the file's text: 16 hex digits of its SHA-256. What secrets and policy files hold is not part of it.
+    pub hash: String,
     /// What is odd but not wrong.
     pub warnings: Vec<Problem>,
 }
@@ -158,6 +165,7 @@ impl Config {
         let config = config(&mut sections, &mut check);
         let (mut config, warnings) = check.finish(config)?;
         config.warnings = warnings;
+        config.hash = data_encoding::HEXLOWER.encode(&sha256(text.as_bytes())[..8]);
         Ok(config)
     }
 }
@@ -206,6 +214,8 @@ fn config(sections: &mut Sections<'_>, check: &mut Check<'_>) -> Option<Config> 
     let refresh =
         sections.read_or_default::<RawRefresh>("refresh", check).map(|raw| refreshing::check(&raw, check));
     let log = sections.read_or_default::<RawLog>("log", check).map(|raw| log::check(&raw));
+    let telemetry = sections.read::<RawTelemetry>("telemetry", check);
+    let telemetry = telemetry.and_then(|raw| telemetry::check(&raw, check));
     let parties = parties?;
     Some(Config {
         listeners: listeners?,
@@ -223,7 +233,9 @@ fn config(sections: &mut Sections<'_>, check: &mut Check<'_>) -> Option<Config> 
         spool: spool?,
         refresh: refresh?,
         log: log?,
+        telemetry,
         operators: parties.operators,
+        hash: String::new(),
         warnings: Vec::new(),
     })
 }

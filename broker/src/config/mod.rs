@@ -26,6 +26,7 @@ mod schema;
 mod spool;
 mod starter;
 mod storage;
+mod telemetry;
 mod tenants;
 mod workloads;
 
@@ -49,5 +50,6 @@ pub use schema::SCHEMA;
 pub use spool::SpoolSettings;
 pub use starter::{Starter, StarterSso, starter};
 pub use storage::Storage;
+pub use telemetry::Telemetry;
 pub use tenants::Tenant;
 pub use workloads::{Acceptance, Credential, Workload};

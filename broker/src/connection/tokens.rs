@@ -17,9 +17,11 @@ use crate::{
         Reason, Refusal, Rng, ScopeSet, SecretRow,
     },
     keys::KeyRing,
+    metrics::Metrics,
     policy::{Grounds, Policy, Verdict},
     provider::{Engine, WORST_CASE},
     storage::Store,
+    trace::{self, step},
     vault::Vault,
 };
 use std::{sync::Arc, time::Duration};
@@ -100,6 +102,7 @@ pub struct Tokens {
     pub(super) points: CrashPoints,
     pub(super) detached: TaskTracker,
     pub(super) flights: Flights,
+    metrics: Metrics,
     seats: Seats,
     /// What a provider really gave when asked for a narrower set, so that it is not asked each time.
     given: moka::sync::Cache<(ConnectionId, ScopeSet), ScopeSet>,
@@ -135,6 +138,8 @@ pub struct Parts {
     pub points: CrashPoints,
     /// Work that outlives its caller.
     pub detached: TaskTracker,
+    /// Counts what is shed.
+    pub metrics: Metrics,
     /// Most callers of one tenant that wait for one provider; more are shed.
     pub waiting_per_provider: usize,
 }
@@ -142,8 +147,21 @@ pub struct Parts {
 impl Tokens {
     /// From finished parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, hot, keys, policy, audit, vault, engine, clock, rng, replica, detached, .. } =
-            parts;
+        let Parts {
+            store,
+            hot,
+            keys,
+            policy,
+            audit,
+            vault,
+            engine,
+            clock,
+            rng,
+            replica,
+            detached,
+            metrics,
+            ..
+        } = parts;
         Self {
             spool: parts.spool,
             drain_grace: parts.drain_grace,
@@ -159,6 +177,7 @@ impl Tokens {
             rng,
             replica,
             detached,
+            metrics,
             flights: Flights::default(),
             seats: Seats::new(parts.waiting_per_provider),
             given: moka::sync::Cache::new(10_000),
@@ -198,6 +217,7 @@ impl Tokens {
                 }
                 (None, Some(row)) => return Ok(Access::Ready(row)),
                 (None, None) => {
+                    self.metrics.shed("provider_seats");
                     return Err(Refusal::because(Reason::Overloaded, CROWDED).retry_after(CROWD_CLEARS));
                 }
             }
@@ -235,8 +255,9 @@ impl Tokens {
         };
         // Detached: a caller that goes away must not lose a rotated token (RF3).
         let this = Arc::clone(self);
+        let span = step!("refresh", broker.provider = wanting.spec.id.as_str());
         let task = self.detached.spawn(async move {
-            let outcome = refreshing.run(&this).await;
+            let outcome = trace::within(span, refreshing.run(&this)).await;
             drop((turn, seat));
             outcome
         });

@@ -105,6 +105,11 @@ impl KeyRing {
         })
     }
 
+    /// How many root keys there are, of which one wraps.
+    pub fn root_keys(&self) -> usize {
+        self.root.ids().count()
+    }
+
     /// Makes and checks row MACs.
     pub fn row_key(&self) -> RowKey {
         self.rows.clone()

@@ -1,8 +1,10 @@
 //! One request, one response, both bounded.
 
 use super::{Destination, NetError, address::may_connect};
+use crate::trace::{self, step};
 use http::{HeaderMap, Method, StatusCode};
 use std::{fmt, sync::Arc, time::Duration};
+use tracing::{Span, field::Empty};
 use url::{Host, Url};
 
 /// What is sent.
@@ -74,10 +76,37 @@ impl HttpClient {
     /// # Errors
     /// [`NetError`]; a response with an error status is not one.
     pub async fn send(&self, request: Request, limits: Limits) -> Result<Response, NetError> {
-        self.check(&request.url)?;
-        tokio::time::timeout(limits.total_deadline, self.exchange(request, limits.max_bytes))
-            .await
-            .unwrap_or(Err(NetError::Timeout))
+        let span = self.span(&request);
+        let exchange = async {
+            self.check(&request.url)?;
+            tokio::time::timeout(limits.total_deadline, self.exchange(request, limits.max_bytes))
+                .await
+                .unwrap_or(Err(NetError::Timeout))
+        };
+        let response = trace::within(span.clone(), exchange).await;
+        if let Ok(response) = &response {
+            span.record("http.response.status_code", response.status.as_u16());
+            if response.status.is_client_error() || response.status.is_server_error() {
+                trace::failed(&span, response.status.as_str());
+            }
+        }
+        response
+    }
+
+    /// Semantic conventions, "HTTP client span". A query or a user name in the URL is left out: it may be anything.
+    fn span(&self, request: &Request) -> Span {
+        let plain = || Some(format!("{}{}", request.url.origin().ascii_serialization(), request.url.path()));
+        step!(
+            "http",
+            otel.name = request.method.as_str(),
+            otel.kind = "client",
+            http.request.method = request.method.as_str(),
+            http.response.status_code = Empty,
+            server.address = request.url.host_str(),
+            server.port = request.url.port_or_known_default(),
+            url.full = plain(),
+            broker.destination = self.destination.name,
+        )
     }
 
     /// The rules for the URL itself. Names are checked when they are resolved; the connector does not resolve
@@ -104,7 +133,8 @@ impl HttpClient {
         }
     }
 
-    async fn exchange(&self, request: Request, max_bytes: usize) -> Result<Response, NetError> {
+    async fn exchange(&self, mut request: Request, max_bytes: usize) -> Result<Response, NetError> {
+        trace::inject(&mut request.headers);
         let mut builder = self.http.request(request.method, request.url).headers(request.headers);
         if !request.body.is_empty() {
             builder = builder.body(request.body);

@@ -1,5 +1,6 @@
 //! What can go wrong on the way out. Never carries a body, a query string or a header.
 
+use crate::trace::Failure;
 use std::net::IpAddr;
 
 /// Why there is no response.
@@ -68,6 +69,22 @@ impl NetError {
             Self::Timeout
         } else {
             Self::Broken
+        }
+    }
+}
+
+impl Failure for NetError {
+    fn error_type(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "address_refused",
+            Self::Insecure => "insecure",
+            Self::Malformed(_) => "malformed",
+            Self::Misconfigured(_) => "misconfigured",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::TooBig { .. } => "too_big",
+            Self::Broken => "broken",
         }
     }
 }

@@ -8,10 +8,13 @@ pub mod sqlite;
 mod ending;
 mod error;
 mod log_order;
+mod pools;
 mod recently_used;
 mod rows;
 mod rule_window;
 mod schema;
+mod spans;
+mod wakeups;
 
 #[cfg(test)]
 mod conformance;
@@ -19,9 +22,12 @@ mod conformance;
 pub use error::StoreError;
 pub use hot::{HotLimits, with_hot_rows};
 pub use log_order::STREAM_WINDOW;
+pub use pools::{PoolUse, Pools};
 pub use postgres::PostgresStore;
 pub use schema::{AppliedMigration, Migration, SchemaError};
+pub use spans::with_spans;
 pub use sqlite::SqliteStore;
+pub use wakeups::Wakeups;
 
 use crate::domain::{
     Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, LogoutNames, Owner, ParentPage,
@@ -426,10 +432,6 @@ pub struct Store {
     pub audit_log: Arc<dyn AuditLog>,
     /// Wake-ups.
     pub wakeups: Arc<dyn Wakeups>,
-}
-
-/// Tells waiters that a consent changed.
-pub trait Wakeups: Send + Sync {
-    /// A receiver of the ids of consents that changed from now on. A receiver that lags must read again.
-    fn consents(&self) -> tokio::sync::broadcast::Receiver<ConsentId>;
+    /// Its connections.
+    pub pools: Arc<dyn Pools>,
 }

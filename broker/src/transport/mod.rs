@@ -2,6 +2,7 @@
 
 mod conn;
 pub mod grpc;
+pub mod health;
 pub mod http;
 pub mod listener;
 pub mod ops;

@@ -1,5 +1,6 @@
-//! The operations listener: is this process alive, is it ready. Never on a public address.
+//! The operations listener: is this process alive, is it ready, how is it. Never on a public address.
 
+use super::health::Health;
 use crate::usecase::Rooms;
 use axum::{
     Router,
@@ -12,24 +13,45 @@ use std::sync::Arc;
 /// What Prometheus takes for this text.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// `/livez`, `/readyz` and `/metrics`.
-pub fn router(rooms: Arc<Rooms>) -> Router {
+#[derive(Clone)]
+struct Ops {
+    rooms: Arc<Rooms>,
+    health: Arc<Health>,
+}
+
+/// `/livez`, `/readyz`, `/healthz` and `/metrics`.
+pub fn router(rooms: Arc<Rooms>, health: Arc<Health>) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .route("/healthz", get(healthy))
         .route("/metrics", get(metrics))
-        .with_state(rooms)
+        .with_state(Ops { rooms, health })
 }
 
-async fn metrics(State(rooms): State<Arc<Rooms>>) -> ([(HeaderName, &'static str); 1], String) {
+/// What is not counted as it happens is looked at now.
+async fn metrics(State(Ops { rooms, .. }): State<Ops>) -> ([(HeaderName, &'static str); 1], String) {
+    for pool in rooms.store.pools.pools() {
+        rooms.metrics.pool(pool.name, pool.used, pool.idle);
+    }
+    rooms.metrics.audit_waiting(rooms.audit.queued());
+    rooms.metrics.revocation_epoch(rooms.audit.rules().epoch());
     ([(header::CONTENT_TYPE, OPENMETRICS)], rooms.metrics.render())
 }
 
-/// Ready means: the audit writer takes entries. Nothing is issued otherwise.
-async fn ready(State(rooms): State<Arc<Rooms>>) -> (StatusCode, &'static str) {
-    if rooms.audit.is_open() {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the audit log cannot be written\n")
+/// For load balancers: whether this process takes calls. Nothing that all replicas share is looked at.
+async fn ready(State(Ops { health, .. }): State<Ops>) -> (StatusCode, String) {
+    answer(health.ready())
+}
+
+/// For people and dashboards: whether calls can be answered. No probe: it fails on every replica at once.
+async fn healthy(State(Ops { health, .. }): State<Ops>) -> (StatusCode, String) {
+    answer(health.ready().and_then(|()| health.database().then_some(()).ok_or("the database does not work")))
+}
+
+fn answer(standing: Result<(), &'static str>) -> (StatusCode, String) {
+    match standing {
+        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     },
     identity::VerifiedAssertion,
     policy::{Beyond, Denial, Question, TtlLimits, Verdict},
+    trace::{self, step},
 };
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ pub(super) async fn person(
     caller: &Caller,
     assertion: &SecretString,
 ) -> Result<VerifiedAssertion, Refusal> {
-    rooms.assertion(assertion.expose_secret(), caller).await
+    trace::within(step!("verify assertion"), rooms.assertion(assertion.expose_secret(), caller)).await
 }
 
 /// Where it is asked for. Fills in what of the request the event says.
@@ -102,10 +103,19 @@ impl<'a> Ask<'a> {
 
     /// What policy says; a refusal of everything asked for is a denial.
     pub(super) fn decide(&self, about: &mut EventDraft) -> Result<Verdict, Failed> {
-        let verdict = self.rooms.policy.decide(&self.question());
+        let span = step!(
+            "policy decision",
+            broker.provider = self.spec.id.as_str(),
+            broker.workload = self.caller.id().as_str(),
+            broker.scopes = self.request.scopes.len(),
+        );
+        let verdict = span.in_scope(|| self.rooms.policy.decide(&self.question()));
         about.policy = Some(verdict.trace().clone());
         match verdict.denial() {
-            Some(denial) => Err(denial.into()),
+            Some(denial) => {
+                trace::failed(&span, denial.reason.as_str());
+                Err(denial.into())
+            }
             None => Ok(verdict),
         }
     }
@@ -157,10 +167,13 @@ impl<'a> Ask<'a> {
         };
         let (key, rules) = (self.rooms.row_key(), self.rooms.audit.rules());
         // Rows kept in memory may say yes, which the commit checks; only the database itself says no.
-        match resolve(&self.rooms.hot, &key, &rules, &wanted).await {
-            Ok(Resolved::Usable(usable)) => Ok(Resolved::Usable(usable)),
-            _ => resolve(&self.rooms.store, &key, &rules, &wanted).await,
-        }
+        let find = async {
+            match resolve(&self.rooms.hot, &key, &rules, &wanted).await {
+                Ok(Resolved::Usable(usable)) => Ok(Resolved::Usable(usable)),
+                _ => resolve(&self.rooms.store, &key, &rules, &wanted).await,
+            }
+        };
+        trace::within(step!("find connection"), find).await
     }
 
     /// What rules say about a token with these scopes, beyond what can be granted.

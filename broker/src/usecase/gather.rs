@@ -8,6 +8,7 @@ use crate::{
         RequestClaim, ScopeSet, SecretRow, Timestamp,
     },
     policy::{Denial, Issue, Permit, Verdict},
+    trace::{self, step},
 };
 use std::time::Duration;
 
@@ -106,7 +107,7 @@ impl Ask<'_> {
             epoch: self.epoch,
             deadline: self.caller.call.deadline,
         };
-        self.rooms.tokens.access(&wanting).await
+        trace::within(step!("find access token"), self.rooms.tokens.access(&wanting)).await
     }
 
     /// The permit and its entry; a denial that the user can mend is a need.

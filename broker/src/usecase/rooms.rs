@@ -16,6 +16,7 @@ use crate::{
     policy::Policy,
     provider::Engine,
     storage::Store,
+    trace::Sampling,
     vault::Vault,
 };
 use std::{
@@ -53,6 +54,8 @@ pub struct Settings {
 pub struct Rooms {
     /// What the platform sees.
     pub metrics: Metrics,
+    /// Which calls are traced.
+    pub sampling: Sampling,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

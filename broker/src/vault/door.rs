@@ -6,6 +6,7 @@ use crate::{
     domain::{Clock, ExposeSecret, Kind, RecordKey, Rng, Sealed, SecretString, TenantId},
     keys::{KeyRing, TenantKeys},
     policy::{Permit, Purpose},
+    trace::{self, step},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -73,8 +74,11 @@ impl Vault {
         proof: Audited<Permit<P>>,
         sealed: &Sealed<P::Secret>,
     ) -> Result<Opened<P>, VaultError> {
-        let keys = self.keys.tenant_key(proof.permit().key().tenant()).await?;
-        self.open_with(&keys, proof, sealed)
+        let open = async {
+            let keys = self.keys.tenant_key(proof.permit().key().tenant()).await?;
+            self.open_with(&keys, proof, sealed)
+        };
+        trace::within(step!("vault open", broker.secret = P::Secret::COLUMN), open).await
     }
 
     /// The part that never waits: a warm tenant key opens without I/O.

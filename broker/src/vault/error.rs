@@ -1,7 +1,7 @@
 //! Why the vault gave nothing.
 
 use super::envelope::BadEnvelope;
-use crate::{domain::Reason, keys::KeyError};
+use crate::{domain::Reason, keys::KeyError, trace::Failure};
 
 /// Why a value was not sealed or did not open. Never means "absent" (VA9), and never shows a value.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,19 @@ pub enum VaultError {
     /// The tenant's key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+}
+
+impl Failure for VaultError {
+    fn error_type(&self) -> &'static str {
+        match self {
+            Self::ProofVoid => "proof_void",
+            Self::Envelope(_) => "envelope",
+            Self::Tampered => "tampered",
+            Self::TooBig { .. } => "too_big",
+            Self::OwnerDiffers => "owner_differs",
+            Self::Key(_) => "key",
+        }
+    }
 }
 
 impl VaultError {

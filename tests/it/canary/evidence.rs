@@ -14,6 +14,13 @@ pub enum Place {
     Page,
     Ops,
     CommandLine,
+    /// What came to the collector of traces.
+    Trace,
+}
+
+impl Place {
+    pub const ALL: [Place; 7] =
+        [Place::Database, Place::Log, Place::Rpc, Place::Page, Place::Ops, Place::CommandLine, Place::Trace];
 }
 
 /// A secret, and where it may be all the same.
@@ -75,9 +82,8 @@ impl Evidence {
 
     /// Every secret that is somewhere it must not be.
     pub fn found(&self) -> Vec<String> {
-        let places = [Place::Database, Place::Log, Place::Rpc, Place::Page, Place::Ops, Place::CommandLine];
         let mut found = Vec::new();
-        for place in places {
+        for place in Place::ALL {
             let mut sweep = Sweep::default();
             let forbidden = self.secrets.iter().filter(|secret| !secret.allowed.contains(&place));
             forbidden.for_each(|secret| sweep.add(&secret.name, &secret.value));

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use broker_tests::collector::Collector;
 use broker_tests::process::{self, BrokerProcess};
 use demo::world::{Options, Site, World};
 
@@ -12,9 +13,17 @@ use super::job::Job;
 #[tokio::test(flavor = "multi_thread")]
 async fn va10_database_logs_statuses_pages_and_command_line_hold_no_secret() {
     let amend = |text: String| text.replace("log: { level: warn }", "log: { level: trace }");
-    let options = Options { amend_config: Some(Box::new(amend)), ..Options::default() };
+    let collector = Collector::start().await;
+    let options = Options {
+        amend_config: Some(Box::new(amend)),
+        extra_config: telemetry(&collector),
+        ..Options::default()
+    };
     let site = World::prepare(options).await.expect("prepared");
     let mut evidence = Evidence::default();
+    let key = "canary-key-of-the-collector-8915";
+    std::fs::write(site.path("collector-key"), key).expect("written");
+    evidence.secret("the collector's key", key);
     operator_files(&site, &mut evidence);
     wrong_configurations(&site, &mut evidence).await;
 
@@ -31,12 +40,20 @@ async fn va10_database_logs_statuses_pages_and_command_line_hold_no_secret() {
     assert!(status.success(), "{status:?}");
     evidence.wrote(Place::Log, "standard error", &log);
     database(&site, &mut evidence, "afterwards");
+    evidence.wrote(Place::Trace, "spans", collector.bytes());
     wire(&site, &mut evidence);
 
     there_was_something_to_find(&evidence, &log);
     let found = evidence.found();
     assert!(found.is_empty(), "secrets where they must not be:\n{}", found.join("\n"));
     planted_secrets_are_found(evidence);
+}
+
+/// Every call is traced.
+fn telemetry(collector: &Collector) -> String {
+    let rest =
+        "sample_ratio: 1\n  max_traces_per_second: 1000\n  headers: { x-key: \"${file:collector-key}\" }";
+    format!("telemetry:\n  endpoint: \"{}\"\n  {rest}\n", collector.url())
 }
 
 fn operator_files(site: &Site, evidence: &mut Evidence) {
@@ -164,6 +181,7 @@ fn there_was_something_to_find(evidence: &Evidence, log: &str) {
     );
     assert!(evidence.bytes_in(Place::Database) > 100_000);
     assert!(evidence.bytes_in(Place::Ops) > 5_000, "no metrics");
+    assert!(evidence.bytes_in(Place::Trace) > 50_000, "no traces");
     assert!(evidence.bytes_in(Place::Rpc) > 1_000 && evidence.bytes_in(Place::Page) > 10_000);
     let kinds = [
         "operator's secret",
@@ -194,13 +212,12 @@ fn there_was_something_to_find(evidence: &Evidence, log: &str) {
 fn planted_secrets_are_found(mut evidence: Evidence) {
     let secret = b"planted-canary-0123456789";
     evidence.secret("planted", secret);
-    let places = [Place::Database, Place::Log, Place::Rpc, Place::Page, Place::Ops, Place::CommandLine];
-    for place in places {
+    for place in Place::ALL {
         evidence.wrote(place, "planted", [b"before ", &secret[..], b" after"].concat());
     }
     evidence.wrote(Place::Log, "planted, encoded", STANDARD.encode([b"x", &secret[..]].concat()));
     let found = evidence.found();
-    for place in places {
+    for place in Place::ALL {
         assert!(found.contains(&format!("{place:?}, planted: planted as itself")), "{found:?}");
     }
     assert!(found.contains(&"Log, planted, encoded: planted as base64".to_owned()), "{found:?}");

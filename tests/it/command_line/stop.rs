@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use broker_client::{GrantRequest, Outcome};
+use broker_tests::http1;
 use broker_tests::process::BrokerProcess;
 use demo::notes::{Event, Fault};
 use demo::walk;
@@ -42,7 +43,7 @@ async fn av5_sigterm_finishes_the_refresh_under_way_and_exits_with_0() {
     broker.terminate().await;
     broker.said("stopping").await;
     let addresses = site.addresses();
-    for address in [addresses.grpc, addresses.web, addresses.ops] {
+    for address in [addresses.grpc, addresses.web] {
         // Taken down in the moments after the signal.
         let gone = async { while TcpStream::connect(address).await.is_ok() {} };
         tokio::time::timeout(std::time::Duration::from_secs(10), gone)
@@ -50,6 +51,9 @@ async fn av5_sigterm_finishes_the_refresh_under_way_and_exits_with_0() {
             .expect("nothing new is accepted");
     }
     assert!(!asking.is_finished(), "the provider has not answered yet");
+    // Who watches it sees the drain to its end.
+    assert_eq!(http1::send(addresses.ops, "GET", "/readyz", &[], b"").await.status, 503);
+    assert_eq!(http1::send(addresses.ops, "GET", "/livez", &[], b"").await.status, 200);
     release.notify_one();
     match asking.await.expect("no panic").expect("an outcome") {
         Outcome::Grant(grant) => assert_eq!(grant.scopes, ["notes.read"]),

@@ -8,6 +8,7 @@ const FLOORS: &[&[&str]] = &[
     &["metrics"],
     &["crash"],
     &["config"],
+    &["trace"],
     &["net"],
     &["storage"],
     &["keys"],

@@ -3,3 +3,4 @@
 mod crowd;
 mod fairness;
 mod metrics;
+mod probes;

@@ -9,6 +9,7 @@ use super::{
     refused::Refused,
     seal::{BatchSeal, Intended},
     stream::{Context, Opened},
+    weather::Weather,
 };
 use crate::{
     crash::crash_point,
@@ -16,15 +17,20 @@ use crate::{
         Applied, Entry, EventKind, Group, Outcome, Position, Rules, Timestamp, ledger::Head,
     },
     storage::{LockMode, StoreError},
+    trace::step,
 };
 use arc_swap::ArcSwap;
 use futures::FutureExt;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use stream::Heartbeat;
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument, Span};
 
 /// A store that fails this often in a row is down, and not one group's fault.
 const FAILURES_IN_A_ROW: usize = 3;
+
+/// Most traced calls that one commit is linked to, beside the first.
+const MOST_LINKS: usize = 31;
 
 /// Asks the writer to end its stream.
 pub(super) type CloseRequest = oneshot::Sender<Result<(), Refused>>;
@@ -56,10 +62,15 @@ struct Batch {
     groups: Vec<Group>,
     prepared: Vec<Vec<Prepared>>,
     callers: Vec<oneshot::Sender<Answer>>,
+    /// Where callers wait whose calls are traced: the commit is a step of the first, and linked to the others.
+    spans: Vec<Span>,
 }
 
 impl Batch {
     fn push(&mut self, request: Request) {
+        if !request.span.is_disabled() {
+            self.spans.push(request.span);
+        }
         self.groups.push(request.group);
         self.prepared.push(request.prepared);
         self.callers.push(request.answer);
@@ -72,10 +83,21 @@ impl Batch {
     }
 }
 
+/// The step that a commit is, for those whose calls are in it.
+fn commit_span(callers: &[Span]) -> Span {
+    let Some((first, others)) = callers.split_first() else { return Span::none() };
+    let span = first.in_scope(|| step!("audit commit"));
+    for other in others.iter().take(MOST_LINKS) {
+        span.follows_from(other);
+    }
+    span
+}
+
 pub(super) struct Writer {
     context: Arc<Context>,
     config: AuditConfig,
     rules: Arc<ArcSwap<Rules>>,
+    weather: Arc<Weather>,
     standing: Standing,
     opened_at: Timestamp,
     main: mpsc::Receiver<Request>,
@@ -87,12 +109,13 @@ impl Writer {
         context: Arc<Context>,
         config: AuditConfig,
         rules: Arc<ArcSwap<Rules>>,
+        weather: Arc<Weather>,
         opened: Opened,
         main: mpsc::Receiver<Request>,
         reserved: mpsc::Receiver<Request>,
     ) -> Self {
         let standing = Standing::Writing(opened.head);
-        Self { context, config, rules, standing, opened_at: opened.opened_at, main, reserved }
+        Self { context, config, rules, weather, standing, opened_at: opened.opened_at, main, reserved }
     }
 
     /// Runs until it is asked to close or every handle is gone.
@@ -146,7 +169,10 @@ impl Writer {
         if batch.groups.is_empty() {
             return;
         }
-        match self.attempt(&batch.groups, &batch.prepared, lock).await {
+        // Its span ends before anybody is answered.
+        let attempt = self.attempt(&batch.groups, &batch.prepared, lock);
+        let attempt = attempt.instrument(commit_span(&batch.spans)).await;
+        match attempt {
             Attempt::Committed(applied, head) => {
                 self.answer(batch.groups, batch.callers, &applied, &head);
             }
@@ -160,6 +186,7 @@ impl Writer {
         let now = self.context.clock.monotonic();
         let mut batch = Batch::default();
         for request in requests {
+            self.config.metrics.audit_queue_wait(now.saturating_sub(request.queued_at));
             if request.must_be_written() {
                 batch.push(request);
             } else if now >= request.deadline {
@@ -174,13 +201,15 @@ impl Writer {
     /// One bad group must not fail its neighbours.
     async fn one_by_one(&mut self, batch: Batch, lock: LockMode) {
         let mut down = 0;
+        let spans = batch.spans;
         for ((group, prepared), caller) in batch.groups.into_iter().zip(batch.prepared).zip(batch.callers) {
             if down >= FAILURES_IN_A_ROW {
                 let _ = caller.send(Err(Refused::Unavailable));
                 continue;
             }
             let (groups, prepared) = (vec![group], [prepared]);
-            match self.attempt(&groups, &prepared, lock).await {
+            let attempt = self.attempt(&groups, &prepared, lock).instrument(commit_span(&spans)).await;
+            match attempt {
                 Attempt::Committed(applied, head) => {
                     down = 0;
                     self.answer(groups, vec![caller], &applied, &head);
@@ -232,6 +261,10 @@ impl Writer {
         let (took, worked) =
             (context.clock.monotonic().saturating_sub(began), matches!(result, Ok(Ok(Ok(_)))));
         self.config.metrics.audit_commit(groups.iter().map(|g| g.entries.len()).sum(), worked, took);
+        self.weather.seen(worked, context.clock.monotonic());
+        if worked {
+            self.config.metrics.audit_committed_at(now);
+        }
         let intended = seal.into_intended();
         match result {
             Ok(Ok(Ok(done))) => {

@@ -4,6 +4,7 @@ mod refused;
 mod schema;
 mod secrets;
 mod sound;
+mod telemetry;
 mod yaml;
 
 use super::{Config, Problems};

@@ -2,7 +2,7 @@ use super::{HotLimits, Key, Rows, with_hot_rows};
 use crate::{
     domain::{Connection, ManualClock, Owner, SecretKind, Timestamp, Write},
     storage::{
-        Store,
+        PoolUse, Pools, Store,
         conformance::{Fixture, pen::Pen, samples},
         sqlite::tests::fixture,
     },
@@ -24,6 +24,15 @@ fn store(fixture: &Fixture) -> Store {
         ledger: fixture.ledger.clone(),
         audit_log: fixture.audit_log.clone(),
         wakeups: fixture.wakeups.clone(),
+        pools: Arc::new(NoPools),
+    }
+}
+
+struct NoPools;
+
+impl Pools for NoPools {
+    fn pools(&self) -> Vec<PoolUse> {
+        Vec::new()
     }
 }
 

@@ -36,7 +36,7 @@ pub use open::OpenError;
 
 use crate::{
     domain::ConsentId,
-    storage::{StoreError, Wakeups, recently_used::RecentlyUsed},
+    storage::{PoolUse, Pools, StoreError, Wakeups, recently_used::RecentlyUsed},
 };
 use patient::PatientPool;
 use std::sync::Arc;
@@ -71,6 +71,12 @@ impl PostgresStore {
         self.log_readers.plain.close().await;
         self.pool.plain.close().await;
         Ok(())
+    }
+}
+
+impl Pools for PostgresStore {
+    fn pools(&self) -> Vec<PoolUse> {
+        vec![PoolUse::of("main", &self.pool.plain), PoolUse::of("log_readers", &self.log_readers.plain)]
     }
 }
 

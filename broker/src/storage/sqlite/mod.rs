@@ -28,7 +28,7 @@ pub use open::{OpenError, migrate_file};
 
 use crate::{
     domain::ConsentId,
-    storage::{StoreError, Wakeups, recently_used::RecentlyUsed},
+    storage::{PoolUse, Pools, StoreError, Wakeups, recently_used::RecentlyUsed},
 };
 use sqlx::SqlitePool;
 use std::{fs::File, sync::Arc};
@@ -72,6 +72,13 @@ impl SqliteStore {
         self.readers.close().await;
         self.log_readers.close().await;
         self.writer.close().await
+    }
+}
+
+/// The one connection that writes is no pool: what waits for it waits in the audit writer's queue.
+impl Pools for SqliteStore {
+    fn pools(&self) -> Vec<PoolUse> {
+        vec![PoolUse::of("main", &self.readers), PoolUse::of("log_readers", &self.log_readers)]
     }
 }
 

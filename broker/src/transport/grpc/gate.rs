@@ -12,12 +12,13 @@ use crate::{
     audit::Deadline,
     domain::{Reason, Refusal, Share, Shares, WorkloadId},
     identity::VerifiedWorkload,
+    trace::{self, Remote, Sampling, step},
     usecase::{
         Call, Caller, Pace, Rooms,
         bucket::{Buckets, bucket_key},
     },
 };
-use http::{Request, Response, header::AUTHORIZATION, request::Parts};
+use http::{HeaderMap, Request, Response, header::AUTHORIZATION, request::Parts};
 use std::{
     future::Future,
     net::IpAddr,
@@ -29,6 +30,7 @@ use std::{
 use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
+use tracing::{Instrument, Span};
 
 /// A caller with less time than this is gone already.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -163,6 +165,8 @@ impl Gate {
     {
         let began = self.rooms.clock.monotonic();
         let row = table::find(request.uri().path());
+        let span = span(&self.rooms.sampling, row, request.headers());
+        let _in_progress = self.rooms.metrics.call_in_progress();
         let (parts, body) = request.into_parts();
         let answer = match framing::not_grpc(&parts) {
             Some(answer) => Ok(answer),
@@ -172,14 +176,16 @@ impl Gate {
                 let left = timeout(&parts).unwrap_or(longest).min(longest);
                 // Pinned here: a call's state is large, and is not moved again.
                 let served = pin!(self.serve(inner, row, parts, body, left));
-                in_time(left, served).await
+                in_time(left, served.instrument(span.clone())).await
             }
         };
         if let Ok(response) = &answer {
             // A method that is not in the table has no name of ours.
             let method = row.map_or("unknown", |row| row.method);
             let took = self.rooms.clock.monotonic().saturating_sub(began);
-            self.rooms.metrics.call(method, framing::code(response), took);
+            let code = framing::code(response);
+            self.rooms.metrics.call(method, code, took);
+            trace::rpc_answered(&span, code);
         }
         answer
     }
@@ -204,6 +210,7 @@ impl Gate {
             Err(refusal) => return Ok(to_status(&refusal).into_http()),
         };
         let Ok(_place) = self.place(row) else {
+            self.rooms.metrics.shed("calls");
             return Ok(framing::refused(&overloaded(), body).await);
         };
         let principal = match self.admit(row, &parts, deadline).await {
@@ -239,6 +246,9 @@ impl Gate {
         }
         let message = self.arrivals.whole(body, peer(request), left).await;
         if let (Err(refusal), Some(peer)) = (&message, peer(request)) {
+            if refusal.reason == Reason::Overloaded {
+                self.rooms.metrics.shed("messages");
+            }
             self.rooms.refusals.count("grpc", refusal.reason, peer);
         }
         message
@@ -295,11 +305,15 @@ impl Gate {
             _ => return Err(Refusal::new(Reason::WorkloadCredentialInvalid)),
         };
         self.limit(row, credential, peer)?;
-        let call = Call { client_address: peer, trace_id: trace_id(request), deadline };
+        // Of a traced call the ids agree; of others, what the caller says.
+        let trace_id = trace::current().map(|ids| ids.trace).or_else(|| trace_id(request));
+        let call = Call { client_address: peer, trace_id, deadline };
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
             return Ok(Some(self.principal(None, call, row)));
         }
-        let workload = self.credentials.verify(credential, peer, call.deadline).await?;
+        let verified = self.credentials.verify(credential, peer, call.deadline);
+        let workload = trace::within(step!("authenticate workload"), verified).await?;
+        Span::current().record("broker.workload", workload.id().as_str());
         Ok(Some(self.principal(Some(workload), call, row)))
     }
 
@@ -327,13 +341,14 @@ async fn in_time<E>(
     tokio::time::timeout(left, served).await.unwrap_or_else(|_| late())
 }
 
-/// Where a request comes from.
 fn has_its_share(rooms: &Rooms, workload: &WorkloadId) -> Refusal {
+    rooms.metrics.shed("workload_share");
     rooms.refusals.sum_up("grpc", Reason::RateLimited, workload);
     let sentence = "This server has its share of calls under way: send the next when some are answered.";
     Refusal::because(Reason::RateLimited, sentence).retry_after(LATER)
 }
 
+/// Where a request comes from.
 fn peer(request: &Parts) -> Option<IpAddr> {
     request.extensions.get::<Option<Peer>>().copied().flatten().map(|peer| peer.address.ip())
 }
@@ -344,10 +359,17 @@ fn overloaded() -> Refusal {
 
 /// The trace id of a W3C `traceparent` header.
 fn trace_id(request: &Parts) -> Option<String> {
-    let header = request.headers.get("traceparent")?.to_str().ok()?;
-    let id = header.split('-').nth(1)?;
-    let ok = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    ok.then(|| id.to_owned())
+    Remote::read(&request.headers).map(|remote| format!("{:032x}", remote.trace_id))
+}
+
+/// The call's span, if it is traced. Health and reflection are not: probes come every few seconds.
+fn span(sampling: &Sampling, row: Option<&GateRow>, headers: &HeaderMap) -> Span {
+    match row {
+        Some(row) if row.who != Who::Anyone => {
+            trace::rpc_server(sampling, row.method.trim_start_matches('/'), headers)
+        }
+        _ => Span::none(),
+    }
 }
 
 /// The `grpc-timeout` header: at most eight digits and a unit.

@@ -4,6 +4,7 @@ use crate::domain::{Reason, Refusal};
 use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+use tracing::Span;
 
 /// `google.rpc.ErrorInfo.domain` of every reason.
 pub const DOMAIN: &str = "broker.v1";
@@ -55,6 +56,7 @@ pub fn to_status(refusal: &Refusal) -> Status {
     if matches!(code, Code::Internal | Code::Unavailable) {
         tracing::warn!(reason = refusal.reason.as_str(), error = ?refusal, "call failed");
     }
+    Span::current().record("broker.reason", refusal.reason.as_str());
     let metadata: HashMap<String, String> =
         refusal.metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     let mut details = ErrorDetails::with_error_info(refusal.reason.as_str(), DOMAIN, metadata);

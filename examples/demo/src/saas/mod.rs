@@ -137,6 +137,11 @@ impl Saas {
         self.shared.heard.all()
     }
 
+    /// Every `traceparent` that came to the token endpoint, in order.
+    pub fn traceparents(&self) -> Vec<String> {
+        self.shared.heard.traces()
+    }
+
     /// What a token truly is; `None` when it was never issued here.
     pub fn introspect(&self, token: &str) -> Option<TokenFacts> {
         self.shared.facts(token)

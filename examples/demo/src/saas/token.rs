@@ -102,6 +102,7 @@ impl Shared {
     fn grant(&self, headers: &HeaderMap, body: &[u8], fault: Option<&Fault>) -> Result<Value, OauthError> {
         let params = Params::parse(body)?;
         self.heard.asked(&params);
+        self.heard.within(headers);
         let client = self.clients.authenticate(headers, &params, false)?;
         let (access_lifetime, rotation) = *self.terms.lock().expect("no holder panicked");
         let issue_refresh_token = !matches!(fault, Some(Fault::NoRefreshToken));

@@ -107,6 +107,7 @@ impl House {
         let engine = Arc::new(Engine::new(outbound.clone(), clock.clone()));
         let vault = Arc::new(Vault::new(keys.clone(), clock.clone(), rng.clone()));
         let parts = Parts {
+            metrics: crate::metrics::Metrics::default(),
             store: store.clone(),
             hot: store.clone(),
             waiting_per_provider: 16,
@@ -127,6 +128,7 @@ impl House {
         let providers = outside.map(|outside| (ProviderId::parse("notes").unwrap(), outside.notes_spec()));
         let rooms = Arc::new(Rooms {
             metrics: crate::metrics::Metrics::default(),
+            sampling: crate::trace::Sampling::off(),
             lines: Lines::new(4, 64, 1, clock.clone()),
             persons: Buckets::new(clock.clone(), 100),
             clock: clock.clone(),
@@ -335,5 +337,6 @@ fn store(sqlite: &Arc<SqliteStore>) -> Store {
         ledger: sqlite.clone(),
         audit_log: sqlite.clone(),
         wakeups: sqlite.clone(),
+        pools: sqlite.clone(),
     }
 }

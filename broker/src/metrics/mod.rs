@@ -4,13 +4,21 @@
 //! that is handed along and shared by its clones, not a global: many brokers run in one test process, each with its own.
 //! A label's value is a configured name or one of our own words, never a subject, an id, an address, or a caller's text.
 
-use crate::domain::{EventDraft, Reason};
+#[cfg(test)]
+mod tests;
+
+use crate::domain::{EventDraft, Reason, Timestamp};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 /// Most values are words of ours, and cost no memory of their own.
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
@@ -35,6 +43,19 @@ struct Set {
     audit_commits: Histograms<1>,
     audit_batch: Histogram,
     audit_waiting: Gauge,
+    audit_queue_wait: Histogram,
+    audit_last_commit: Gauge<f64, AtomicU64>,
+    spans: Counters<1>,
+    pages: Histograms<2>,
+    shed: Counters<1>,
+    calls_in_progress: Gauge,
+    pools: Family<Labels<2>, Gauge>,
+    config: Family<Labels<2>, Gauge>,
+    keys: Family<Labels<1>, Gauge>,
+    system_key_made: Gauge<f64, AtomicU64>,
+    revocation_epoch: Gauge,
+    health: Family<Labels<1>, Gauge>,
+    started: Gauge<f64, AtomicU64>,
 }
 
 /// Calls and commits, in seconds.
@@ -64,6 +85,19 @@ impl Default for Metrics {
             audit_commits: Family::new_with_constructor(seconds),
             audit_batch: entries(),
             audit_waiting: Gauge::default(),
+            audit_queue_wait: seconds(),
+            audit_last_commit: Gauge::default(),
+            spans: Family::default(),
+            pages: Family::new_with_constructor(seconds),
+            shed: Family::default(),
+            calls_in_progress: Gauge::default(),
+            pools: Family::default(),
+            config: Family::default(),
+            keys: Family::default(),
+            system_key_made: Gauge::default(),
+            revocation_epoch: Gauge::default(),
+            health: Family::default(),
+            started: Gauge::default(),
         };
         let r = &mut set.registry;
         r.register("build_info", "The running version; always 1", build);
@@ -84,6 +118,23 @@ impl Default for Metrics {
         r.register("audit_commit_duration_seconds", "Commits of the audit log", set.audit_commits.clone());
         r.register("audit_batch_entries", "Events in one commit of the audit log", set.audit_batch.clone());
         r.register("audit_queue_length", "Groups that wait for the audit writer", set.audit_waiting.clone());
+        let wait = set.audit_queue_wait.clone();
+        r.register("audit_queue_wait_seconds", "From the queue of the audit writer into its commit", wait);
+        let last = set.audit_last_commit.clone();
+        r.register("audit_last_commit_timestamp_seconds", "When a commit of the log last worked", last);
+        r.register("page_duration_seconds", "Requests for pages, by route and status", set.pages.clone());
+        r.register("calls_shed", "Calls refused at once for want of room, by where", set.shed.clone());
+        r.register("calls_in_progress", "gRPC calls being served", set.calls_in_progress.clone());
+        r.register("database_connections", "Connections to the database, by pool", set.pools.clone());
+        r.register("config_info", "The configuration and rules in force; always 1", set.config.clone());
+        r.register("keys", "Keys that are loaded, by kind", set.keys.clone());
+        let made = set.system_key_made.clone();
+        r.register("system_key_created_timestamp_seconds", "When the newest system key was made", made);
+        let epoch = set.revocation_epoch.clone();
+        r.register("revocation_epoch", "The newest revocation rule that this replica has seen", epoch);
+        r.register("health", "1 where this part works, 0 where it does not", set.health.clone());
+        r.register("start_timestamp_seconds", "When this process began to serve", set.started.clone());
+        r.register("trace_spans", "Spans of traced calls, by what became of them", set.spans.clone());
         Self(Arc::new(set))
     }
 }
@@ -170,6 +221,83 @@ impl Metrics {
         self.0.audit_batch.observe(f64::from(u32::try_from(events).unwrap_or(u32::MAX)));
     }
 
+    /// How long a group waited for its commit to begin.
+    pub fn audit_queue_wait(&self, waited: Duration) {
+        self.0.audit_queue_wait.observe(waited.as_secs_f64());
+    }
+
+    /// A commit of the log worked.
+    pub fn audit_committed_at(&self, now: Timestamp) {
+        self.0.audit_last_commit.set(unix_seconds(now));
+    }
+
+    /// A request for a page. `route` is the template it is served under, `""` for none.
+    pub fn page(&self, route: &str, status: u16, took: Duration) {
+        let labels = [("route", route.to_owned().into()), ("status", status.to_string().into())];
+        self.0.pages.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// A call that was refused at once, because there was no room at `place`.
+    pub fn shed(&self, place: &'static str) {
+        self.0.shed.get_or_create(&[("place", place.into())]).inc();
+    }
+
+    /// A gRPC call that is being served, until the value returned is dropped.
+    pub fn call_in_progress(&self) -> InProgress {
+        self.0.calls_in_progress.inc();
+        InProgress(self.0.calls_in_progress.clone())
+    }
+
+    /// Connections of a pool.
+    pub fn pool(&self, pool: &'static str, used: u32, idle: u32) {
+        for (state, count) in [("used", used), ("idle", idle)] {
+            self.0.pools.get_or_create(&[("pool", pool.into()), ("state", state.into())]).set(count.into());
+        }
+    }
+
+    /// What is in force now: two replicas that differ are seen here (OP4).
+    pub fn configured(&self, config_hash: &str, policy_version: &str) {
+        self.0.config.clear();
+        let labels = [
+            ("config_hash", config_hash.to_owned().into()),
+            ("policy_version", policy_version.to_owned().into()),
+        ];
+        self.0.config.get_or_create(&labels).set(1);
+    }
+
+    /// Keys that are loaded, and when the newest system key was made.
+    pub fn keys(&self, root: usize, system: usize, newest_system: Option<Timestamp>) {
+        for (kind, count) in [("root", root), ("system", system)] {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.0.keys.get_or_create(&[("kind", kind.into())]).set(count);
+        }
+        if let Some(made) = newest_system {
+            self.0.system_key_made.set(unix_seconds(made));
+        }
+    }
+
+    /// The newest revocation rule seen.
+    pub fn revocation_epoch(&self, epoch: i64) {
+        self.0.revocation_epoch.set(epoch);
+    }
+
+    /// Whether `part` works: `ready` is this process, `database` what all replicas share.
+    pub fn health(&self, part: &'static str, works: bool) {
+        self.0.health.get_or_create(&[("part", part.into())]).set(works.into());
+    }
+
+    /// It serves from now on.
+    pub fn started(&self, now: Timestamp) {
+        self.0.started.set(unix_seconds(now));
+    }
+
+    /// Spans that were `sent`, or not: `dropped` for want of room, `failed` to be sent, `rejected` by the collector.
+    pub fn spans(&self, result: &'static str, count: u64) {
+        if count > 0 {
+            self.0.spans.get_or_create(&[("result", result.into())]).inc_by(count);
+        }
+    }
+
     /// How many groups wait for the audit writer.
     pub fn audit_waiting(&self, groups: usize) {
         self.0.audit_waiting.set(i64::try_from(groups).unwrap_or(i64::MAX));
@@ -180,53 +308,25 @@ fn result(worked: bool) -> (&'static str, Cow<'static, str>) {
     ("result", if worked { "ok" } else { "failed" }.into())
 }
 
+/// Seconds since 1970; exact to the microsecond.
+fn unix_seconds(time: Timestamp) -> f64 {
+    time.micros() as f64 / 1e6
+}
+
+/// A call being served, counted.
+pub struct InProgress(Gauge);
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// An open connection, counted.
 pub struct OpenConnection(Gauge);
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{EventId, EventKind, Outcome, SystemRng};
-
-    #[test]
-    fn the_table_in_the_documentation_is_what_is_served() {
-        let metrics = Metrics::default();
-        let id = EventId::random(&SystemRng::default());
-        metrics.event(&EventDraft::new(id, EventKind::GrantIssue, Outcome::Allowed));
-        metrics.refusal("grpc", Reason::RateLimited);
-        metrics.call("/a", 0, Duration::ZERO);
-        metrics.provider_call("notes", "refresh", true, Duration::ZERO);
-        metrics.lookup("policy", true);
-        metrics.key_fetch("sso", true);
-        metrics.work_failed("purge");
-        drop(metrics.connection("grpc"));
-        metrics.connection_refused("grpc");
-        metrics.audit_commit(1, true, Duration::ZERO);
-        let text = metrics.render();
-        let mut served: Vec<_> =
-            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned).collect();
-        let table =
-            include_str!("../../docs/metrics.md").lines().filter_map(|line| line.strip_prefix("| `broker_"));
-        let mut told: Vec<_> = table
-            .filter_map(|row| row.split_once("` | "))
-            .map(|(name, rest)| format!("broker_{name} {}", rest.split(' ').next().unwrap_or_default()))
-            .collect();
-        served.sort();
-        told.sort();
-        assert_eq!(served, told, "{text}");
-        assert!(text.contains("broker_open_connections{listener=\"grpc\"} 0\n"), "{text}");
-        assert!(text.contains("broker_audit_batch_entries_count 1\n"), "{text}");
-        metrics.audit_commit(1, false, Duration::ZERO);
-        let text = metrics.render();
-        assert!(
-            text.contains("broker_audit_batch_entries_count 1\n"),
-            "a failed commit has no entries: {text}"
-        );
     }
 }

@@ -1,0 +1,42 @@
+//! Whether commits work: what everybody who shares the database suffers from alike.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// A failure longer ago than this says nothing about now.
+const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// How the last commit went.
+#[derive(Default)]
+pub(super) struct Weather(Mutex<Option<Duration>>);
+
+impl Weather {
+    /// A commit worked or did not, at a reading of the monotonic clock.
+    pub(super) fn seen(&self, worked: bool, now: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (!worked).then_some(now);
+    }
+
+    /// Whether the last commit failed, a short while ago.
+    pub(super) fn is_foul(&self, now: Duration) -> bool {
+        let failed = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.is_some_and(|at| now.saturating_sub(at) < REMEMBERED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_commit_counts_for_a_while() {
+        let (weather, second) = (Weather::default(), Duration::from_secs(1));
+        assert!(!weather.is_foul(second), "nothing was tried");
+        weather.seen(false, second);
+        assert!(weather.is_foul(2 * second) && !weather.is_foul(12 * second));
+        weather.seen(false, 3 * second);
+        weather.seen(true, 4 * second);
+        assert!(!weather.is_foul(4 * second));
+    }
+}
