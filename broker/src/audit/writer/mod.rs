@@ -12,9 +12,7 @@ use super::{
 };
 use crate::{
     crash::crash_point,
-    domain::{
-        Applied, Entry, EventKind, Group, Outcome, Position, Rules, Timestamp, ledger::Head,
-    },
+    domain::{Applied, Entry, EventKind, Group, Outcome, Position, Rules, Timestamp, ledger::Head},
     storage::{LockMode, StoreError},
 };
 use arc_swap::ArcSwap;
@@ -322,9 +320,8 @@ impl Writer {
 
 /// Whether a grant is recorded.
 fn issues(groups: &[Group]) -> bool {
-    let allowed = |entry: &Entry| {
-        entry.draft.kind == EventKind::GrantIssue && entry.draft.outcome == Outcome::Allowed
-    };
+    let allowed =
+        |entry: &Entry| entry.draft.kind == EventKind::GrantIssue && entry.draft.outcome == Outcome::Allowed;
     groups.iter().flat_map(|group| &group.entries).any(allowed)
 }
 

@@ -76,7 +76,6 @@ impl Scene {
         broker.listening().await;
         broker
     }
-
 }
 
 fn revoked(events: &[Event]) -> usize {
