@@ -5,7 +5,7 @@ use crate::{
     app::{self, Sockets},
     config::Config,
     crash::CrashPoints,
-    domain::{Clock, Rng, SecretString, SystemClock, SystemRng},
+    domain::{Clock, ProviderSpec, Rng, SecretString, SystemClock, SystemRng, provider::Rotation},
     lifecycle::{self, StopSignals},
     metrics::Metrics,
     storage::AppliedMigration,
@@ -47,6 +47,13 @@ fn next_steps(config: &Config) -> Vec<&'static str> {
     }
     if config.providers.is_empty() {
         hints.push("no provider is configured: add a system to connect under `providers`");
+    }
+    let replaces = |spec: &ProviderSpec| spec.rotation != Rotation::None;
+    if config.spool.directory.is_none() && config.providers.iter().any(replaces) {
+        hints.push(
+            "no spool is configured: a refresh token that its provider replaces while the database is away is lost; \
+             name a directory under `spool`",
+        );
     }
     hints
 }

@@ -69,7 +69,8 @@ impl Tokens {
             names: &names,
             epoch,
         };
-        let narrow_to = (spec.can_narrow() && newest.scopes != connection.scopes).then(|| newest.scopes.clone());
+        let narrow_to =
+            (spec.can_narrow() && newest.scopes != connection.scopes).then(|| newest.scopes.clone());
         let refreshing = match Refreshing::prepare(self, &cause, narrow_to).await? {
             Prepared::Refresh(refreshing) => refreshing,
             Prepared::Elsewhere { .. } | Prepared::Lost(..) => return Ok(false),
@@ -101,9 +102,9 @@ impl Tokens {
 
 /// Whether it is time: some while before callers would do it, or as long before the refresh token is over for want of use.
 fn is_due(spec: &ProviderSpec, newest: &SecretRow, jitter: f64, now: Timestamp) -> bool {
-    let idle = spec.idle_limit.is_some_and(|limit| {
-        now >= newest.obtained_at.plus(limit.saturating_sub(idle_margin(limit)))
-    });
+    let idle = spec
+        .idle_limit
+        .is_some_and(|limit| now >= newest.obtained_at.plus(limit.saturating_sub(idle_margin(limit))));
     let ends = newest.expires_at.is_some_and(|end| {
         let life = end.since(newest.obtained_at);
         let margin = spec.margin(life);

@@ -119,14 +119,23 @@ pub(super) async fn latch(
 ///
 /// # Errors
 /// The audit log's.
-pub(super) async fn give_up(tokens: &Tokens, connection: Connection, lease_epoch: i64) -> Result<(), Refusal> {
+pub(super) async fn give_up(
+    tokens: &Tokens,
+    connection: Connection,
+    lease_epoch: i64,
+) -> Result<(), Refusal> {
     let mut latched = draft(tokens, &connection, None, EventKind::ConnectionLatched, Outcome::Failed);
     latched.reason = Some(Reason::ProviderGrantRejected);
     latched.detail.insert("interrupted", true.into());
     let id = connection.id.clone();
-    let supersede = Write::SupersedeLease { connection: id, owner: String::new(), expected_epoch: lease_epoch };
+    let supersede =
+        Write::SupersedeLease { connection: id, owner: String::new(), expected_epoch: lease_epoch };
     let effect = vec![ended(tokens, connection), supersede];
-    match tokens.audit.note(Entry { effect, settlement: true, ..Entry::note(latched) }, Deadline::none()).await {
+    match tokens
+        .audit
+        .note(Entry { effect, settlement: true, ..Entry::note(latched) }, Deadline::none())
+        .await
+    {
         // Somebody else has just done it, or knows better.
         Ok(_) | Err(Refused::NotApplied) => Ok(()),
         Err(refused) => Err(refused.into()),

@@ -114,7 +114,8 @@ impl Tokens {
         record: &super::spool::Refreshed,
         rotation_of: impl Fn(&crate::domain::ProviderId) -> Option<Rotation>,
     ) -> Result<bool, Refusal> {
-        let settlement = Settlement::of_record(record).ok_or_else(|| Refusal::new(Reason::RecordQuarantined))?;
+        let settlement =
+            Settlement::of_record(record).ok_or_else(|| Refusal::new(Reason::RecordQuarantined))?;
         let stored = self.store.connections.by_id(&settlement.tenant, &settlement.connection).await?;
         let provider = stored.map(|stored| stored.row.check(&self.keys.row_key())).transpose()?;
         let rotation = provider.and_then(|connection| rotation_of(&connection.provider));

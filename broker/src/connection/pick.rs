@@ -108,9 +108,7 @@ impl Choice<'_> {
 
     /// Not within the provider's margin, which is at most half the token's life.
     fn is_fresh(&self, row: &SecretRow) -> bool {
-        row.expires_at.is_none_or(|end| {
-            end.minus(self.spec.margin(end.since(row.obtained_at))) > self.now
-        })
+        row.expires_at.is_none_or(|end| end.minus(self.spec.margin(end.since(row.obtained_at))) > self.now)
     }
 }
 

@@ -89,7 +89,8 @@ impl Refreshing {
         if let Some(rest) = early(cause.spec, newest, tokens.clock.now()) {
             return Err(Refusal::new(Reason::ProviderUnavailable).retry_after(rest));
         }
-        if stored.refresh.attempt_generation == Some(secret.generation) && cause.spec.rotation.is_single_use() {
+        if stored.refresh.attempt_generation == Some(secret.generation) && cause.spec.rotation.is_single_use()
+        {
             if let Some(rest) = takeover(&stored.refresh, now, tokens.drain_grace) {
                 return Ok(Prepared::Elsewhere { rest, alive: false });
             }

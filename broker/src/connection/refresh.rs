@@ -91,8 +91,18 @@ impl Refreshing {
         let Self { connection, secret, generation, spec, narrow_to, workload, .. } = self;
         let owner = format!("{}/{}", tokens.replica, EventId::random(&*tokens.rng));
         let lease = Lease { owner, epoch: self.lease_epoch + 1, ends };
-        let underway =
-            Underway { tokens, connection, secret, generation, spec, narrow_to, workload, lease, sealer, slot };
+        let underway = Underway {
+            tokens,
+            connection,
+            secret,
+            generation,
+            spec,
+            narrow_to,
+            workload,
+            lease,
+            sealer,
+            slot,
+        };
         let proof = match underway.take(self.permit, self.names, self.epoch).await? {
             Some(proof) => proof,
             None => return Ok(RefreshOutcome::Elsewhere),
@@ -182,7 +192,13 @@ impl Underway<'_> {
         settlement.seal_access(&self.sealer, &self.connection, scopes, &set.access, set.access_expires_at)?;
         // No refresh token in the answer keeps the old one (RF7).
         if let Some(refresh) = &set.refresh {
-            settlement.seal_refresh(&self.sealer, &self.connection, &self.secret.scopes, refresh, &self.spec)?;
+            settlement.seal_refresh(
+                &self.sealer,
+                &self.connection,
+                &self.secret.scopes,
+                refresh,
+                &self.spec,
+            )?;
         }
         crash_point!(self.tokens.points, "refresh.sealed");
         let access = settlement.access.clone().ok_or_else(|| Refusal::new(Reason::Internal))?;
@@ -227,7 +243,13 @@ impl Underway<'_> {
     }
 
     fn settlement(&self) -> Settlement {
-        Settlement::new(&self.connection, &self.lease, self.secret.generation, self.generation, self.tokens.clock.now())
+        Settlement::new(
+            &self.connection,
+            &self.lease,
+            self.secret.generation,
+            self.generation,
+            self.tokens.clock.now(),
+        )
     }
 
     fn draft(&self, kind: EventKind, outcome: Outcome) -> EventDraft {

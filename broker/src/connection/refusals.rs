@@ -13,8 +13,7 @@ use crate::{
 };
 use std::time::Duration;
 
-const NO_ROOM: &str =
-    "The broker could not keep what the provider would give, so it was not asked; an operator must look at the spool.";
+const NO_ROOM: &str = "The broker could not keep what the provider would give, so it was not asked; an operator must look at the spool.";
 /// When a caller should come back then.
 const NO_ROOM_FOR: Duration = Duration::from_secs(10);
 

@@ -32,8 +32,9 @@ impl Seats {
 mod tests {
     use super::*;
 
+    /// Proves: RF12
     #[test]
-    fn each_tenant_has_its_own_seats_at_each_provider() {
+    fn rf12_each_tenant_has_its_own_seats_at_each_provider() {
         let (acme, other) = (TenantId::parse("acme").unwrap(), TenantId::parse("other").unwrap());
         let (notes, mail) = (ProviderId::parse("notes").unwrap(), ProviderId::parse("mail").unwrap());
         let seats = Seats::new(2);

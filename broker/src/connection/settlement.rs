@@ -100,7 +100,15 @@ impl Settlement {
         expires_at: Option<Timestamp>,
     ) -> SecretRow {
         let (connection, generation) = (self.connection.clone(), self.generation);
-        SecretRow { connection, kind, scopes, generation, envelope: envelope.into(), expires_at, obtained_at: self.now }
+        SecretRow {
+            connection,
+            kind,
+            scopes,
+            generation,
+            envelope: envelope.into(),
+            expires_at,
+            obtained_at: self.now,
+        }
     }
 
     /// The tokens, and that the provider is told of them if the connection has ended meanwhile.

@@ -1,9 +1,9 @@
 //! The access token for a call: a stored one, or a refreshed one.
 
 use super::{
+    failure::give_up,
     flight::Flights,
     pick::{Choice, Pick},
-    failure::give_up,
     prepare::{Cause, Prepared},
     refresh::{RefreshOutcome, Refreshing},
     seats::Seats,

@@ -152,7 +152,8 @@ impl Engine {
         let token = token.spend();
         let params = [("token", token.expose_secret()), ("token_type_hint", hint)];
         let ended = async {
-            let (response, sent_at) = self.call(spec, &tenant, client_auth::post(&spec.client, url, &params)).await?;
+            let (response, sent_at) =
+                self.call(spec, &tenant, client_auth::post(&spec.client, url, &params)).await?;
             revoke::read(&response, sent_at)
         };
         self.timed(spec, "revoke", ended).await

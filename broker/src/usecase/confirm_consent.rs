@@ -7,8 +7,8 @@ use super::{
     replaced::{Replaced, narrower, would_lose},
 };
 use crate::{
-    crash::crash_point,
     connection::own_connections,
+    crash::crash_point,
     domain::{
         Connection, ConnectionId, ConnectionState, Consent, ConsentState, Entry, EventKind, Outcome, Owner,
         QuarantinedRow, Reason, Refusal, RowKey, RuleKind, SecretKind, SecretRow, Target, TokenHolder, Write,

@@ -33,7 +33,10 @@ pub async fn drain_spool(rooms: &Rooms) -> Result<usize, Refusal> {
                 if matches!(refusal.reason, Reason::StoreUnavailable | Reason::AuditUnavailable) {
                     return Err(refusal);
                 }
-                tracing::error!(reason = refusal.reason.as_str(), "an entry of the spool cannot be stored; it is kept");
+                tracing::error!(
+                    reason = refusal.reason.as_str(),
+                    "an entry of the spool cannot be stored; it is kept"
+                );
             }
         }
     }

@@ -50,7 +50,8 @@ pub(super) async fn came(rooms: &Rooms, kept: &Exchanged) -> Result<(Consent, Ca
     if state_hash(&consent) != kept.state_hash {
         return Err(broken());
     }
-    let leftover = Leftover { refresh: sealed(kept.refresh.as_ref())?, access: sealed(kept.access.as_ref())? };
+    let leftover =
+        Leftover { refresh: sealed(kept.refresh.as_ref())?, access: sealed(kept.access.as_ref())? };
     let next = match &kept.ending {
         Ending::Fail(reason) => Next::Fail(Reason::parse(reason).ok_or_else(broken)?),
         Ending::Confirm { account_id, account_label } => {

@@ -4,8 +4,8 @@ use super::{bucket::Buckets, lines::Lines};
 use crate::{
     audit::{Audit, Refusals},
     config::{Limits, RefreshAhead},
-    crash::CrashPoints,
     connection::Tokens,
+    crash::CrashPoints,
     domain::{
         Clock, ConsentId, Names, ParentId, ProviderId, ProviderSpec, Reason, Refusal, Rng, RowKey, TenantId,
         WorkloadId,

@@ -29,12 +29,6 @@ impl<P: Purpose> Opened<P> {
 
     /// A value as if it had come through the door, for tests of the rooms that spend it.
     #[cfg(test)]
-    pub(crate) fn for_test(secret: SecretString, event: EventId, position: Position) -> Self {
-        Self::for_test_in("acme", secret, event, position)
-    }
-
-    /// The same in this tenant.
-    #[cfg(test)]
     pub(crate) fn for_test_in(
         tenant: &str,
         secret: SecretString,

@@ -73,7 +73,9 @@ impl Duty {
         let round = || async {
             match self {
                 // A provider may take its time; what it was not told of by then is in the queue at the next start.
-                Self::Revocations | Self::RefreshAhead => stop.run_until_cancelled(self.once(&rooms)).await.unwrap_or(Ok(())),
+                Self::Revocations | Self::RefreshAhead => {
+                    stop.run_until_cancelled(self.once(&rooms)).await.unwrap_or(Ok(()))
+                }
                 _ => self.once(&rooms).await,
             }
         };

@@ -171,8 +171,9 @@ when { principal.roles.contains("notes-users") };
 /// Proves: CO9
 #[tokio::test]
 async fn co9_what_was_handed_out_without_an_end_is_not_ended() {
-    let never: fn(String) -> String =
-        |c| c.replace("rotation: family_revoking", "rotation: family_revoking\n    tokens_never_expire: true");
+    let never: fn(String) -> String = |c| {
+        c.replace("rotation: family_revoking", "rotation: family_revoking\n    tokens_never_expire: true")
+    };
     let options = Options {
         extra_policy: LONG_LIVED.to_owned(),
         amend_config: Some(Box::new(never)),

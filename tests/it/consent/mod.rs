@@ -1,5 +1,6 @@
 //! Consent, refresh and sign-in, against certified providers and against one that misbehaves to order.
 
+mod ahead;
 mod answers;
 mod backchannel;
 mod beside;

@@ -108,7 +108,10 @@ async fn a_token_that_outlives_its_grant_by_far_needs_a_rule_that_says_so() {
 async fn a_token_that_never_ends_is_said_to_be_one() {
     for (policy, allowed) in [("", false), (LONG_LIVED, true)] {
         let never = |config: String| {
-            config.replace("rotation: family_revoking", "rotation: family_revoking\n    tokens_never_expire: true")
+            config.replace(
+                "rotation: family_revoking",
+                "rotation: family_revoking\n    tokens_never_expire: true",
+            )
         };
         let options = Options {
             extra_policy: policy.to_owned(),

@@ -13,9 +13,7 @@ use super::{
 };
 use crate::{
     crash::crash_point,
-    domain::{
-        Applied, Entry, EventKind, Group, Outcome, Position, Rules, Timestamp, ledger::Head,
-    },
+    domain::{Applied, Entry, EventKind, Group, Outcome, Position, Rules, Timestamp, ledger::Head},
     storage::{LockMode, StoreError},
     trace::step,
 };
@@ -355,9 +353,8 @@ impl Writer {
 
 /// Whether a grant is recorded.
 fn issues(groups: &[Group]) -> bool {
-    let allowed = |entry: &Entry| {
-        entry.draft.kind == EventKind::GrantIssue && entry.draft.outcome == Outcome::Allowed
-    };
+    let allowed =
+        |entry: &Entry| entry.draft.kind == EventKind::GrantIssue && entry.draft.outcome == Outcome::Allowed;
     groups.iter().flat_map(|group| &group.entries).any(allowed)
 }
 

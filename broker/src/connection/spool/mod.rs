@@ -86,7 +86,9 @@ impl Spool {
         let Some(inner) = &self.0 else { return Ok(Slot::none()) };
         let name = random_name(&*inner.rng);
         let (reserving, reserved) = (inner.directory.clone(), name.clone());
-        tokio::task::spawn_blocking(move || reserving.reserve(&reserved)).await.map_err(SpoolError::task)??;
+        tokio::task::spawn_blocking(move || reserving.reserve(&reserved))
+            .await
+            .map_err(SpoolError::task)??;
         lock(&inner.held).insert(name.clone());
         Ok(Slot::of(Arc::clone(inner), name))
     }
@@ -112,7 +114,9 @@ impl Spool {
                 Some(record) => waiting.push(Waiting::new(Arc::clone(inner), name, record)),
                 None => {
                     inner.postpone(&name);
-                    tracing::error!("an entry of the spool does not open: its key is another, or it was changed; it is kept");
+                    tracing::error!(
+                        "an entry of the spool does not open: its key is another, or it was changed; it is kept"
+                    );
                 }
             }
         }
@@ -126,7 +130,8 @@ impl Spool {
     pub async fn len(&self) -> Result<usize, SpoolError> {
         let Some(inner) = &self.0 else { return Ok(0) };
         let directory = inner.directory.clone();
-        let found = tokio::task::spawn_blocking(move || directory.count()).await.map_err(SpoolError::task)??;
+        let found =
+            tokio::task::spawn_blocking(move || directory.count()).await.map_err(SpoolError::task)??;
         Ok(found)
     }
 }

@@ -1,6 +1,6 @@
 //! What is kept is on disk, opens for nobody else, and is found by whoever comes after.
 
-use super::{Exchanged, Ending, Record, Spool, SpoolError, Token};
+use super::{Ending, Exchanged, Record, Spool, SpoolError, Token};
 use crate::{
     config::SpoolSettings,
     domain::ManualClock,
@@ -45,9 +45,9 @@ impl House {
     /// Every file below the directory, with its end.
     fn files(&self, end: &str) -> Vec<PathBuf> {
         let inside = |path: &Path| fs::read_dir(path).unwrap().map(|found| found.unwrap().path());
-        let all = inside(&self.home.path().join("spool")).filter(|path| path.is_dir()).flat_map(|path| {
-            inside(&path).collect::<Vec<_>>()
-        });
+        let all = inside(&self.home.path().join("spool"))
+            .filter(|path| path.is_dir())
+            .flat_map(|path| inside(&path).collect::<Vec<_>>());
         all.filter(|path| path.extension().is_some_and(|found| found == end)).collect()
     }
 }

@@ -275,7 +275,10 @@ async fn co11_the_account_is_looked_up_with_the_new_token() {
         ("<html>".to_owned(), None),
     ] {
         fake.will(Answer::new(200, body.clone()));
-        let account = patient().account(&spec, &crate::domain::TenantId::parse("acme").unwrap(), &"at".to_owned().into()).await.ok();
+        let account = patient()
+            .account(&spec, &crate::domain::TenantId::parse("acme").unwrap(), &"at".to_owned().into())
+            .await
+            .ok();
         let found = account.map(|account| (account.id, account.label));
         assert_eq!(found, expected.map(|(id, label)| (id.to_owned(), label)), "{body}");
     }
@@ -283,6 +286,9 @@ async fn co11_the_account_is_looked_up_with_the_new_token() {
     assert_eq!((asked.method.as_str(), asked.path.as_str()), ("GET", "/me"));
     assert_eq!(asked.authorization.as_deref(), Some("Bearer at"));
     fake.will(Answer::new(401, ""));
-    let error = patient().account(&spec, &crate::domain::TenantId::parse("acme").unwrap(), &"at".to_owned().into()).await.unwrap_err();
+    let error = patient()
+        .account(&spec, &crate::domain::TenantId::parse("acme").unwrap(), &"at".to_owned().into())
+        .await
+        .unwrap_err();
     assert!(!error.is_terminal(), "{error:?}");
 }

@@ -88,7 +88,11 @@ fn patient() -> Engine {
 }
 
 fn opened<P: Purpose>(secret: &str) -> Opened<P> {
+    opened_in("acme", secret)
+}
+
+fn opened_in<P: Purpose>(tenant: &str, secret: &str) -> Opened<P> {
     let rng = SystemRng::default();
     let position = Position { stream: StreamId::opened_at(NOW, &rng), seq: 1 };
-    Opened::for_test(secret.to_owned().into(), EventId::random(&rng), position)
+    Opened::for_test_in(tenant, secret.to_owned().into(), EventId::random(&rng), position)
 }

@@ -1,9 +1,9 @@
-//! The breaker (RF12, for one process), moved by the clock alone.
+//! The breaker (RF12), moved by the clock alone.
 
 use super::{
     engine,
     fake::{Answer, Fake},
-    opened, set, spec,
+    opened, opened_in, set, spec,
 };
 use crate::{
     domain::{SystemClock, TenantId},
@@ -52,6 +52,22 @@ async fn rf9_repeated_failures_open_the_breaker_until_one_call_succeeds() {
         fake.will(Answer::new(200, r#"{"access_token":"at"}"#));
         assert!(call().await.is_ok());
     }
+}
+
+/// Proves: RF12
+#[tokio::test]
+async fn rf12_what_one_tenant_meets_at_a_provider_is_nothing_to_another() {
+    let fake = Fake::start().await;
+    let (_, engine) = engine(Duration::from_secs(20));
+    let (spec, held) = (spec(&fake.base), set("read"));
+    for _ in 0..FAILURES {
+        fake.will(Answer::new(500, ""));
+        assert!(engine.refresh(&spec, opened("rt"), None, &held).await.is_err());
+    }
+    let closed = engine.refresh(&spec, opened("rt"), None, &held).await.unwrap_err();
+    assert!(matches!(closed, ProviderError::Unavailable { trouble: Trouble::BreakerOpen, .. }), "{closed:?}");
+    fake.will(Answer::new(200, r#"{"access_token":"at"}"#));
+    assert!(engine.refresh(&spec, opened_in("other", "rt"), None, &held).await.is_ok());
 }
 
 /// Proves: RF6

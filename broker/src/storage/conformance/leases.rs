@@ -44,7 +44,8 @@ pub(crate) async fn lease(fixture: &Fixture) {
     let mut pen = Pen::open(fixture).await;
     let id = connected(&mut pen).await;
     let state = || state(fixture, &id);
-    let give_back = |owner: &str, epoch, error: &str| vec![Write::SettleLease(settle(&id, owner, epoch, error))];
+    let give_back =
+        |owner: &str, epoch, error: &str| vec![Write::SettleLease(settle(&id, owner, epoch, error))];
     assert_eq!(pen.write(take(&id, "a", 1, 30, 1)).await, Applied::NotApplied(0), "another epoch");
     assert_eq!(pen.write(take(&id, "a", 0, 30, 1)).await, Applied::Yes);
     assert_eq!((state().await.lease_owner.as_str(), state().await.lease_epoch), ("a", 1));
@@ -52,7 +53,11 @@ pub(crate) async fn lease(fixture: &Fixture) {
     assert_eq!(pen.write(take(&id, "b", 1, 30, 1)).await, Applied::NotApplied(0), "it is held");
     pen.now = samples::later(30);
     assert_eq!(pen.write(take(&id, "b", 1, 30, 1)).await, Applied::Yes, "it ran out");
-    assert_eq!(pen.write(give_back("a", 1, "")).await, Applied::NotApplied(0), "the fenced one comes too late");
+    assert_eq!(
+        pen.write(give_back("a", 1, "")).await,
+        Applied::NotApplied(0),
+        "the fenced one comes too late"
+    );
     assert_eq!(pen.write(give_back("a", 2, "")).await, Applied::NotApplied(0), "it is another's");
     assert_eq!(pen.write(give_back("b", 2, "PROVIDER_UNAVAILABLE")).await, Applied::Yes);
     let settled = state().await;
@@ -88,9 +93,8 @@ pub(crate) async fn attempts(fixture: &Fixture) {
     assert_eq!(pen.write(put(&pen, 3)).await, Applied::Yes);
     pen.now = samples::later(90);
     assert_eq!(pen.write(take(&id, "d", 3, 30, 3)).await, Applied::Yes);
-    let guarded = |while_stored| {
-        vec![Write::SettleLease(SettleLease { while_stored, ..settle(&id, "d", 4, "") })]
-    };
+    let guarded =
+        |while_stored| vec![Write::SettleLease(SettleLease { while_stored, ..settle(&id, "d", 4, "") })];
     assert_eq!(pen.write(guarded(Some(2))).await, Applied::NotApplied(0));
     assert_eq!(pen.write(guarded(Some(3))).await, Applied::Yes);
 }
@@ -113,7 +117,8 @@ pub(crate) async fn superseded(fixture: &Fixture) {
 
 pub(crate) async fn ending(fixture: &Fixture) {
     let mut pen = Pen::open(fixture).await;
-    let (soon, late, unused) = (connected(&mut pen).await, connected(&mut pen).await, connected(&mut pen).await);
+    let (soon, late, unused) =
+        (connected(&mut pen).await, connected(&mut pen).await, connected(&mut pen).await);
     let put = |pen: &Pen<'_>, id: &ConnectionId, kind, ends| {
         let row = SecretRow { expires_at: Some(samples::later(ends)), ..samples::secret(id, kind, 1) };
         vec![Write::PutSecret(pen.tag(row))]

@@ -79,5 +79,8 @@ pub(in crate::storage) fn queued<R: Columns>(row: &R) -> Result<QueuedRevocation
 
 pub(in crate::storage) fn ending<R: Columns>(row: &R) -> Result<EndingToken, StoreError> {
     let cells = Cells::new(row, "connections");
-    Ok(EndingToken { tenant: cells.id("tenant", TenantId::parse)?, connection: cells.id("id", ConnectionId::parse)? })
+    Ok(EndingToken {
+        tenant: cells.id("tenant", TenantId::parse)?,
+        connection: cells.id("id", ConnectionId::parse)?,
+    })
 }

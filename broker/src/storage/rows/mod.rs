@@ -122,7 +122,10 @@ impl<'r, R: Columns> Cells<'r, R> {
         Ok(self.perhaps(column, self.row.number(column))?.map(Timestamp::from_micros))
     }
 
-    pub(in crate::storage) fn optional_number(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
+    pub(in crate::storage) fn optional_number(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<i64>, StoreError> {
         self.perhaps(column, self.row.number(column))
     }
 

@@ -53,12 +53,14 @@ impl Connections for SqliteStore {
         tenant: &TenantId,
         id: &ConnectionId,
     ) -> Result<Option<StoredConnection>, StoreError> {
-        let row = sqlx::query("SELECT *, NULL AS read_at, NULL AS up_for FROM connections WHERE tenant = ? AND id = ?")
-            .bind(tenant.as_str())
-            .bind(id.as_str())
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(unavailable)?;
+        let row = sqlx::query(
+            "SELECT *, NULL AS read_at, NULL AS up_for FROM connections WHERE tenant = ? AND id = ?",
+        )
+        .bind(tenant.as_str())
+        .bind(id.as_str())
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(unavailable)?;
         row.as_ref().map(connection).transpose()
     }
 

@@ -76,7 +76,6 @@ impl Scene {
         broker.listening().await;
         broker
     }
-
 }
 
 fn revoked(events: &[Event]) -> usize {
@@ -84,7 +83,7 @@ fn revoked(events: &[Event]) -> usize {
     events.iter().filter(ended).count()
 }
 
-/// Proves: RF5, CO4
+/// Proves: RF5
 #[tokio::test]
 async fn rf5_a_broker_that_dies_around_a_code_keeps_what_came_or_revokes_it() {
     for (point, outcome) in POINTS {

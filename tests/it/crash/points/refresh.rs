@@ -211,3 +211,24 @@ async fn rf7_a_holder_that_is_killed_during_the_call_is_replayed_once() {
         scene.end().await;
     }
 }
+
+/// Two holders die one after the other with the same single-use token: nobody sends it a third time, and alice is asked.
+///
+/// Proves: RF7
+#[tokio::test]
+async fn rf7_a_single_use_token_that_two_holders_died_with_is_sent_no_third_time() {
+    let scene = Scene::set(Class::SingleUse, PgDatabase::create()).await;
+    let before = scene.refreshes();
+    for _ in 0..2 {
+        let dying = scene.victim(Some("refresh.after_intent")).await;
+        assert!(scene.ask_by(&dying.client).await.is_err());
+        dying.process.died().await;
+        scene.to_lease_end(14);
+    }
+    assert_eq!(scene.ask().await, Told::Reauth);
+    assert_eq!(scene.refreshes(), before, "nothing is sent");
+    assert_eq!(scene.events("connection.reauth_required"), 1);
+    scene.reconnect().await;
+    assert_eq!(scene.ask().await, Told::Granted);
+    scene.end().await;
+}

@@ -11,10 +11,7 @@ mod sessions;
 mod streams;
 
 use super::error::{is_duplicate, unavailable};
-use crate::{
-    domain::Write,
-    storage::StoreError,
-};
+use crate::{domain::Write, storage::StoreError};
 use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 
 pub(super) use consents::lock_needs;

@@ -52,9 +52,5 @@ pub(super) fn supersede_lease(
     expected_epoch: i64,
     now: Timestamp,
 ) -> Bound {
-    sqlx::query(SUPERSEDE_LEASE)
-        .bind(connection.as_str())
-        .bind(expected_epoch)
-        .bind(owner)
-        .bind(now.micros())
+    sqlx::query(SUPERSEDE_LEASE).bind(connection.as_str()).bind(expected_epoch).bind(owner).bind(now.micros())
 }
