@@ -16,7 +16,7 @@ pub(super) struct RawListeners {
     /// For the platform: liveness, readiness and metrics.
     ops: RawListener,
     /// How long new connections and calls are still taken after SIGTERM, while readiness fails already: as long as load balancers need
-    /// to notice. Default 0s, at most 1m.
+    /// to notice. Default none, at most 1m.
     drain_delay: Option<String>,
 }
 
