@@ -5,8 +5,8 @@ use crate::{
     config::{Config, Storage},
     domain::{Clock, SecretString},
     storage::{
-        AppliedMigration, Approvals, AuditLog, Connections, Consents, Endings, Ledger, Parents, Pools, PostgresStore,
-        Requests, Sessions, SqliteStore, Store, Wakeups, WrappedKeys, postgres, sqlite,
+        AppliedMigration, Approvals, AuditLog, Connections, Consents, Endings, Ledger, Parents, Pools,
+        PostgresStore, Requests, Sessions, SqliteStore, Store, Wakeups, WrappedKeys, postgres, sqlite,
     },
 };
 use std::sync::Arc;

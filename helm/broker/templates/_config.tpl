@@ -65,6 +65,7 @@ storage:
   {{- else }}
   sqlite: { path: /var/lib/broker/broker.db }
   {{- end }}
+spool: { directory: /var/lib/broker/spool }
 keys:
   file: /etc/broker/keys/keys.json
 policy:
@@ -86,7 +87,7 @@ limits:
   {{- end }}
 log:
   {{- toYaml (merge (dict) ($config.log | default dict) (dict "format" "json")) | nindent 2 }}
-{{- range $section := list "tenants" "workloads" "providers" "operators" "grants" "consent" }}
+{{- range $section := list "tenants" "workloads" "providers" "operators" "grants" "consent" "refresh" "telemetry" }}
 {{- with get $config $section }}
 {{ $section }}:
   {{- toYaml . | nindent 2 }}

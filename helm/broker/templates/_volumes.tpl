@@ -1,4 +1,4 @@
-{{/* What the broker reads and writes. Files are lent to the pod's group and nobody else; nothing here can be written but the SQLite file. */}}
+{{/* What the broker reads and writes. Files are lent to the pod's group and nobody else; nothing here can be written but the SQLite file and the spool. */}}
 
 {{- define "broker.databaseVolumes" -}}
 {{- $database := .Values.database.postgresql -}}
@@ -80,6 +80,12 @@
 {{- end }}
 {{- if include "broker.isPostgresql" . }}
 {{ include "broker.databaseVolumes" . }}
+- name: spool
+  {{- if .Values.spool.existingClaim }}
+  persistentVolumeClaim: { claimName: {{ .Values.spool.existingClaim }} }
+  {{- else }}
+  emptyDir: { sizeLimit: {{ .Values.spool.sizeLimit }} }
+  {{- end }}
 {{- else }}
 - name: data
   persistentVolumeClaim: { claimName: {{ .Values.database.sqlite.persistence.existingClaim | default (printf "%s-data" $name) }} }
@@ -117,6 +123,7 @@
 {{- end }}
 {{- if include "broker.isPostgresql" . }}
 {{ include "broker.databaseMounts" . }}
+- { name: spool, mountPath: /var/lib/broker }
 {{- else }}
 - { name: data, mountPath: /var/lib/broker }
 - { name: tmp, mountPath: /tmp }

@@ -1,6 +1,6 @@
 //! `kill -9` at random moments under load: what clients hold, what the log says and what the provider knows agree.
 
-mod ask;
+pub mod ask;
 mod kills;
 pub mod load;
 pub mod people;

@@ -49,7 +49,7 @@ impl Crew {
 
     /// The account's id at the SaaS.
     pub fn account(&self) -> &'static str {
-        if self.notes.name == ALICE.notes.name { "acct-1001" } else { "acct-1002" }
+        if self.at_saas.notes.name == ALICE.notes.name { "acct-1001" } else { "acct-1002" }
     }
 
     /// Walks each consent to its end, from wherever it stands, as far as the broker lives to see it.

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
+use crate::crash::ask::Link;
 use crate::crash::load::reason;
 use crate::crash::people::Crew;
 
@@ -264,7 +265,10 @@ impl Load {
             let person = ask.person;
             match self.call(ask).await {
                 // What went wrong on the way is mended by the next turn.
-                Answer::Consent(link) => drop(self.crew[person].connect(&link).await),
+                Answer::Consent(link) => {
+                    let link = Link { provider: Some(PROVIDER), url: link };
+                    drop(self.crew[person].connect(&[link]).await);
+                }
                 Answer::Granted(connection) if self.dice.one_in(6) => self.revoke(connection).await,
                 Answer::Granted(connection) => drop(held.insert(person, connection)),
                 // A refresh died with its lease. Half of these people start afresh, half wait.

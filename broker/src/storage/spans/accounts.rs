@@ -1,7 +1,10 @@
 //! What is stored of whom, read within a span.
 
 use super::{
-    super::{Approvals, Connections, QueuedRevocation, Readable, Requests, StoreError},
+    super::{
+        Approvals, Connections, Ending, EndingToken, Endings, QueuedRevocation, Readable, Requests,
+        StoreError,
+    },
     Traced,
 };
 use crate::domain::{
@@ -86,5 +89,12 @@ impl Approvals for Traced<dyn Approvals> {
 impl Requests for Traced<dyn Requests> {
     async fn by_key(&self, key: &[u8; 32], now: Timestamp) -> Result<Option<RequestClaim>, StoreError> {
         self.traced("SELECT", "requests", self.inner.by_key(key, now)).await
+    }
+}
+
+#[async_trait]
+impl Endings for Traced<dyn Endings> {
+    async fn ending(&self, which: &Ending<'_>) -> Result<Vec<Readable<EndingToken>>, StoreError> {
+        self.traced("SELECT", "connections", self.inner.ending(which)).await
     }
 }

@@ -15,6 +15,7 @@ use tracing::Span;
 pub fn with_spans(store: Store, system: &'static str) -> Store {
     Store {
         connections: Arc::new(Traced::new(store.connections, system)),
+        endings: Arc::new(Traced::new(store.endings, system)),
         approvals: Arc::new(Traced::new(store.approvals, system)),
         consents: Arc::new(Traced::new(store.consents, system)),
         parents: Arc::new(Traced::new(store.parents, system)),

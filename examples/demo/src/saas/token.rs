@@ -209,7 +209,7 @@ impl Shared {
     }
 
     fn other_account(&self, account: &str) -> String {
-        let other = self.accounts.iter().find(|known| known.id != account);
+        let other = self.product.accounts.iter().find(|known| known.id != account);
         other.map_or(account, |other| other.id).to_owned()
     }
 
