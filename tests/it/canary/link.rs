@@ -29,8 +29,7 @@ async fn co1_the_link_carries_an_opaque_handle_and_the_same_need_gets_the_same_l
     assert_ne!(link(&world, &ALICE, &["notes.write"]).await, read, "other scopes");
     assert_ne!(link(&world, &BOB, &["notes.read"]).await, read, "another person");
 
-    let directory = std::fs::read_dir(world.directory()).expect("the directory");
-    for file in directory.map(|entry| entry.expect("an entry").path()) {
+    for file in super::files_below(world.directory()) {
         let bytes = std::fs::read(&file).expect("readable");
         let there = bytes.windows(handle.len()).any(|window| window == handle.as_bytes());
         assert!(!there, "{} knows the link", file.display());

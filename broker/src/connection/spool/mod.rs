@@ -127,7 +127,7 @@ impl Spool {
     ///
     /// # Errors
     /// [`SpoolError`] when the directory cannot be read.
-    pub async fn len(&self) -> Result<usize, SpoolError> {
+    pub async fn count(&self) -> Result<usize, SpoolError> {
         let Some(inner) = &self.0 else { return Ok(0) };
         let directory = inner.directory.clone();
         let found =

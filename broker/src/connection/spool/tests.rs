@@ -89,7 +89,7 @@ async fn rf5_what_is_kept_is_encrypted_private_and_found_after_the_process_is_go
     for waiting in next.waiting().await.unwrap() {
         waiting.done().await;
     }
-    assert!(house.files("entry").is_empty() && next.len().await.unwrap() == 0);
+    assert!(house.files("entry").is_empty() && next.count().await.unwrap() == 0);
 }
 
 /// Proves: RF5
