@@ -147,21 +147,7 @@ pub struct Parts {
 impl Tokens {
     /// From finished parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts {
-            store,
-            hot,
-            keys,
-            policy,
-            audit,
-            vault,
-            engine,
-            clock,
-            rng,
-            replica,
-            detached,
-            metrics,
-            ..
-        } = parts;
+        let Parts { store, hot, keys, policy, audit, vault, engine, clock, rng, replica, .. } = parts;
         Self {
             spool: parts.spool,
             drain_grace: parts.drain_grace,
@@ -176,8 +162,8 @@ impl Tokens {
             clock,
             rng,
             replica,
-            detached,
-            metrics,
+            detached: parts.detached,
+            metrics: parts.metrics,
             flights: Flights::default(),
             seats: Seats::new(parts.waiting_per_provider),
             given: moka::sync::Cache::new(10_000),

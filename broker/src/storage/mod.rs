@@ -25,6 +25,7 @@ pub use hot::{HotLimits, with_hot_rows};
 pub use log_order::STREAM_WINDOW;
 pub use pools::{PoolUse, Pools};
 pub use postgres::PostgresStore;
+pub use rows::Readable;
 pub use schema::{AppliedMigration, Migration, SchemaError};
 pub use spans::with_spans;
 pub use sqlite::SqliteStore;
@@ -32,16 +33,11 @@ pub use wakeups::Wakeups;
 
 use crate::domain::{
     Applied, Approval, ConnectionId, Consent, ConsentId, EventId, Group, LogoutNames, Owner, ParentPage,
-    Position, ProviderId, QuarantinedRow, RequestClaim, Rule, ScopeSet, SecretKind, SecretRow,
-    StoredConnection, StreamId, Subject, Tagged, TenantId, Timestamp, TokenHolder, WebSession, WorkloadId,
-    ledger::Head,
+    Position, ProviderId, RequestClaim, Rule, ScopeSet, SecretKind, SecretRow, StoredConnection, StreamId,
+    Subject, Tagged, TenantId, Timestamp, TokenHolder, WebSession, WorkloadId, ledger::Head,
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
-
-/// One row among others, or the row that could not be read: it is quarantined like one that fails its check, and stops nothing
-/// that is done with the others (VA9). Reads of one row by its id answer [`StoreError::Malformed`] instead.
-pub type Readable<T> = Result<T, QuarantinedRow>;
 
 /// Connections, their tokens, and revocations waiting to be done at the provider.
 #[async_trait]

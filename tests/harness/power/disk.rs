@@ -88,8 +88,11 @@ impl Disk {
             Kind::Truncate => self.file(&record.name).changes.push(Change::Truncate(record.offset)),
             Kind::Sync => self.file(&record.name).sync(),
             Kind::Rename => {
-                let file = self.names.remove(&record.name).expect("what is renamed is there");
-                self.name(&record.other, Some(record.name.clone()), Some(file));
+                if let Some(file) = self.names.remove(&record.name) {
+                    self.name(&record.other, Some(record.name.clone()), Some(file));
+                } else {
+                    self.rename_directory(&record.name, &record.other);
+                }
             }
             Kind::Unlink => self.name(&record.name, Some(record.name.clone()), None),
             Kind::SyncDirectory => self.sync_directory(&record.name),
@@ -108,6 +111,32 @@ impl Disk {
         }
         let within = name.rsplit_once('/').map_or("", |(directory, _)| directory).to_owned();
         self.changed_names.push(Naming { within, removed, added: file.map(|file| (name.to_owned(), file)) });
+    }
+
+    /// What is in it goes along; both names are in the directory above, whose sync makes it certain.
+    fn rename_directory(&mut self, from: &str, to: &str) {
+        let within = to.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let below = format!("{from}/");
+        let inside: Vec<String> =
+            self.names.keys().filter(|name| name.starts_with(&below)).cloned().collect();
+        for old in inside {
+            let file = self.names.remove(&old).expect("it was just there");
+            let new = format!("{to}/{}", &old[below.len()..]);
+            self.names.insert(new.clone(), file);
+            // One whose own name is not certain yet becomes so with the directory it is in, whatever that is called.
+            if self.certain_names.contains_key(&old) {
+                let added = Some((new, file));
+                self.changed_names.push(Naming { within: within.to_owned(), removed: Some(old), added });
+            }
+        }
+        for change in &mut self.changed_names {
+            if change.within == from {
+                change.within = to.to_owned();
+                let renamed = |name: &String| format!("{to}/{}", &name[below.len()..]);
+                change.removed = change.removed.as_ref().map(renamed);
+                change.added = change.added.as_ref().map(|(name, file)| (renamed(name), *file));
+            }
+        }
     }
 
     fn sync_directory(&mut self, directory: &str) {

@@ -166,8 +166,8 @@ async fn po6_explain_refuses_what_a_call_would_be_refused_for_and_needs_no_secre
         let agents = "audiences: [\"https://ticket-helper.company.example/mcp\"]";
         let clients = "audiences: [\"https://report-writer.company.example/mcp\"]";
         text.replacen(
-            "    rotation: single_use\n",
-            "    rotation: single_use\n    tokens_never_expire: true\n",
+            "    rotation: family_revoking\n",
+            "    rotation: family_revoking\n    tokens_never_expire: true\n",
             1,
         )
         .replace(agents, &format!("{agents}, agents: [desktop]"))

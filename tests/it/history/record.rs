@@ -9,7 +9,7 @@ use std::time::Duration;
 use broker::app::{self, Running, Sockets};
 use broker::config::Config;
 use broker::domain::{RealmId, Subject, TenantId};
-use broker_client::{GrantRequest, Outcome};
+use broker_client::{Error, GrantRequest, Outcome};
 use broker_tests::clock::ShiftedClock;
 use broker_tests::database::Database;
 use broker_tests::history::{Connection, History, Person, Probe};
@@ -22,6 +22,8 @@ use super::load::Load;
 
 /// Longer than a lease, a cool-down and the life of every token.
 const LATER: Duration = Duration::from_secs(900);
+/// Longest that the clock is put ahead for what is left alone even then.
+const MOST_WAITING: Duration = Duration::from_secs(600);
 /// For whatever the broker does in the end.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What is asked of a connection: `|` between the columns, `;` between the rows.
@@ -50,15 +52,26 @@ pub async fn record(load: &Load, clock: &ShiftedClock, mut database: Database) -
     }
     everybody_lifted(load, &url).await;
     sober(load).await;
+    let mut waited = Duration::ZERO;
     for (connection, workload, scope) in asked {
         let person = person_of(load, &history.connections[&connection].subject);
         let ask = |scope: &str| {
             let assertion = load.site.sso().mint_assertion(person, workload.audience());
             GrantRequest::new(assertion, PROVIDER, [scope]).connection(&connection)
         };
-        let before = load.site.notes().truth().len();
         let client = client(&load.site, &url, workload, PATIENCE).await;
-        let answer = client.issue_grant(&ask(&scope)).await;
+        let mut before = load.site.notes().truth().len();
+        let mut answer = client.issue_grant(&ask(&scope)).await;
+        // A single-use token whose fate is unknown is left alone for as long as its holder may still bring what it got.
+        while let Err(refused @ Error::Unavailable(_)) = &answer
+            && let Some(rest) = refused.retry_after()
+            && waited < MOST_WAITING
+        {
+            waited += rest;
+            clock.advance(rest + Duration::from_secs(1));
+            before = load.site.notes().truth().len();
+            answer = client.issue_grant(&ask(&scope)).await;
+        }
         assert!(
             matches!(answer, Ok(Outcome::Grant(_) | Outcome::ConsentRequired(_))),
             "{connection} of {person} for {workload:?}: {answer:?}"

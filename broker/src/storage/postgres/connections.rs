@@ -24,7 +24,7 @@ macro_rules! connections {
             "state, scopes, version, born_epoch, created_at, expires_at, mac, lease_owner, ",
             "lease_epoch, lease_until, cooldown_until, last_error, last_used_at, attempt_generation, attempts, ",
             "(SELECT broker_clock()) AS read_at, ",
-            "(extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) * 1000000)::BIGINT AS up_for ",
+            "(SELECT broker_clock()) - (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::BIGINT AS up_for ",
             "FROM connections ",
             $rest
         )

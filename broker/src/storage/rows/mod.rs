@@ -6,7 +6,7 @@ use crate::domain::{
     Authority, Owner, QuarantinedRow, RealmId, RowMac, ScopeSet, Subject, Tagged, TenantId, Timestamp,
     ids::BadId,
 };
-use crate::storage::{Readable, StoreError};
+use crate::storage::StoreError;
 use sqlx::{Row, postgres::PgRow, sqlite::SqliteRow};
 
 pub(in crate::storage) mod approvals;
@@ -18,6 +18,10 @@ pub(in crate::storage) mod requests;
 pub(in crate::storage) mod rules;
 pub(in crate::storage) mod sessions;
 pub(in crate::storage) mod wrapped_keys;
+
+/// One row among others, or the row that could not be read: it is quarantined like one that fails its check, and stops nothing
+/// that is done with the others (VA9). Reads of one row by its id answer [`StoreError::Malformed`] instead.
+pub type Readable<T> = Result<T, QuarantinedRow>;
 
 /// The column types both dialects have. `None` = NULL.
 pub(in crate::storage) trait Columns {

@@ -36,7 +36,7 @@ use tracing::{Instrument, Span};
 const SHORTEST: Duration = Duration::from_millis(1);
 /// How long before the caller's time is over it is told so: the stack around us would call it CANCELLED, and the answer has
 /// to travel.
-const MARGIN: Duration = Duration::from_millis(5);
+const MARGIN: Duration = Duration::from_millis(25);
 /// When to come again where there is no place.
 const LATER: Duration = Duration::from_millis(100);
 /// Calls at once of methods that are anyone's. Each takes a moment.
@@ -337,7 +337,7 @@ async fn in_time<E>(
     if left < SHORTEST {
         return late();
     }
-    let left = left.saturating_sub(MARGIN.min(left / 2));
+    let left = left.saturating_sub(MARGIN.min(left / 10));
     tokio::time::timeout(left, served).await.unwrap_or_else(|_| late())
 }
 
