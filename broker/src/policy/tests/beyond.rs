@@ -41,7 +41,7 @@ fn gr1_a_rule_lets_a_wider_token_be_held_and_the_permit_says_so() {
     let mut exact = Case::new();
     exact.rules = all() + &wider("permit", "may-hold", "", "true");
     let permit = exact.issue().unwrap();
-    assert!(!permit.facts().policy.as_ref().unwrap().inputs.get("held_wider").is_some());
+    assert!(permit.facts().policy.as_ref().unwrap().inputs.get("held_wider").is_none());
 }
 
 /// Proves: GR1
