@@ -43,7 +43,7 @@ RULES = {
     "caConfigMap": NAME, "ca.configMap": NAME, "ca.secret": NAME, "serviceAccount.name": NAME,
     "priorityClassName": NAME, "ingress.className": NAME,
     "port": PORT, "services.web.port": {**PORT, "minimum": 1},
-    "databasePorts": PORTS, "httpsPorts": PORTS, "apiServerPorts": PORTS,
+    "databasePorts": PORTS, "httpsPorts": PORTS, "apiServerPorts": PORTS, "collectorPorts": PORTS,
     "replicaCount": COUNT, "minReplicas": COUNT, "maxReplicas": COUNT, "periodSeconds": COUNT, "failureThreshold": COUNT,
     "activeDeadlineSeconds": COUNT, "backoffLimit": {"type": "integer", "minimum": 0},
     "targetCPUUtilizationPercentage": {**COUNT, "maximum": 100},

@@ -78,6 +78,11 @@ impl SessionLayer {
     /// Gives the client an id that is its user's. One without a user is not given out.
     fn leave<R>(&self, response: &mut Response<R>, assertion: Option<&Assertion>) {
         let Some(id) = response.headers_mut().remove(&SESSION) else { return };
+        if assertion.is_none() {
+            tracing::warn!(
+                "a session without a user was not given out: put SessionLayer inside a BearerLayer"
+            );
+        }
         let outside = id.to_str().ok().zip(assertion).map(|(id, assertion)| self.outside(id, assertion));
         if let Some(Ok(id)) = outside.map(HeaderValue::try_from) {
             response.headers_mut().insert(SESSION, id);

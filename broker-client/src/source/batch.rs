@@ -4,8 +4,10 @@ use super::flights::{self, Landing, Pilot};
 use super::key::Key;
 use super::{Inner, REFRESH_PAUSE, State, TokenSource};
 use crate::{BatchOutcome, BatchRequest, Error, Grant};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument;
 
 /// Most items that the broker takes in one batch.
 const MOST: usize = 16;
@@ -25,7 +27,8 @@ impl TokenSource {
     /// As [`Client::batch_issue_grants`](crate::Client::batch_issue_grants).
     pub async fn grants(&self, request: &BatchRequest) -> Result<BatchOutcome, Error> {
         let keys: Vec<Key> = request.requests().map(|item| Key::of(&item)).collect();
-        if !(1..=MOST).contains(&keys.len()) {
+        let twice = keys.iter().collect::<HashSet<_>>().len() < keys.len();
+        if twice || !(1..=MOST).contains(&keys.len()) {
             // The broker's own answer to it; nothing of it could be remembered.
             return self.inner.client.batch_issue_grants(&request.part(&all(&keys))).await;
         }
@@ -91,7 +94,8 @@ impl Inner {
         let key = Key::of_all(order.keys.iter().copied());
         state.batches.get(&key).unwrap_or_else(|| {
             let (number, pilot, landing) = state.batches.start(key);
-            tokio::spawn(fly(Arc::clone(self), key, number, order, pilot));
+            // In the trace of whoever asked first.
+            tokio::spawn(fly(Arc::clone(self), key, number, order, pilot).in_current_span());
             landing
         })
     }

@@ -8,6 +8,7 @@ use crate::proto::{
     GrantItemStanding, IssueGrantRequest, batch_issue_grants_response::Outcome,
     grant_item_standing::Standing,
 };
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 /// Most items of one batch.
@@ -42,7 +43,7 @@ pub(super) fn answer(
     }
     let whole = |item: &IssueGrantRequest| !item.provider.is_empty() && !item.scopes.is_empty();
     let items: Vec<IssueGrantRequest> = items(asked).collect();
-    let twice = items.iter().enumerate().any(|(at, item)| items[..at].contains(item));
+    let twice = items.iter().enumerate().any(|(at, item)| items[..at].iter().any(|other| same(other, item)));
     if !(1..=MOST).contains(&items.len()) || !items.iter().all(whole) || twice {
         return Err(refuse("INVALID_ARGUMENT"));
     }
@@ -105,4 +106,13 @@ fn consents(missing: &[String], standings: Vec<Standing>) -> BatchConsentRequire
         message: "Please connect what is missing.".to_owned(),
         items: standings.into_iter().map(|standing| GrantItemStanding { standing: Some(standing) }).collect(),
     }
+}
+
+/// Whether two items want the same token, as the broker sees it: scopes are a set, and how long it lasts makes no difference.
+fn same(one: &IssueGrantRequest, other: &IssueGrantRequest) -> bool {
+    let scopes = |item: &IssueGrantRequest| item.scopes.iter().cloned().collect::<BTreeSet<String>>();
+    one.provider == other.provider
+        && scopes(one) == scopes(other)
+        && one.connection == other.connection
+        && one.resource == other.resource
 }

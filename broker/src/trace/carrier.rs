@@ -3,10 +3,6 @@
 use http::HeaderMap;
 use tracing::Span;
 
-/// Longest `tracestate` that is carried on (W3C Trace Context §3.3.1.5).
-#[cfg(feature = "otlp")]
-const LONGEST_STATE: usize = 512;
-
 /// The trace of a caller, as it says itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
@@ -16,7 +12,6 @@ pub struct Remote {
     pub span_id: u64,
     /// Whether the caller records it.
     pub sampled: bool,
-    state: Option<String>,
 }
 
 /// The ids of a span, as they are written.
@@ -29,7 +24,7 @@ pub struct Ids {
 }
 
 impl Remote {
-    /// Reads `traceparent` and `tracestate`. What is malformed is no trace, as W3C Trace Context §4.3 has it: the call is served.
+    /// Reads `traceparent`; `tracestate` is a stranger's text, and goes nowhere. What is malformed is no trace, as W3C Trace Context §4.3 has it: the call is served.
     pub fn read(headers: &HeaderMap) -> Option<Self> {
         let mut parents = headers.get_all("traceparent").iter();
         let (parent, None) = (parents.next()?, parents.next()) else { return None };
@@ -42,8 +37,7 @@ impl Remote {
         hex(version, 2)?;
         let (trace_id, span_id) = (hex(trace, 32)?, u64::try_from(hex(span, 16)?).ok()?);
         let sampled = hex(flags, 2)? & 1 == 1;
-        let state = headers.get("tracestate").and_then(|state| state.to_str().ok()).map(str::to_owned);
-        (trace_id != 0 && span_id != 0).then_some(Self { trace_id, span_id, sampled, state })
+        (trace_id != 0 && span_id != 0).then_some(Self { trace_id, span_id, sampled })
     }
 }
 
@@ -57,21 +51,18 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
 
 #[cfg(feature = "otlp")]
 mod otlp {
-    use super::{Ids, LONGEST_STATE, Remote};
+    use super::{Ids, Remote};
     use http::{HeaderMap, HeaderValue};
     use opentelemetry::{
         Context, TraceFlags,
         trace::{SpanContext, TraceContextExt, TraceState},
     };
-    use std::str::FromStr;
     use tracing::Span;
     use tracing_opentelemetry::OpenTelemetrySpanExt;
 
     fn context(remote: &Remote) -> SpanContext {
         let flags = if remote.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
-        let state = remote.state.as_deref().filter(|state| state.len() <= LONGEST_STATE);
-        let state = state.and_then(|state| TraceState::from_str(state).ok()).unwrap_or_default();
-        SpanContext::new(remote.trace_id.into(), remote.span_id.into(), flags, true, state)
+        SpanContext::new(remote.trace_id.into(), remote.span_id.into(), flags, true, TraceState::default())
     }
 
     pub fn continues(span: &Span, remote: &Remote) {
@@ -102,10 +93,6 @@ mod otlp {
             let parent = format!("00-{}-{}-{flags:02x}", ids.trace_id(), ids.span_id());
             if let Ok(parent) = HeaderValue::from_str(&parent) {
                 headers.insert("traceparent", parent);
-            }
-            let state = ids.trace_state().header();
-            if let Some(state) = HeaderValue::from_str(&state).ok().filter(|state| !state.is_empty()) {
-                headers.insert("tracestate", state);
             }
         });
     }

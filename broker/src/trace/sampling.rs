@@ -19,10 +19,18 @@ struct Rules {
     share: u128,
     follow: bool,
     most: u32,
-    /// A second of the monotonic clock, and how many were traced in it.
-    second: Mutex<(u64, u32)>,
+    /// A second of the monotonic clock, and what was traced in it.
+    second: Mutex<Second>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
+}
+
+#[derive(Default)]
+struct Second {
+    number: u64,
+    all: u32,
+    /// Those of them that their callers wanted.
+    followed: u32,
 }
 
 /// Nothing to see.
@@ -55,14 +63,14 @@ impl Sampling {
     pub fn of_workload(&self, remote: Option<&Remote>) -> bool {
         let Some(rules) = &self.0 else { return false };
         match remote.filter(|_| rules.follow) {
-            Some(remote) => remote.sampled && rules.has_room(),
-            None => rules.drawn() && rules.has_room(),
+            Some(remote) => remote.sampled && rules.has_room(true),
+            None => rules.drawn() && rules.has_room(false),
         }
     }
 
     /// Whether a request is traced that anybody may make: what it says itself counts for nothing.
     pub fn of_anybody(&self) -> bool {
-        self.0.as_ref().is_some_and(|rules| rules.drawn() && rules.has_room())
+        self.0.as_ref().is_some_and(|rules| rules.drawn() && rules.has_room(false))
     }
 }
 
@@ -76,14 +84,19 @@ impl Rules {
         u128::from(u64::from_le_bytes(bytes)) < self.share
     }
 
-    fn has_room(&self) -> bool {
+    /// Callers who want theirs traced have half of the room: whoever asks for all of it hides nobody else's.
+    fn has_room(&self, followed: bool) -> bool {
         let now = self.clock.monotonic().as_secs();
         let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
-        if second.0 != now {
-            *second = (now, 0);
+        if second.number != now {
+            *second = Second { number: now, ..Second::default() };
         }
-        second.1 = second.1.saturating_add(1);
-        second.1 <= self.most
+        if second.all >= self.most || (followed && second.followed >= self.most.div_ceil(2)) {
+            return false;
+        }
+        second.all += 1;
+        second.followed += u32::from(followed);
+        true
     }
 }
 
@@ -139,11 +152,14 @@ mod tests {
 
     #[test]
     fn no_more_than_so_many_in_a_second_whoever_asks() {
-        let (few, clock) = sampling(&settings(1.0, true, 3));
+        let (few, clock) = sampling(&settings(1.0, true, 4));
         let yes = remote("01");
-        let traced = |_: &i32| few.of_workload(yes.as_ref());
-        assert_eq!((0..10).filter(traced).count(), 3);
+        let followed = |_: &i32| few.of_workload(yes.as_ref());
+        let drawn = |_: &i32| few.of_workload(None);
+        assert_eq!((0..10).filter(followed).count(), 2, "half of them");
+        assert_eq!((0..10).filter(drawn).count(), 2, "the rest is everybody's");
         clock.advance(Duration::from_secs(1));
-        assert_eq!((0..10).filter(traced).count(), 3);
+        assert_eq!((0..10).filter(drawn).count(), 4);
+        assert_eq!((0..10).filter(followed).count(), 0);
     }
 }

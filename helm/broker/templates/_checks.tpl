@@ -33,6 +33,9 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- range $name, $text := ($values.config.telemetry | default dict).headers | default dict -}}
+{{- include "broker.secretReference" (dict "where" (printf "config.telemetry.headers.%s" $name) "text" $text) -}}
+{{- end -}}
 {{- if $values.clusterIssuer.enabled -}}
 {{- range ($values.config.issuers | default list) -}}
 {{- if eq .name $values.clusterIssuer.name -}}

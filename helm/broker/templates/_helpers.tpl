@@ -99,5 +99,9 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{/* A duration of the broker's configuration in seconds. */}}
 {{- define "broker.seconds" -}}
 {{- $unit := trimAll "0123456789" . -}}
+{{- if eq $unit "ms" -}}
+{{- div (add (int64 (trimSuffix $unit .)) 999) 1000 -}}
+{{- else -}}
 {{- mul (int64 (trimSuffix $unit .)) (get (dict "s" 1 "m" 60 "h" 3600 "d" 86400) $unit | default 1) -}}
+{{- end -}}
 {{- end -}}

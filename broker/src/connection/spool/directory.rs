@@ -4,7 +4,7 @@
 //! was taken, `NAME.entry` an entry: written to the room, synced, renamed, and the directory synced after it.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -159,25 +159,43 @@ impl Directory {
             if left == self.0.path || hidden || !left.is_dir() {
                 continue;
             }
-            // Somebody else may have taken it over at this moment.
-            let Ok(lock) = File::open(left.join(LOCK)) else { continue };
-            if lock.try_lock().is_ok() {
-                self.take(&left)?;
+            // For writing: where a network file system keeps locks for all machines, others cannot be taken whole.
+            let lock = match OpenOptions::new().read(true).write(true).open(left.join(LOCK)) {
+                Ok(lock) => lock,
+                // Somebody else took it over at this moment.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error.into()),
+            };
+            match lock.try_lock() {
+                Ok(()) => self.take(&left)?,
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(error.into()),
             }
         }
         Ok(())
     }
 
+    /// The lock goes last: whoever is interrupted leaves something that is taken over again.
+
     fn take(&self, left: &Path) -> Result<(), SpoolError> {
-        for found in fs::read_dir(left)? {
+        let files = match fs::read_dir(left) {
+            Ok(files) => files,
+            // Whoever had the lock before was done with it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for found in files {
             let path = found?.path();
-            match path.file_name().filter(|_| path.extension().is_some_and(|end| end == "entry")) {
-                Some(name) => fs::rename(&path, self.0.path.join(name))?,
-                // Room that was taken and never written, and the lock.
-                None => fs::remove_file(&path)?,
+            let Some(name) = path.file_name().filter(|name| *name != LOCK) else { continue };
+            if path.extension().is_some_and(|end| end == "entry") {
+                fs::rename(&path, self.0.path.join(name))?;
+            } else {
+                // Room that was taken and never written.
+                fs::remove_file(&path)?;
             }
         }
         sync(&self.0.path)?;
+        fs::remove_file(left.join(LOCK))?;
         fs::remove_dir(left)?;
         sync(&self.0.all)?;
         Ok(())

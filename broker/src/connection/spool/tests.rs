@@ -44,11 +44,21 @@ impl House {
 
     /// Every file below the directory, with its end.
     fn files(&self, end: &str) -> Vec<PathBuf> {
-        let inside = |path: &Path| fs::read_dir(path).unwrap().map(|found| found.unwrap().path());
-        let all = inside(&self.home.path().join("spool"))
-            .filter(|path| path.is_dir())
-            .flat_map(|path| inside(&path).collect::<Vec<_>>());
+        let all = self.all_files().into_iter();
         all.filter(|path| path.extension().is_some_and(|found| found == end)).collect()
+    }
+
+    fn files_named(&self, name: &str) -> Vec<PathBuf> {
+        let all = self.all_files().into_iter();
+        all.filter(|path| path.file_name().is_some_and(|found| found == name)).collect()
+    }
+
+    fn all_files(&self) -> Vec<PathBuf> {
+        let inside = |path: &Path| fs::read_dir(path).unwrap().map(|found| found.unwrap().path());
+        inside(&self.home.path().join("spool"))
+            .filter(|path| path.is_dir())
+            .flat_map(|path| inside(&path).collect::<Vec<_>>())
+            .collect()
     }
 }
 
@@ -158,4 +168,27 @@ async fn room_that_is_not_needed_is_given_back_and_a_later_entry_takes_the_place
     let mut none = off.reserve().await.unwrap();
     none.keep(&record("cns_nowhere")).await.unwrap();
     assert!(!none.is_kept() && off.waiting().await.unwrap().is_empty());
+}
+
+/// Proves: RF5
+#[tokio::test]
+async fn rf5_a_takeover_that_was_interrupted_is_finished_by_the_next() {
+    let house = House::new().await;
+    let spool = house.open().await;
+    for name in ["cns_one", "cns_two"] {
+        spool.reserve().await.unwrap().keep(&record(name)).await.unwrap();
+    }
+    drop(spool);
+    let taking = house.open().await;
+    // One entry was moved, then the process died.
+    let [one, _] = &house.files("entry")[..] else { panic!("two entries") };
+    let locks = house.files_named("lock");
+    let own = locks.iter().find(|lock| lock.parent() != one.parent()).expect("its own");
+    fs::rename(one, own.with_file_name(one.file_name().unwrap())).unwrap();
+    drop(taking);
+    let mut found: Vec<_> =
+        records(&house.open().await).await.into_iter().map(|record| format!("{record:?}")).collect();
+    found.sort();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(house.files_named("lock").len(), 1, "nothing else is left");
 }
