@@ -54,8 +54,8 @@ impl World {
     /// [`WorldError`] when a file cannot be written, a port not bound, or the broker refuses its configuration.
     pub async fn start(options: Options) -> Result<World, WorldError> {
         // Bound before the configuration is written: pages and redirect URIs name the port.
-        let (sockets, addresses) = addresses::bind(&*options.rng)?;
-        let site = Site::set_up(options, addresses).await?;
+        let (sockets, addresses, held) = addresses::bind(&*options.rng)?;
+        let site = Site::set_up(options, addresses, held).await?;
         let broker = run(&site, Some(sockets)).await?;
         Ok(World { site, broker })
     }
@@ -65,8 +65,8 @@ impl World {
     /// # Errors
     /// As [`World::start`].
     pub async fn prepare(options: Options) -> Result<Site, WorldError> {
-        let addresses = addresses::reserve(&*options.rng)?;
-        Site::set_up(options, addresses).await
+        let (addresses, held) = addresses::reserve(&*options.rng)?;
+        Site::set_up(options, addresses, held).await
     }
 
     /// Starts a broker, inside this process, on files that [`World::prepare`] wrote or that an earlier one left.

@@ -14,7 +14,7 @@ use data_encoding::HEXLOWER;
 use tempfile::TempDir;
 
 use super::cast::{self, Account, OPERATORS_AUDIENCE, Person, Workload};
-use super::{Addresses, ClientClock, Options, WorldError, clock};
+use super::{Addresses, ClientClock, Options, WorldError, addresses::Held, clock};
 use crate::browser::Browser;
 use crate::clock::Now;
 use crate::http::ClientError;
@@ -29,6 +29,7 @@ const POLICY: &str = include_str!("policy.cedar");
 pub struct Site {
     directory: TempDir,
     addresses: Addresses,
+    _held: Held,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     sso: Sso,
@@ -38,7 +39,11 @@ pub struct Site {
 }
 
 impl Site {
-    pub(super) async fn set_up(options: Options, addresses: Addresses) -> Result<Site, WorldError> {
+    pub(super) async fn set_up(
+        options: Options,
+        addresses: Addresses,
+        held: Held,
+    ) -> Result<Site, WorldError> {
         let now = clock::seconds_of(&options.clock);
         let sso = Sso::start(now.clone()).await?;
         let notes = Saas::start(saas::NOTES, now.clone()).await?;
@@ -50,8 +55,17 @@ impl Site {
         let made = Workload::ALL.map(|workload| (workload, StaticSecret::generate(&*rng)));
         let hashes = [0, 1].map(|n| (made[n].0, HEXLOWER.encode(&made[n].1.sha256)));
         let secrets = made.map(|(workload, made)| (workload, made.secret));
-        let site =
-            Site { directory, addresses, clock: options.clock.clone(), rng, sso, notes, calendar, secrets };
+        let site = Site {
+            directory,
+            addresses,
+            _held: held,
+            clock: options.clock.clone(),
+            rng,
+            sso,
+            notes,
+            calendar,
+            secrets,
+        };
         site.register_broker()?;
         FileKeyring::generate(&site.path("keys.json"), &*site.rng)?;
         let policy = options.policy.as_deref().unwrap_or(POLICY);
