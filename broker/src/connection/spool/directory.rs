@@ -176,7 +176,6 @@ impl Directory {
     }
 
     /// The lock goes last: whoever is interrupted leaves something that is taken over again.
-
     fn take(&self, left: &Path) -> Result<(), SpoolError> {
         let files = match fs::read_dir(left) {
             Ok(files) => files,
