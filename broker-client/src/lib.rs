@@ -100,18 +100,19 @@
 //! ## 6. Take the user's token from the MCP request
 //!
 //! Over HTTP, the layer of `bearer` (feature `tower`) hands you the user's token as an [`Assertion`], and tells clients that
-//! bring none where to sign in. For a service behind it:
+//! bring none where to sign in. Verified by the broker it lets no made-up token in, and a session layer inside it keeps an MCP
+//! session to the user who began it. For a service behind both:
 //!
 //! ```
 //! # #[cfg(feature = "tower")]
-//! # fn user() -> Result<(), broker_client::Error> {
+//! # fn user(client: broker_client::Client) -> Result<(), broker_client::Error> {
 //! use broker_client::Assertion;
-//! use broker_client::bearer::{BearerLayer, ProtectedResource};
+//! use broker_client::bearer::{BearerLayer, ProtectedResource, SessionLayer};
 //!
 //! let resource = ProtectedResource::new("https://notes.example/mcp")?.authorization_server("https://sso.example");
-//! let layer = BearerLayer::new(&resource);
+//! let layers = (BearerLayer::new(&resource).verified_by(client), SessionLayer::new()?);
 //! let user = |request: &http::Request<()>| request.extensions().get::<Assertion>().cloned();
-//! # let _ = (layer, user);
+//! # let _ = (layers, user);
 //! # Ok(())
 //! # }
 //! ```

@@ -6,7 +6,7 @@ use std::time::Duration;
 use broker::domain::{Clock, ManualClock, Timestamp};
 use broker_client::{Client, ConsentRequired, Credential, Error, Grant, GrantRequest, Outcome};
 use demo::browser::Page;
-use demo::notes::TokenFacts;
+use demo::saas::TokenFacts;
 use demo::walk;
 use demo::world::{ClientClock, Options, PROVIDER, Person, Site, Workload, World, WorldError};
 

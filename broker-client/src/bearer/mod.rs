@@ -7,21 +7,23 @@
 //!
 //! ```
 //! use broker_client::Assertion;
-//! use broker_client::bearer::{BearerLayer, ProtectedResource};
-//! # fn main() -> Result<(), broker_client::Error> {
+//! use broker_client::bearer::{BearerLayer, ProtectedResource, SessionLayer};
+//! # fn serve(client: broker_client::Client) -> Result<(), broker_client::Error> {
 //! let resource = ProtectedResource::new("https://notes.example/mcp")?
 //!     .authorization_server("https://sso.example")
 //!     .scope("notes");
-//! let layer = BearerLayer::new(&resource);
+//! // The outer layer first: it tells the inner one who the user is.
+//! let layers = (BearerLayer::new(&resource).verified_by(client), SessionLayer::new()?);
 //! // Serve `resource.metadata()` at this path, outside the layer: nobody has signed in yet.
 //! assert_eq!(resource.metadata_path(), "/.well-known/oauth-protected-resource/mcp");
 //!
 //! fn handler(request: http::Request<()>) -> Option<Assertion> {
 //!     request.extensions().get().cloned()
 //! }
-//! # let _ = (layer, handler);
+//! # let _ = (layers, handler);
 //! # Ok(())
 //! # }
+//! # fn main() {}
 //! ```
 //!
 //! By itself the layer does not verify the token: the broker does, at the first grant, by the contract that its operator

@@ -54,6 +54,7 @@ struct Set {
     keys: Family<Labels<1>, Gauge>,
     system_key_made: Gauge<f64, AtomicU64>,
     revocation_epoch: Gauge,
+    spool_entries: Gauge,
     health: Family<Labels<1>, Gauge>,
     started: Gauge<f64, AtomicU64>,
 }
@@ -96,6 +97,7 @@ impl Default for Metrics {
             keys: Family::default(),
             system_key_made: Gauge::default(),
             revocation_epoch: Gauge::default(),
+            spool_entries: Gauge::default(),
             health: Family::default(),
             started: Gauge::default(),
         };
@@ -132,6 +134,12 @@ impl Default for Metrics {
         r.register("system_key_created_timestamp_seconds", "When the newest system key was made", made);
         let epoch = set.revocation_epoch.clone();
         r.register("revocation_epoch", "The newest revocation rule that this replica has seen", epoch);
+        let spooled = set.spool_entries.clone();
+        r.register(
+            "spool_entries",
+            "Sealed tokens that wait in this replica's spool for the database",
+            spooled,
+        );
         r.register("health", "1 where this part works, 0 where it does not", set.health.clone());
         r.register("start_timestamp_seconds", "When this process began to serve", set.started.clone());
         r.register("trace_spans", "Spans of traced calls, by what became of them", set.spans.clone());
@@ -279,6 +287,11 @@ impl Metrics {
     /// The newest revocation rule seen.
     pub fn revocation_epoch(&self, epoch: i64) {
         self.0.revocation_epoch.set(epoch);
+    }
+
+    /// How many entries wait in this process's part of the spool.
+    pub fn spool_entries(&self, entries: usize) {
+        self.0.spool_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
     }
 
     /// Whether `part` works: `ready` is this process, `database` what all replicas share.

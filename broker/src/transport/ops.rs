@@ -36,6 +36,10 @@ async fn metrics(State(Ops { rooms, .. }): State<Ops>) -> ([(HeaderName, &'stati
     }
     rooms.metrics.audit_waiting(rooms.audit.queued());
     rooms.metrics.revocation_epoch(rooms.audit.rules().epoch());
+    // A directory that cannot be read is told by the worker, which reads it every second.
+    if let Ok(entries) = rooms.tokens.spool().count().await {
+        rooms.metrics.spool_entries(entries);
+    }
     ([(header::CONTENT_TYPE, OPENMETRICS)], rooms.metrics.render())
 }
 

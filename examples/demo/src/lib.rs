@@ -24,6 +24,3 @@ pub mod story;
 pub mod tools;
 pub mod walk;
 pub mod world;
-
-/// The SaaS whose notes most of the tests are about.
-pub use saas as notes;

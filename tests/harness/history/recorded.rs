@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-pub use demo::notes::Event as ProviderEvent;
+pub use demo::saas::Event as ProviderEvent;
 
 pub use crate::database::Event as Row;
 

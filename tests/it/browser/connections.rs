@@ -3,7 +3,7 @@
 use super::story::{CONNECTIONS, Story};
 use broker_client::proto::ConsentReason;
 use broker_tests::stage::{READ, READ_WRITE};
-use demo::notes::{Endpoint, Fault};
+use demo::saas::{Endpoint, Fault};
 use demo::world::{ALICE, Workload::ReportWriter, Workload::TicketHelper};
 
 /// Proves: RV1, CO6

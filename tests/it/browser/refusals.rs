@@ -5,7 +5,7 @@ use broker::worker;
 use broker_client::proto::ConsentState;
 use broker_tests::stage::{READ, READ_WRITE};
 use broker_tests::walk::with_param;
-use demo::notes::{Endpoint, Fault};
+use demo::saas::{Endpoint, Fault};
 use demo::world::ALICE;
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,8 +130,8 @@ async fn co12_while_the_provider_thinks_another_tab_says_so() {
     let release = Arc::new(Notify::new());
     story.stage().world.notes().script(Fault::Slow(Arc::clone(&release)), 1);
     tab.press("Allow").await;
-    let log = |events: &[demo::notes::Event]| {
-        events.iter().any(|event| matches!(event, demo::notes::Event::Faulted { .. }))
+    let log = |events: &[demo::saas::Event]| {
+        events.iter().any(|event| matches!(event, demo::saas::Event::Faulted { .. }))
     };
     story.stage().world.notes().wait_until(log).await;
     let other = alice.tab().await;

@@ -85,7 +85,7 @@ impl Story {
 
     /// Codes that were exchanged at the SaaS.
     pub fn exchanged(&self) -> usize {
-        use demo::notes::Event::TokensIssued;
+        use demo::saas::Event::TokensIssued;
         self.stage().world.notes().truth().iter().filter(|event| matches!(event, TokensIssued { .. })).count()
     }
 

@@ -10,7 +10,7 @@ use broker_proto::v1::{
 };
 use broker_tests::stage::subject_of;
 use demo::browser::{Browser, Page};
-use demo::notes::Fault;
+use demo::saas::Fault;
 use demo::sso::User;
 use demo::walk;
 use demo::world::{ALICE, AUDITOR, BOB, PROVIDER, Person, Site, Workload};

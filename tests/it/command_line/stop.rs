@@ -5,7 +5,7 @@ use std::sync::Arc;
 use broker_client::{GrantRequest, Outcome};
 use broker_tests::http1;
 use broker_tests::process::BrokerProcess;
-use demo::notes::{Event, Fault};
+use demo::saas::{Event, Fault};
 use demo::walk;
 use demo::world::{ALICE, Options, PROVIDER, Workload, World};
 use tokio::net::TcpStream;

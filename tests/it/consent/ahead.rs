@@ -5,7 +5,7 @@ use std::time::Duration;
 use broker::worker;
 use broker_tests::operator::{Operator, person};
 use broker_tests::stage::{READ, Stage};
-use demo::notes::Event;
+use demo::saas::Event;
 use demo::world::{ALICE, Options, Workload::TicketHelper};
 
 /// Of an access token at the SaaS.

@@ -11,7 +11,7 @@ use broker_client::proto::ConsentState;
 use broker_client::{ConsentRequired, Grant};
 use broker_tests::stage::{READ, READ_WRITE, Stage};
 use demo::browser::Page;
-use demo::notes::{ExpiresIn, Fault};
+use demo::saas::{ExpiresIn, Fault};
 use demo::walk;
 use demo::world::{ALICE, Options, Workload::ReportWriter, Workload::TicketHelper};
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use broker::domain::{Clock, ManualClock, SystemClock};
 use broker_client::{Client, GrantRequest, Outcome};
-use demo::notes::{Event, ExpiresIn, Fault};
+use demo::saas::{Event, ExpiresIn, Fault};
 use demo::walk::connect;
 use demo::world::{ALICE, Options, PROVIDER, Workload, World};
 
@@ -101,7 +101,7 @@ async fn rf8_every_shape_of_expires_in_has_a_meaning() {
 #[tokio::test]
 async fn rf7_no_refresh_token_in_an_answer_keeps_the_old_one() {
     let case = Case::start().await;
-    case.world.notes().set_rotation(demo::notes::Rotation::None);
+    case.world.notes().set_rotation(demo::saas::Rotation::None);
     let Outcome::ConsentRequired(needed) = case.ask().await else { panic!("not connected yet") };
     let browser = case.world.browser().expect("a browser");
     connect(&browser, needed.url.expose(), &ALICE.sso, &ALICE.notes).await.expect("walked");

@@ -6,7 +6,7 @@ use broker_client::{ConsentRequired, Grant};
 use broker_tests::stage::{READ, READ_WRITE, Stage};
 use broker_tests::walk::words;
 use demo::browser::Page;
-use demo::notes::{Endpoint, Event, Fault, RevokedKind};
+use demo::saas::{Endpoint, Event, Fault, RevokedKind};
 use demo::walk;
 use demo::world::{ALICE, Options, Workload::ReportWriter, Workload::TicketHelper};
 use std::time::Duration;

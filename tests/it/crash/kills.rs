@@ -8,7 +8,7 @@ use broker::config::Config;
 use broker_tests::clock::ShiftedClock;
 use broker_tests::dice::Dice;
 use broker_tests::process::BrokerProcess;
-use demo::notes::Event;
+use demo::saas::Event;
 use demo::world::{Options, Site, Workload, World};
 use tokio::task::JoinSet;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use broker::domain::Reason;
 use broker_client::{BatchRequest, GrantRequest, Outcome};
 use broker_tests::stage::{READ, Stage};
-use demo::notes::Fault;
+use demo::saas::Fault;
 use demo::world::{ALICE, BOB, Options, PROVIDER, Workload::ReportWriter, Workload::TicketHelper};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use broker_proto::v1::IssueGrantRequest;
 use broker_tests::stage::{READ, Stage};
 use broker_tests::wire::{Answer, Wire, frame};
-use demo::notes::Fault;
+use demo::saas::Fault;
 use demo::world::{ALICE, PROVIDER, Workload::TicketHelper};
 use prost::Message;
 use reqwest::{

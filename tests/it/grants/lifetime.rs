@@ -119,7 +119,7 @@ async fn a_token_that_never_ends_is_said_to_be_one() {
             ..Options::default()
         };
         let stage = Stage::with(options).await;
-        let absent = demo::notes::Fault::ExpiresIn(demo::notes::ExpiresIn::Absent);
+        let absent = demo::saas::Fault::ExpiresIn(demo::saas::ExpiresIn::Absent);
         stage.world.notes().script(absent, 1);
         let consent = stage.consent(&ALICE, TicketHelper, READ).await;
         stage.walk(&ALICE, &consent).await;

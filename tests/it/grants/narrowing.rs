@@ -3,7 +3,7 @@
 use broker_client::Narrowing;
 use broker_client::proto::ConsentReason::{NotApproved, ScopesMissing, WiderThanApproved};
 use broker_tests::stage::{READ, READ_WRITE, Stage};
-use demo::notes::Fault;
+use demo::saas::Fault;
 use demo::world::{ALICE, BOB, Options, Workload::ReportWriter, Workload::TicketHelper};
 
 /// Proves: GR1

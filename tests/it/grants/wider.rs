@@ -7,7 +7,7 @@ use broker_client::{ConsentRequired, Narrowing, Outcome};
 use broker_tests::stage::{READ, READ_WRITE, Stage, granted, refused};
 use broker_tests::walk::words;
 use demo::browser::Page;
-use demo::notes::Fault;
+use demo::saas::Fault;
 use demo::walk;
 use demo::world::{ALICE, Options, Person, Workload, Workload::ReportWriter, Workload::TicketHelper};
 

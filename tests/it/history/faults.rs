@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use broker_tests::cluster::Cluster;
-use demo::notes::{Event, Fault};
+use demo::saas::{Event, Fault};
 use tokio::time::{Instant, timeout};
 
 use super::load::Load;

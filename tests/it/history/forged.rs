@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use broker_tests::history::{Broken, Deed, End, History, Received, Rule, check};
-use demo::notes::Event;
+use demo::saas::Event;
 use serde_json::{Value, json};
 
 use super::story::{at, row, told};

@@ -15,7 +15,7 @@ use broker_tests::database::Database;
 use broker_tests::history::{Connection, History, Person, Probe};
 use broker_tests::operator::Operator;
 use broker_tests::replicas::client;
-use demo::notes::Event;
+use demo::saas::Event;
 use demo::world::{PROVIDER, Site, Workload};
 
 use super::load::Load;

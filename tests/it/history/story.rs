@@ -4,7 +4,7 @@ use broker_tests::database::Event as Row;
 use broker_tests::history::{
     Act, Call, Connection, Deed, End, Facts, History, Person, Presented, Probe, Received,
 };
-use demo::notes::{Event, RevokedKind};
+use demo::saas::{Event, RevokedKind};
 use serde_json::{Value, json};
 
 /// When it begins, in microseconds since 1970; everything later is so many seconds after it.

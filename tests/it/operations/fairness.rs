@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use broker_tests::stage::{READ, Stage, granted};
-use demo::notes::Fault;
+use demo::saas::Fault;
 use demo::world::{ALICE, BOB, Options, Workload::ReportWriter, Workload::TicketHelper};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;

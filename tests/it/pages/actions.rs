@@ -4,57 +4,84 @@ use super::scene::{FORM, Scene, check_harmless};
 use broker_client::proto::ConsentState;
 use broker_tests::composite::both;
 use broker_tests::http1;
-use demo::walk;
 use demo::world::ALICE;
 
 const BROWSER: &str = "__Host-broker-browser";
+
+/// Bodies that no form of ours sends, with a true token where there is one; and how each is answered.
+fn hostile(token: &str) -> Vec<(&'static str, Vec<u8>, u16)> {
+    let huge = "a".repeat(3_000_000);
+    vec![
+        (FORM, b"".to_vec(), 403),
+        (FORM, b"csrf".to_vec(), 403),
+        (FORM, b"csrf=%3Cscript%3Exss-mark".to_vec(), 403),
+        (FORM, b"csrf=%00%0d%0aX-Injected:%20xss-mark".to_vec(), 403),
+        (FORM, "csrf=\u{202e}".into(), 403),
+        (FORM, b"csrf=%ff%fe".to_vec(), 400),
+        (FORM, vec![b'c', b's', b'r', b'f', b'=', 0xff, 0xfe], 400),
+        (FORM, format!("csrf={token}&csrf={token}").into(), 400),
+        (FORM, format!("csrf={token}&{}", "x=y&".repeat(40)).into(), 400),
+        (FORM, format!("csrf={token}&x={}", "a".repeat(9000)).into(), 400),
+        (FORM, format!("csrf={token}&x={}", "a".repeat(20_000)).into(), 413),
+        (FORM, format!("csrf={token}&x={huge}").into(), 413),
+        (FORM, format!("csrf[]={token}").into(), 403),
+        (FORM, format!("CSRF={token}").into(), 403),
+        (FORM, format!("csrf= {token}").into(), 403),
+        ("application/json", format!("{{\"csrf\":\"{token}\"}}").into(), 415),
+        ("text/plain", format!("csrf={token}").into(), 415),
+        ("multipart/form-data; boundary=x", format!("--x\r\n\r\ncsrf={token}").into(), 415),
+        ("\u{202e}", format!("csrf={token}").into(), 415),
+        ("application/x-www-form-urlencoded, text/plain", format!("csrf={token}").into(), 415),
+    ]
+}
+
+/// Nothing of it does anything at these forms, and a token for one is none for another.
+async fn check_forms(scene: &Scene, forms: &[(String, String)]) {
+    for (action, page) in forms {
+        let token = scene.token(page, action).await;
+        for (kind, body, status) in hostile(&token) {
+            let what = format!("{action} {kind} {:.60}", String::from_utf8_lossy(&body));
+            let reply = scene.post_with(action, kind, &scene.cookies(), &body).await;
+            check_harmless(&reply, &what);
+            reply.check_error(&what, status);
+        }
+        for (other, page) in forms.iter().filter(|(other, _)| other != action) {
+            let token = scene.token(page, other).await;
+            scene
+                .post(action, &format!("csrf={token}"))
+                .await
+                .check_error(&format!("{other} at {action}"), 403);
+        }
+    }
+}
 
 /// Proves: CO6, CO9
 #[tokio::test]
 async fn co6_no_body_at_any_form_does_anything_or_comes_back() {
     let scene = Scene::set().await;
     let before = scene.events().await;
-    let huge = "a".repeat(3_000_000);
-    for (action, page) in scene.forms() {
-        let token = scene.token(&page, &action).await;
-        let bodies: Vec<(&str, Vec<u8>, u16)> = vec![
-            (FORM, b"".to_vec(), 403),
-            (FORM, b"csrf".to_vec(), 403),
-            (FORM, b"csrf=%3Cscript%3Exss-mark".to_vec(), 403),
-            (FORM, b"csrf=%00%0d%0aX-Injected:%20xss-mark".to_vec(), 403),
-            (FORM, "csrf=\u{202e}".into(), 403),
-            (FORM, b"csrf=%ff%fe".to_vec(), 400),
-            (FORM, vec![b'c', b's', b'r', b'f', b'=', 0xff, 0xfe], 400),
-            (FORM, format!("csrf={token}&csrf={token}").into(), 400),
-            (FORM, format!("csrf={token}&{}", "x=y&".repeat(40)).into(), 400),
-            (FORM, format!("csrf={token}&x={}", "a".repeat(9000)).into(), 400),
-            (FORM, format!("csrf={token}&x={}", "a".repeat(20_000)).into(), 413),
-            (FORM, format!("csrf={token}&x={huge}").into(), 413),
-            (FORM, format!("csrf[]={token}").into(), 403),
-            (FORM, format!("CSRF={token}").into(), 403),
-            (FORM, format!("csrf= {token}").into(), 403),
-            ("application/json", format!("{{\"csrf\":\"{token}\"}}").into(), 415),
-            ("text/plain", format!("csrf={token}").into(), 415),
-            ("multipart/form-data; boundary=x", format!("--x\r\n\r\ncsrf={token}").into(), 415),
-            ("\u{202e}", format!("csrf={token}").into(), 415),
-            ("application/x-www-form-urlencoded, text/plain", format!("csrf={token}").into(), 415),
-        ];
-        for (kind, body, status) in bodies {
-            let what = format!("{action} {kind} {:.60}", String::from_utf8_lossy(&body));
-            let reply = scene.post_with(&action, kind, &scene.cookies(), &body).await;
-            check_harmless(&reply, &what);
-            reply.check_error(&what, status);
-        }
-        // A token for one form is none for another.
-        for (other, page) in scene.forms().into_iter().filter(|(other, _)| *other != action) {
-            let token = scene.token(&page, &other).await;
-            scene
-                .post(&action, &format!("csrf={token}"))
-                .await
-                .check_error(&format!("{other} at {action}"), 403);
-        }
+    check_forms(&scene, &scene.forms()).await;
+    // Nobody has shown her another one's link, so she has no form for this.
+    for (kind, body, _) in hostile("x") {
+        let what = format!("switch {kind} {:.60}", String::from_utf8_lossy(&body));
+        let reply = scene.post_with("/login/switch", kind, &scene.cookies(), &body).await;
+        check_harmless(&reply, &what);
+        assert!(matches!(reply.status, 400 | 403 | 413 | 415), "{what}: {}", reply.status);
     }
     scene.check_untouched(before).await;
+    scene.end().await;
+}
+
+/// Proves: CO6, CO11
+#[tokio::test]
+async fn co6_no_body_confirms_or_rejects_an_account() {
+    let scene = Scene::set().await;
+    scene.bring_an_account().await;
+    let before = scene.events().await;
+    let consent = format!("/consent/{}", scene.consent);
+    let forms = ["confirm", "reject"].map(|what| (format!("{consent}/{what}"), consent.clone()));
+    check_forms(&scene, &forms).await;
+    assert_eq!((scene.events().await, scene.state().await), (before, ConsentState::AwaitingConfirmation));
     scene.end().await;
 }
 
@@ -133,9 +160,7 @@ async fn co6_a_true_token_does_not_carry_false_fields() {
 #[tokio::test]
 async fn co3_tossed_doubled_and_foreign_cookies_are_none_at_every_page() {
     let scene = Scene::set().await;
-    let page =
-        walk::approve(scene.page(&format!("/consent/{}", scene.consent)).await).await.expect("approved");
-    let page = walk::allow(page, &ALICE.notes).await.expect("allowed");
+    let page = scene.bring_an_account().await;
     let token = page.form("/confirm").expect("to be confirmed").value("csrf").expect("a token").to_owned();
     let before = scene.events().await;
     let held = scene.browser.cookies(&scene.origin());

@@ -6,6 +6,7 @@ use broker_tests::composite::{Composite, item, open};
 use broker_tests::http1::{self, Reply};
 use broker_tests::stage::{READ, READ_WRITE};
 use demo::browser::{Browser, Page};
+use demo::walk;
 use demo::world::{ALICE, PROVIDER, Workload::TicketHelper};
 
 /// The only content type of a form.
@@ -78,6 +79,12 @@ impl Scene {
             (connection.clone(), connection),
             ("/logout".to_owned(), "/connections".to_owned()),
         ]
+    }
+
+    /// She approves and allows it at the provider; what is left is to say whether the account is right.
+    pub async fn bring_an_account(&self) -> Page {
+        let page = walk::approve(self.page(&format!("/consent/{}", self.consent)).await).await;
+        walk::allow(page.expect("approved"), &ALICE.notes).await.expect("allowed")
     }
 
     pub async fn page(&self, path: &str) -> Page {

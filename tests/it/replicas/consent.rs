@@ -5,7 +5,7 @@ use broker_tests::replicas::Replicas;
 use broker_tests::stage::READ;
 use broker_tests::walk::press;
 use demo::browser::{Browser, Page};
-use demo::notes::Event;
+use demo::saas::Event;
 use demo::walk;
 use demo::world::{ALICE, BOB, Workload::TicketHelper};
 

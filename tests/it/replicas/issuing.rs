@@ -6,7 +6,7 @@ use std::time::Duration;
 use broker_client::Outcome;
 use broker_tests::replicas::Replicas;
 use broker_tests::stage::READ;
-use demo::notes::Event;
+use demo::saas::Event;
 use demo::world::{ALICE, Workload::TicketHelper};
 use futures::future::join_all;
 

@@ -8,7 +8,7 @@ use broker_client::{Error, Outcome};
 use broker_proto::v1::ProviderRevocation;
 use broker_tests::replicas::{Replicas, client};
 use broker_tests::stage::{READ, granted};
-use demo::notes::{Endpoint, Event, Fault, RevokedKind};
+use demo::saas::{Endpoint, Event, Fault, RevokedKind};
 use demo::world::{ALICE, Workload::TicketHelper};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;

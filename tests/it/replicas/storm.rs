@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use broker_tests::replicas::{Replicas, client};
 use broker_tests::stage::{READ, granted};
-use demo::notes::{Event, Fault, Rotation};
+use demo::saas::{Event, Fault, Rotation};
 use demo::world::{ALICE, Workload::TicketHelper};
 use tokio::sync::Notify;
 

@@ -4,7 +4,7 @@ use broker::worker;
 use broker_proto::v1::ProviderRevocation;
 use broker_tests::operator::Operator;
 use broker_tests::stage::{READ, READ_WRITE, Stage};
-use demo::notes::{Endpoint, Event, Fault, RevokedKind};
+use demo::saas::{Endpoint, Event, Fault, RevokedKind};
 use demo::world::{ALICE, Options, Workload::TicketHelper};
 use std::time::Duration;
 

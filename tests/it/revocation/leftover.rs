@@ -5,7 +5,7 @@ use broker_client::ConsentRequired;
 use broker_tests::database::Database;
 use broker_tests::stage::{READ, Stage};
 use demo::browser::Page;
-use demo::notes::{Endpoint, Event, Fault, RevokedKind};
+use demo::saas::{Endpoint, Event, Fault, RevokedKind};
 use demo::walk;
 use demo::world::{ALICE, Workload::TicketHelper};
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use broker_proto::v1::ProviderRevocation;
 use broker_tests::database::Database;
 use broker_tests::operator::Operator;
 use broker_tests::stage::{READ, Stage};
-use demo::notes::{Endpoint, Event, Fault};
+use demo::saas::{Endpoint, Event, Fault};
 use demo::world::{ALICE, BOB, Workload::TicketHelper};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use broker_client::ConsentRequired;
 use broker_tests::database::Database;
 use broker_tests::stage::{READ, READ_WRITE, Stage, refused, subject_of};
 use demo::browser::Page;
-use demo::notes::Rotation;
+use demo::saas::Rotation;
 use demo::walk;
 use demo::world::{ALICE, BOB, Options, Person, Workload::ReportWriter, Workload::TicketHelper};
 use std::time::Duration;

@@ -7,7 +7,7 @@ use broker_client::proto::ConsentReason;
 use broker_client::{Narrowing, Outcome};
 use broker_tests::database::Database;
 use broker_tests::stage::{READ, READ_WRITE, Stage, account_of, subject_of};
-use demo::notes::Rotation;
+use demo::saas::Rotation;
 use demo::world::{ALICE, BOB, Options, Person, Workload};
 
 pub use Workload::{ReportWriter, TicketHelper};

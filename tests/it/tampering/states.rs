@@ -3,7 +3,7 @@
 use broker_client::proto::ConsentReason::{NotConnected, ReauthRequired};
 use broker_tests::operator::Operator;
 use broker_tests::stage::{READ, Stage};
-use demo::notes::Rotation;
+use demo::saas::Rotation;
 use demo::world::{ALICE, Workload::TicketHelper};
 use std::time::Duration;
 

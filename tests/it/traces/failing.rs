@@ -2,7 +2,7 @@
 
 use broker_tests::trace_tree::{line, tree};
 use broker_tests::traced::TracedCaller;
-use demo::notes::Fault;
+use demo::saas::Fault;
 use serde_json::Value;
 use tracing::instrument::WithSubscriber as _;
 

@@ -123,16 +123,14 @@ impl Spool {
         Ok(waiting)
     }
 
-    /// How many entries there are, those of calls that are under way left out.
+    /// How many entries there are in this process's part, those included that a call under way is about to store.
     ///
     /// # Errors
     /// [`SpoolError`] when the directory cannot be read.
     pub async fn count(&self) -> Result<usize, SpoolError> {
         let Some(inner) = &self.0 else { return Ok(0) };
         let directory = inner.directory.clone();
-        let found =
-            tokio::task::spawn_blocking(move || directory.count()).await.map_err(SpoolError::task)??;
-        Ok(found)
+        tokio::task::spawn_blocking(move || directory.count()).await.map_err(SpoolError::task)?
     }
 }
 

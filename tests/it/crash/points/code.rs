@@ -6,7 +6,7 @@ use std::time::Duration;
 use broker_client::Outcome;
 use broker_tests::process::BrokerProcess;
 use broker_tests::replicas::client;
-use demo::notes::{Event, RevokedKind};
+use demo::saas::{Event, RevokedKind};
 use demo::walk;
 use demo::world::{ALICE, Options, PROVIDER, Site, Workload::TicketHelper, World};
 

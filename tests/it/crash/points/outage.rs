@@ -6,7 +6,7 @@ use std::time::Duration;
 use broker_client::Outcome;
 use broker_tests::postgres::PgDatabase;
 use broker_tests::stage::{READ, Stage, granted, refused};
-use demo::notes::{Event, Fault};
+use demo::saas::{Event, Fault};
 use demo::world::{ALICE, Workload::TicketHelper};
 use tokio::sync::Notify;
 
@@ -19,21 +19,9 @@ use super::scene::{BOUND, Class, Scene, Told, refreshes};
 async fn rf5_a_database_that_is_killed_before_the_commit_costs_no_token() {
     let scene = Scene::set(Class::FamilyRevoking, PgDatabase::durable()).await;
     let victim = scene.victim(None).await;
-    let notes = scene.site.notes();
-    let release = Arc::new(Notify::new());
-    notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
     let before = scene.refreshes();
     let crash = async {
-        let asked = notes.wait_until(|events| refreshes(events) > before);
-        tokio::time::timeout(BOUND, asked).await.expect("the provider is asked");
-        scene.database.server().crash();
-        release.notify_one();
-        let kept = async {
-            while entries(&scene) == 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(BOUND, kept).await.expect("it is in the spool");
+        crash_while_it_answers(&scene, before).await;
         victim.process.kill().await;
     };
     let (answer, ()) = tokio::join!(scene.ask_by(&victim.client), crash);
@@ -55,21 +43,9 @@ async fn rf5_a_database_that_is_killed_before_the_commit_costs_no_token() {
 async fn rf5_what_waits_in_the_spool_is_stored_as_soon_as_the_database_is_back() {
     let scene = Scene::set(Class::SingleUse, PgDatabase::durable()).await;
     let victim = scene.victim(None).await;
-    let notes = scene.site.notes();
-    let release = Arc::new(Notify::new());
-    notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
     let before = scene.refreshes();
     let outage = async {
-        let asked = notes.wait_until(|events| refreshes(events) > before);
-        tokio::time::timeout(BOUND, asked).await.expect("the provider is asked");
-        scene.database.server().crash();
-        release.notify_one();
-        let kept = async {
-            while entries(&scene) == 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(BOUND, kept).await.expect("it is in the spool");
+        crash_while_it_answers(&scene, before).await;
         scene.database.server().restart();
         let stored = async {
             while entries(&scene) > 0 {
@@ -83,6 +59,23 @@ async fn rf5_what_waits_in_the_spool_is_stored_as_soon_as_the_database_is_back()
     assert_eq!(scene.refreshes(), before + 2);
     victim.process.terminate().await;
     scene.end().await;
+}
+
+/// The provider is asked, the database ends, and only then the answer comes: it is in the spool when this returns.
+async fn crash_while_it_answers(scene: &Scene, before: usize) {
+    let notes = scene.site.notes();
+    let release = Arc::new(Notify::new());
+    notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
+    let asked = notes.wait_until(|events| refreshes(events) > before);
+    tokio::time::timeout(BOUND, asked).await.expect("the provider is asked");
+    scene.database.server().crash();
+    release.notify_one();
+    let kept = async {
+        while entries(scene) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(BOUND, kept).await.expect("it is in the spool");
 }
 
 fn entries(scene: &Scene) -> usize {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use broker_tests::postgres::PgDatabase;
-use demo::notes::{Endpoint, Fault};
+use demo::saas::{Endpoint, Fault};
 
 use super::scene::{Class, Scene, Told, Victim, refreshes};
 

@@ -8,7 +8,7 @@ use broker_tests::postgres::PgDatabase;
 use broker_tests::process::BrokerProcess;
 use broker_tests::replicas::client;
 use broker_tests::stage::READ;
-use demo::notes::{Event, Rotation};
+use demo::saas::{Event, Rotation};
 use demo::walk;
 use demo::world::{ALICE, Options, PROVIDER, Site, Workload::TicketHelper, World};
 

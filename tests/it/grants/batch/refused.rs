@@ -4,7 +4,7 @@ use broker_proto::v1::{batch_issue_grants_response::Outcome, block_target::Targe
 use broker_tests::composite::{Composite, TASKS, both, item, reason};
 use broker_tests::operator::{Operator, person};
 use broker_tests::stage::READ;
-use demo::notes::Fault;
+use demo::saas::Fault;
 use demo::world::{ALICE, BOB, Options, PROVIDER};
 use std::time::Duration;
 
@@ -74,8 +74,8 @@ async fn gr6_a_revoke_between_decision_and_commit_fails_all_of_it() {
     duo.stage.clock.advance(Duration::from_secs(24 * 3600));
     let release = std::sync::Arc::new(tokio::sync::Notify::new());
     duo.stage.world.notes().script(Fault::SlowAnswer(release.clone()), 1);
-    let refreshes = |log: &[demo::notes::Event]| {
-        log.iter().filter(|e| matches!(e, demo::notes::Event::Refreshed { .. })).count()
+    let refreshes = |log: &[demo::saas::Event]| {
+        log.iter().filter(|e| matches!(e, demo::saas::Event::Refreshed { .. })).count()
     };
     let before = refreshes(&duo.stage.world.notes().truth());
     let batch = duo.ask(&ALICE, both());

@@ -2,7 +2,7 @@
 
 use broker_client::{ConsentRequired, GrantRequest, Outcome};
 
-use crate::notes::Event;
+use crate::saas::Event;
 use crate::story::stage::{NOTE, Stage};
 use crate::story::teller::{Mishap, Scene, Told, ensure};
 use crate::tools::{ADD_NOTE, LIST_NOTES};

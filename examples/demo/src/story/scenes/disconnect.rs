@@ -3,7 +3,7 @@
 use broker_client::{Grant, GrantRequest, Outcome};
 
 use super::{expect, seen};
-use crate::notes::{Event, RevokedKind};
+use crate::saas::{Event, RevokedKind};
 use crate::story::stage::Stage;
 use crate::story::teller::{Mishap, Scene, Told, ensure};
 use crate::tools::LIST_NOTES;
