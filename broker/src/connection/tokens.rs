@@ -189,6 +189,12 @@ impl Tokens {
         if let Ok(Ok(Pick::Serve(row))) = self.pick(&self.hot, wanting).await {
             return Ok(Access::Ready(row));
         }
+        // Rare, and large: the calls that find a token do not carry its state about.
+        Box::pin(self.asked_for(wanting)).await
+    }
+
+    /// A token that is not in memory: from the database, or from the provider.
+    async fn asked_for(self: &Arc<Self>, wanting: &Wanting<'_>) -> Result<Access, Refusal> {
         // Once more where another replica began to refresh at the same moment.
         for _ in 0..2 {
             let fallback = match self.pick(&self.store, wanting).await? {
@@ -197,7 +203,7 @@ impl Tokens {
             };
             match (self.seat(wanting), fallback) {
                 (Some(seat), _) => {
-                    if let Some(access) = Box::pin(self.refreshed(wanting, seat)).await? {
+                    if let Some(access) = self.refreshed(wanting, seat).await? {
                         return Ok(access);
                     }
                 }

@@ -4,7 +4,7 @@ use super::Canonical;
 use ring::hmac;
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
 /// A row whose security-relevant columns are covered by a MAC.
@@ -57,10 +57,13 @@ pub struct Quarantined {
     pub table: &'static str,
 }
 
+/// Keys by their ids.
+type Ring = Arc<[(String, hmac::Key)]>;
+
 /// The keys that make and check row MACs: the first makes, all check. Clones learn what the first learns.
 #[derive(Clone)]
 pub struct RowKey {
-    keys: Arc<RwLock<Vec<(String, hmac::Key)>>>,
+    keys: Arc<RwLock<Ring>>,
 }
 
 impl RowKey {
@@ -82,31 +85,38 @@ impl RowKey {
 
     /// Whether a key of that id is here.
     pub fn knows(&self, id: &str) -> bool {
-        self.read().iter().any(|(known, _)| known == id)
+        self.ring().iter().any(|(known, _)| known == id)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Vec<(String, hmac::Key)>> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    fn ring(&self) -> Ring {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Tags a row with the current key.
     pub fn tag<T: Authority>(&self, row: T) -> Tagged<T> {
-        let keys = self.read();
-        let (id, key) = &keys[0];
+        let (id, key) = &self.ring()[0];
         let mac = RowMac::new(id, hmac::sign(key, message(&row).finish()).as_ref());
-        drop(keys);
-        Tagged { row, mac }
+        Tagged { row, mac, passed: Arc::default() }
     }
 
-    fn verify<T: Authority>(&self, row: &T, mac: &RowMac) -> bool {
-        let Some((named, tag)) = mac.parts() else { return false };
-        let keys = self.read();
-        let key = keys.iter().find(|(id, _)| id == named);
-        key.is_some_and(|(_, key)| hmac::verify(key, message(row).finish(), tag).is_ok())
+    /// Whether the MAC is right. A row in memory cannot change: it is checked once by the same keys, for all its clones.
+    fn verify<T: Authority>(&self, tagged: &Tagged<T>) -> bool {
+        let ring = self.ring();
+        if tagged.passed.get().is_some_and(|by| Arc::ptr_eq(by, &ring)) {
+            return true;
+        }
+        let Some((named, tag)) = tagged.mac.parts() else { return false };
+        let key = ring.iter().find(|(id, _)| id == named);
+        let right = key.is_some_and(|(_, key)| hmac::verify(key, message(&tagged.row).finish(), tag).is_ok());
+        if right {
+            // Other keys may have been first: then it is checked anew each time.
+            let _ = tagged.passed.set(ring);
+        }
+        right
     }
 }
 
-fn ring(keys: &[(String, [u8; 32])]) -> Vec<(String, hmac::Key)> {
+fn ring(keys: &[(String, [u8; 32])]) -> Ring {
     assert!(!keys.is_empty(), "a row key ring has at least one key");
     keys.iter().map(|(id, key)| (id.clone(), hmac::Key::new(hmac::HMAC_SHA256, key))).collect()
 }
@@ -123,12 +133,14 @@ fn message<T: Authority>(row: &T) -> Canonical {
 pub struct Tagged<T> {
     row: T,
     mac: RowMac,
+    /// By which keys it passed its check.
+    passed: Arc<OnceLock<Ring>>,
 }
 
 impl<T: Authority> Tagged<T> {
     /// What storage read; not yet trusted.
     pub fn from_storage(row: T, mac: RowMac) -> Self {
-        Self { row, mac }
+        Self { row, mac, passed: Arc::default() }
     }
 
     /// The id of the key that is said to have made the MAC; `None` for what no key made.
@@ -159,12 +171,54 @@ impl<T: Authority> Tagged<T> {
     /// # Errors
     /// The row without a check, as from [`Self::unverified`].
     pub fn sift(self, key: &RowKey) -> Result<T, T> {
-        if key.verify(&self.row, &self.mac) { Ok(self.row) } else { Err(self.row) }
+        if key.verify(&self) { Ok(self.row) } else { Err(self.row) }
     }
 }
 
 impl<T: Authority> fmt::Debug for Tagged<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Tagged({})", T::TABLE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Row(&'static str);
+
+    impl Authority for Row {
+        const TABLE: &'static str = "rows";
+
+        fn covered(&self, to: &mut Canonical) {
+            to.text(self.0);
+        }
+    }
+
+    impl Clone for Row {
+        fn clone(&self) -> Self {
+            Self(self.0)
+        }
+    }
+
+    fn key(id: &str, byte: u8) -> (String, [u8; 32]) {
+        (id.to_owned(), [byte; 32])
+    }
+
+    /// Proves: VA11
+    #[test]
+    fn va11_what_passed_once_passes_by_the_same_keys_only() {
+        let (first, other) = (RowKey::new(&[key("one", 1)]), RowKey::new(&[key("one", 2)]));
+        let tagged = first.tag(Row("alice"));
+        let (row, mac) = tagged.stored_parts();
+        let edited = Tagged::from_storage(Row("bob"), mac.clone());
+        let read = Tagged::from_storage(row.clone(), mac.clone());
+        assert!(read.clone().check(&first).is_ok() && read.clone().check(&first).is_ok());
+        assert!(edited.clone().check(&first).is_err() && edited.check(&first).is_err());
+        assert!(read.clone().check(&other).is_err(), "another ring knows nothing of it");
+        first.renew(&[key("two", 3)]);
+        assert!(read.clone().check(&first).is_err(), "a key that is gone vouches for nothing");
+        first.renew(&[key("two", 3), key("one", 1)]);
+        assert!(read.check(&first).is_ok());
     }
 }

@@ -226,7 +226,7 @@ impl Identity {
         self.metrics.lookup("token", known.is_some());
         let checked = match known {
             Some(checked) => checked,
-            None => self.verify(token, sha256, wanted).await?,
+            None => Box::pin(self.verify(token, sha256, wanted)).await?,
         };
         checked.claims.times.check(&self.issuers[checked.issuer].spec, self.clock.now())?;
         Ok(checked)

@@ -170,7 +170,7 @@ impl<'a> Ask<'a> {
         let find = async {
             match resolve(&self.rooms.hot, &key, &rules, &wanted).await {
                 Ok(Resolved::Usable(usable)) => Ok(Resolved::Usable(usable)),
-                _ => resolve(&self.rooms.store, &key, &rules, &wanted).await,
+                _ => Box::pin(resolve(&self.rooms.store, &key, &rules, &wanted)).await,
             }
         };
         trace::within(step!("find connection"), find).await

@@ -42,14 +42,14 @@ pub(super) async fn deliver(
     subject: &Subject,
     recorded: Vec<Recorded>,
 ) -> Result<Vec<Issued>, Refusal> {
-    let (mut issued, mut failed) = (Vec::with_capacity(recorded.len()), Vec::new());
-    let mut undelivered = Vec::with_capacity(recorded.len());
+    let (mut issued, mut events) = (Vec::with_capacity(recorded.len()), Vec::with_capacity(recorded.len()));
+    let (mut failed, mut undelivered) = (Vec::new(), Vec::new());
     for Recorded { grant, proof, connection, secret } in recorded {
         let event = proof.event().clone();
         let sealed = Sealed::<AccessToken>::from_envelope(secret.envelope.clone());
         match rooms.vault.open(proof, &sealed).await {
             Ok(opened) => {
-                undelivered.push((event, connection.clone(), false));
+                events.push(event);
                 issued.push(Issued {
                     id: grant,
                     grant: opened.into_grant(),
@@ -65,6 +65,9 @@ pub(super) async fn deliver(
         }
     }
     let Some(refusal) = failed.into_iter().next() else { return Ok(issued) };
+    // What opened is not handed out either.
+    undelivered
+        .extend(events.into_iter().zip(issued).map(|(event, issued)| (event, issued.connection, false)));
     for (event, connection, tampered) in undelivered {
         let draft = grant_failed(rooms, caller, subject, event, &connection, &refusal);
         let effect = if tampered { vec![latch(rooms, &connection)] } else { Vec::new() };

@@ -58,7 +58,7 @@ impl Ask<'_> {
         about: &mut EventDraft,
     ) -> Result<Gathered, Failed> {
         match claim {
-            Some(claim) => self.gather_again(verdict, claim, about).await,
+            Some(claim) => Box::pin(self.gather_again(verdict, claim, about)).await,
             None => self.gather(verdict, about).await,
         }
     }
