@@ -98,6 +98,11 @@ impl Field<'_> {
             load
         };
         let ahead = self.measured(ahead).await?;
+        // A few of either are due only after the run.
+        if found.refreshes.min(ahead.refreshes) * 4 < self.tenth * 3 {
+            let (found, ahead) = (found.refreshes, ahead.refreshes);
+            return Err(format!("{found} refreshes by callers and {ahead} ahead, of {}", self.tenth).into());
+        }
         progress(format!(
             "refreshing, run {run}, {rate:.0}/s: p99 of the others {:.0} µs without, {:.0} µs with {} refreshes by callers, {:.0} µs with {} ahead; of all {:.0}, {:.0}, {:.0} µs",
             quiet.others,
