@@ -193,7 +193,7 @@ impl Seen {
                 )],
             ),
             finding(
-                "the same, p99 of all",
+                "1 in 10 connections refreshed by callers, p99 of all",
                 Goal::None,
                 self.by_callers_all,
                 vec!["says how many of a hundred calls waited for the provider, and no more".to_owned()],
