@@ -8,6 +8,7 @@ use tonic::{
 };
 
 /// One call: what is asked, and the workload's own credential.
+#[derive(Clone)]
 pub struct Call {
     /// What is asked.
     pub message: IssueGrantRequest,

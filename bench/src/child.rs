@@ -1,4 +1,4 @@
-//! A broker in a process of its own: this program, started again.
+//! A broker, or a provider, in a process of its own: this program, started again.
 
 use crate::Fault;
 use broker::{
@@ -6,43 +6,49 @@ use broker::{
     config::Config,
     domain::{Clock, Rng, SystemClock, SystemRng},
 };
-use std::{io::Read, path::Path, process::Stdio, sync::Arc, time::Duration};
+use std::{ffi::OsStr, io::Read, path::Path, process::Stdio, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
 };
 
-/// What the child says once it serves.
+/// What a child says once it serves; where may follow.
 const READY: &str = "serving";
 /// Longest it may take to stop.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// A broker in a process of its own. Ends when stopped or dropped.
+/// A process of its own. Ends when stopped or dropped.
 pub struct Child {
     process: tokio::process::Child,
     id: u32,
 }
 
 impl Child {
-    /// Starts it on a configuration and waits until it serves.
+    /// Starts a broker on a configuration and waits until it serves.
     ///
     /// # Errors
     /// When it ends instead.
     pub async fn start(config: &Path) -> Result<Self, Fault> {
+        Ok(Self::with(&[OsStr::new("--serve"), config.as_os_str()]).await?.0)
+    }
+
+    /// Starts this program with these arguments, and waits until it serves. Answers where, if it said so.
+    ///
+    /// # Errors
+    /// When it ends instead.
+    pub async fn with(arguments: &[&OsStr]) -> Result<(Self, String), Fault> {
         let mut process = Command::new(std::env::current_exe()?)
-            .arg("--serve")
-            .arg(config)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
         let said = process.stdout.take().ok_or("no output of the child")?;
         let line = BufReader::new(said).lines().next_line().await?;
-        if line.as_deref() != Some(READY) {
-            return Err("the broker's process did not start".into());
-        }
-        let id = process.id().ok_or("the broker's process is gone")?;
-        Ok(Self { process, id })
+        let place = line.as_deref().and_then(|line| line.strip_prefix(READY));
+        let place = place.ok_or("a process did not start")?.trim().to_owned();
+        let id = process.id().ok_or("a process that started is gone")?;
+        Ok((Self { process, id }, place))
     }
 
     /// Its resident memory, in MiB (`VmRSS` of `/proc`).
@@ -63,7 +69,7 @@ impl Child {
     pub async fn stop(mut self) -> Result<(), Fault> {
         drop(self.process.stdin.take());
         let ended = tokio::time::timeout(GRACE * 2, self.process.wait()).await??;
-        if ended.success() { Ok(()) } else { Err(format!("the broker's process ended with {ended}").into()) }
+        if ended.success() { Ok(()) } else { Err(format!("a process ended with {ended}").into()) }
     }
 }
 
@@ -76,8 +82,17 @@ pub async fn serve(config: &Path) -> Result<(), Fault> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let rng: Arc<dyn Rng> = Arc::new(SystemRng::default());
     let running = app::start(&config, clock, rng, Sockets::bind(&config)?).await?;
-    println!("{READY}");
-    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
+    until_told("").await?;
     running.stop(GRACE).await;
+    Ok(())
+}
+
+/// A child that serves says so, and where, and goes on until its input ends.
+///
+/// # Errors
+/// When the input cannot be read.
+pub async fn until_told(place: &str) -> Result<(), Fault> {
+    println!("{READY} {place}");
+    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
     Ok(())
 }

@@ -66,18 +66,22 @@ impl Databases {
         })
     }
 
-    /// A broker with fresh keys on an empty database, on default settings.
+    /// A broker with fresh keys on an empty database, on default settings but for what the options say.
     ///
     /// # Errors
     /// When it does not start.
-    pub async fn found(&self) -> Result<World, Fault> {
+    pub async fn found(&self, options: Options) -> Result<World, Fault> {
         let Self::Postgres { server, .. } = self else {
-            return Ok(World::start(Options::default()).await?);
+            return Ok(World::start(options).await?);
         };
         let name = server.database();
         let section = self.section(&name)?;
-        let amend = move |text: String| text.replace(SQLITE, &section);
-        let options = Options { amend_config: Some(Box::new(amend)), ..Options::default() };
+        let before = options.amend_config;
+        let amend = move |text: String| {
+            let text = before.map_or(text.clone(), |amend| amend(text));
+            text.replace(SQLITE, &section)
+        };
+        let options = Options { amend_config: Some(Box::new(amend)), ..options };
         let site = World::prepare(options).await?;
         migrate(&Config::load(&site.config_path())?, server, &name).await?;
         Ok(World::run(site).await?)

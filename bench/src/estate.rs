@@ -15,7 +15,7 @@ use broker::{
     usecase::Rooms,
 };
 use broker_proto::v1::IssueGrantRequest;
-use demo::world::{PROVIDER, Site, Workload, World};
+use demo::world::{Options, PROVIDER, Site, Workload, World};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -24,13 +24,12 @@ const SCOPE: &str = "notes.read";
 /// Who asks for everybody.
 const CALLER: Workload = Workload::TicketHelper;
 /// Longer than any run: warm calls never refresh. Shorter than policy's bound on tokens that outlive their grant.
-const TOKEN_LIFE: Duration = Duration::from_secs(20 * 3600);
+pub const TOKEN_LIFE: Duration = Duration::from_secs(20 * 3600);
 /// Longer than any run.
 const ASSERTION_LIFE: i64 = 10 * 3600;
 /// People who are settled in one group of the ledger, and groups under way at once.
 const HOUSEHOLD: u64 = 64;
 const MOVING: usize = 4;
-/// A token as long as those of providers that issue JWTs.
 const TOKEN_BYTES: usize = 900;
 
 /// A broker and its people.
@@ -45,7 +44,15 @@ impl Estate {
     /// # Errors
     /// When it does not start.
     pub async fn found(databases: &Databases) -> Result<Self, Fault> {
-        Ok(Self { world: databases.found().await? })
+        Self::with(databases, Options::default()).await
+    }
+
+    /// The same on these settings.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn with(databases: &Databases, options: Options) -> Result<Self, Fault> {
+        Ok(Self { world: databases.found(options).await? })
     }
 
     /// What is below the transports.
@@ -58,31 +65,39 @@ impl Estate {
     /// # Errors
     /// When one is refused.
     pub async fn settle(&self, count: u64) -> Result<(), Fault> {
+        self.settle_for(count, TOKEN_LIFE).await
+    }
+
+    /// The same with access tokens that live so long from now on.
+    ///
+    /// # Errors
+    /// When one is refused.
+    pub async fn settle_for(&self, count: u64, life: Duration) -> Result<(), Fault> {
         let households = (0..count).step_by(usize::try_from(HOUSEHOLD)?);
         futures::stream::iter(households)
-            .map(|first| self.household(first, HOUSEHOLD.min(count - first)))
+            .map(|first| self.household(first, HOUSEHOLD.min(count - first), life))
             .buffer_unordered(MOVING)
             .try_collect::<Vec<()>>()
             .await?;
         Ok(())
     }
 
-    async fn household(&self, first: u64, count: u64) -> Result<(), Fault> {
+    async fn household(&self, first: u64, count: u64, life: Duration) -> Result<(), Fault> {
         let mut entries = Vec::new();
         for person in first..first + count {
-            entries.push(self.settlement(person).await?);
+            entries.push(self.settlement(person, life).await?);
         }
         self.rooms().audit.note_group(Group { entries }, Deadline::none()).await?;
         Ok(())
     }
 
-    async fn settlement(&self, person: u64) -> Result<Entry, Fault> {
+    async fn settlement(&self, person: u64, life: Duration) -> Result<Entry, Fault> {
         let rooms = self.rooms();
         let (key, now) = (rooms.row_key(), rooms.clock.now());
         let scopes = ScopeSet::parse([SCOPE])?;
         let connection = self.connection(person, &scopes, now)?;
         let approval = approval(rooms, &connection, &scopes, now)?;
-        let token = |kind: &str| SecretString::from(format!("{kind}-{person:0width$}", width = TOKEN_BYTES));
+        let token = |kind: &str| token(kind, person);
         let (access, refresh) = (connection.access_key(&scopes, 1), connection.refresh_key(1));
         let access = rooms.vault.seal::<AccessToken>(&access, token("access")).await?;
         let refresh = rooms.vault.seal::<RefreshToken>(&refresh, token("refresh")).await?;
@@ -102,7 +117,7 @@ impl Estate {
         draft.connection = Some(connection.id.clone());
         draft.approval = Some(approval.id.clone());
         let effect = vec![
-            row(SecretKind::Access, access.envelope(), Some(now.plus(TOKEN_LIFE))),
+            row(SecretKind::Access, access.envelope(), Some(now.plus(life))),
             row(SecretKind::Refresh, refresh.envelope(), None),
         ];
         let mut all = vec![
@@ -116,11 +131,9 @@ impl Estate {
     fn connection(&self, person: u64, scopes: &ScopeSet, now: Timestamp) -> Result<Connection, Fault> {
         let rooms = self.rooms();
         let provider = ProviderId::parse(PROVIDER)?;
-        let id = subject_claim(person);
-        let owner = Subject { tenant: TenantId::parse("company")?, realm: RealmId::parse("staff")?, id };
         Ok(Connection {
             id: ConnectionId::random(&*rooms.rng),
-            owner: Owner::Subject(owner),
+            owner: owner(person)?,
             client_id: rooms.provider(&provider)?.client.id.clone(),
             provider,
             account: Account {
@@ -238,6 +251,20 @@ fn approval(
         born_epoch: 0,
         created_at: now,
     })
+}
+
+/// Whose connection is a person's.
+///
+/// # Errors
+/// Never: the names are sound.
+pub fn owner(person: u64) -> Result<Owner, Fault> {
+    let (tenant, realm) = (TenantId::parse("company")?, RealmId::parse("staff")?);
+    Ok(Owner::Subject(Subject { tenant, realm, id: subject_claim(person) }))
+}
+
+/// A token of a person's, as long as those of providers that issue JWTs.
+pub fn token(kind: &str, person: u64) -> SecretString {
+    SecretString::from(format!("{kind}-{person:0width$}", width = TOKEN_BYTES))
 }
 
 /// Spread over the index as real subject claims are: neighbours in number are not neighbours on a page.

@@ -7,13 +7,16 @@ pub enum Goal {
     AtLeast(f64),
     /// This or less.
     AtMost(f64),
+    /// None: shown, not judged.
+    None,
 }
 
 impl Goal {
-    /// The number.
-    pub fn bound(self) -> f64 {
+    /// The number; `None` where there is none.
+    pub fn bound(self) -> Option<f64> {
         match self {
-            Self::AtLeast(bound) | Self::AtMost(bound) => bound,
+            Self::AtLeast(bound) | Self::AtMost(bound) => Some(bound),
+            Self::None => None,
         }
     }
 
@@ -22,6 +25,7 @@ impl Goal {
         match self {
             Self::AtLeast(bound) => ratio >= bound,
             Self::AtMost(bound) => ratio <= bound,
+            Self::None => true,
         }
     }
 }
@@ -31,6 +35,7 @@ impl std::fmt::Display for Goal {
         match self {
             Self::AtLeast(bound) => write!(f, "≥ {bound}"),
             Self::AtMost(bound) => write!(f, "≤ {bound}"),
+            Self::None => f.write_str("none"),
         }
     }
 }
@@ -58,7 +63,7 @@ impl Spread {
 }
 
 /// One measurement of the broker and of its limit, taken one right after the other.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Pair {
     /// The limit's.
     pub limit: f64,
@@ -119,5 +124,6 @@ mod tests {
     fn a_goal_is_met_on_its_own_side() {
         assert!(Goal::AtLeast(0.8).is_met(0.8) && !Goal::AtLeast(0.8).is_met(0.79));
         assert!(Goal::AtMost(1.5).is_met(1.5) && !Goal::AtMost(1.5).is_met(1.51));
+        assert_eq!((Goal::AtMost(1.5).bound(), Goal::None.bound()), (Some(1.5), None));
     }
 }

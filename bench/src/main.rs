@@ -9,10 +9,14 @@ mod bench;
 mod call;
 mod child;
 mod dialect;
+mod ending;
 mod estate;
 mod figures;
 mod finding;
 mod load;
+mod machine;
+mod provider;
+mod replica;
 mod report;
 mod rivals;
 mod stand;
@@ -23,7 +27,7 @@ use clap::{Parser, ValueEnum};
 use dialect::Dialect;
 use figures::{Figure, Measured};
 use report::Report;
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 /// The broker's own, for every side alike.
 #[global_allocator]
@@ -63,16 +67,20 @@ struct Arguments {
     /// Serve this configuration until the input ends: how the memory figure starts a broker in a process of its own.
     #[arg(long, hide = true, value_name = "CONFIG")]
     serve: Option<PathBuf>,
+    /// Be a provider that answers after so many milliseconds, until the input ends.
+    #[arg(long, hide = true, value_name = "MILLISECONDS")]
+    provide: Option<u64>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match &arguments.serve {
-        Some(config) => child::serve(config).await.map(|()| true),
-        None if arguments.list => Ok(list()),
-        None if arguments.anatomy => take_apart(&arguments).await,
-        None => measure(&arguments).await,
+    let done = match (&arguments.serve, arguments.provide) {
+        (Some(config), _) => child::serve(config).await.map(|()| true),
+        (None, Some(delay)) => provider::serve(Duration::from_millis(delay)).await.map(|()| true),
+        _ if arguments.list => Ok(list()),
+        _ if arguments.anatomy => take_apart(&arguments).await,
+        _ => measure(&arguments).await,
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -113,10 +121,15 @@ async fn take_apart(arguments: &Arguments) -> Result<bool, Fault> {
 
 /// Whether everything ran.
 async fn measure(arguments: &Arguments) -> Result<bool, Fault> {
+    let (load, cores) = (machine::load_average(), std::thread::available_parallelism()?.get());
+    if let Some(warning) = load.and_then(|load| machine::warning(load, cores)) {
+        progress(format!("WARNING: {warning}"));
+    }
     let mut bench = set_up(arguments)?;
     let mut report = Report {
         dialect: arguments.dialect.name(),
-        cores: std::thread::available_parallelism()?.get(),
+        cores,
+        load,
         began: SystemClock::default().now().rfc3339(),
         quick: arguments.quick || cfg!(debug_assertions),
         findings: Vec::new(),

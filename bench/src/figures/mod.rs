@@ -3,8 +3,10 @@
 mod idle;
 mod memory;
 mod overload;
+mod refreshing;
 mod replicas;
 mod stored;
+mod storm;
 mod unseen;
 mod verify;
 mod warm;
@@ -28,6 +30,10 @@ pub enum Figure {
     Stored,
     /// Twice the capacity in an open loop, against that capacity.
     Overload,
+    /// Five hundred callers at one connection whose token ran out, against one provider call and one lone refresh.
+    Storm,
+    /// Warm calls while a tenth of the connections is refreshed, against the same load without.
+    Refreshing,
     /// Memory with a hundred thousand hot connections, against 256 MiB. In a process of its own.
     Memory,
 }
@@ -42,7 +48,7 @@ pub enum Measured {
 
 impl Figure {
     /// In the order of the table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Warm,
         Self::Unseen,
         Self::Verify,
@@ -50,6 +56,8 @@ impl Figure {
         Self::Replicas,
         Self::Stored,
         Self::Overload,
+        Self::Storm,
+        Self::Refreshing,
         Self::Memory,
     ];
 
@@ -62,7 +70,7 @@ impl Figure {
             return Ok(Measured::DoesNotApply("one process serves a file"));
         }
         // The other figures have brokers of their own.
-        if !matches!(self, Self::Stored | Self::Memory) {
+        if !matches!(self, Self::Stored | Self::Storm | Self::Refreshing | Self::Memory) {
             bench.prepare().await?;
         }
         let bench = &*bench;
@@ -74,6 +82,8 @@ impl Figure {
             Self::Replicas => replicas::measure(bench).await?,
             Self::Stored => stored::measure(bench).await?,
             Self::Overload => overload::measure(bench).await?,
+            Self::Storm => storm::measure(bench).await?,
+            Self::Refreshing => refreshing::measure(bench).await?,
             Self::Memory => memory::measure(bench).await?,
         };
         Ok(Measured::Findings(findings))

@@ -14,6 +14,7 @@ pub fn json(report: &Report) -> Value {
         "cores": report.cores,
         "began": report.began,
         "quick": report.quick,
+        "load_average": report.load,
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "not_applicable": reasons(&report.not_applicable),
         "failed": reasons(&report.failed),
@@ -23,9 +24,10 @@ pub fn json(report: &Report) -> Value {
 fn finding(finding: &Finding) -> Value {
     let runs: Vec<Value> =
         finding.pairs.iter().map(|pair| json!({ "broker": pair.broker, "limit": pair.limit })).collect();
-    let direction = match finding.goal {
-        Goal::AtLeast(_) => "at_least",
-        Goal::AtMost(_) => "at_most",
+    let goal = match finding.goal {
+        Goal::AtLeast(bound) => json!({ "at_least": bound }),
+        Goal::AtMost(bound) => json!({ "at_most": bound }),
+        Goal::None => Value::Null,
     };
     json!({
         "name": finding.name,
@@ -34,8 +36,8 @@ fn finding(finding: &Finding) -> Value {
         "broker": spread(finding.broker()),
         "limit": spread(finding.of_limit()),
         "ratio": spread(finding.ratio()),
-        "goal": { direction: finding.goal.bound() },
-        "met": finding.is_met(),
+        "goal": goal,
+        "met": finding.goal.bound().map(|_| finding.is_met()),
         "runs": runs,
         "notes": finding.notes,
     })

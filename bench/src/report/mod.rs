@@ -18,6 +18,8 @@ pub struct Report {
     pub cores: usize,
     /// When it began, RFC 3339, UTC.
     pub began: String,
+    /// What the machine was at before: its load average over a minute, where that is known.
+    pub load: Option<f64>,
     /// The shortened pace: not to be published.
     pub quick: bool,
     /// In the order measured.

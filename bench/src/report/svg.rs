@@ -14,7 +14,8 @@ const RIGHT: f64 = WIDTH - 150.0;
 
 /// The picture.
 pub fn svg(report: &Report) -> String {
-    let drawn: Vec<&Finding> = report.findings.iter().filter(|f| f.goal.bound() > 0.0).collect();
+    let bounded = |finding: &&Finding| finding.goal.bound().is_some_and(|bound| bound > 0.0);
+    let drawn: Vec<&Finding> = report.findings.iter().filter(bounded).collect();
     let height = TOP + ROW * drawn.len() as f64 + 24.0;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
@@ -37,11 +38,12 @@ pub fn svg(report: &Report) -> String {
 
 fn bar(out: &mut String, y: f64, finding: &Finding) {
     let ratio = finding.ratio();
-    let at = |ratio: f64| (LEFT + (GOAL_AT - LEFT) * ratio / finding.goal.bound()).clamp(LEFT, RIGHT);
+    let bound = finding.goal.bound().unwrap_or(1.0);
+    let at = |ratio: f64| (LEFT + (GOAL_AT - LEFT) * ratio / bound).clamp(LEFT, RIGHT);
     let colour = if finding.is_met() { "#2e7d32" } else { "#c62828" };
     let better = match finding.goal {
         Goal::AtLeast(_) => "more is better",
-        Goal::AtMost(_) => "less is better",
+        Goal::AtMost(_) | Goal::None => "less is better",
     };
     let (end, least, most, middle) = (at(ratio.median), at(ratio.min), at(ratio.max), y + 28.0);
     let _ = writeln!(

@@ -1,6 +1,7 @@
 //! A table in Markdown: readable on a terminal, and pasted into documents as it is.
 
 use super::{Report, short};
+use crate::{finding::Goal, machine};
 use std::fmt::Write;
 
 /// The table.
@@ -8,6 +9,9 @@ pub fn table(report: &Report) -> String {
     let mut out = String::new();
     let pace = if report.quick { ", quick: not to be published" } else { "" };
     let _ = writeln!(out, "{}, {} cores, {}{pace}\n", report.dialect, report.cores, report.began);
+    if let Some(warning) = report.load.and_then(|load| machine::warning(load, report.cores)) {
+        let _ = writeln!(out, "WARNING: {warning}\n");
+    }
     out.push_str("| figure | broker | limit | ratio (least–most) | goal | |\n|---|---|---|---|---|---|\n");
     for finding in &report.findings {
         let (ratio, broker, limit) = (finding.ratio(), finding.broker(), finding.of_limit());
@@ -24,7 +28,11 @@ pub fn table(report: &Report) -> String {
             ratio.max,
             finding.pairs.len(),
             finding.goal,
-            if finding.is_met() { "met" } else { "MISSED" },
+            match finding.goal {
+                Goal::None => "",
+                _ if finding.is_met() => "met",
+                _ => "MISSED",
+            },
         );
     }
     for (figure, why) in &report.not_applicable {
