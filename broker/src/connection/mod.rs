@@ -15,5 +15,6 @@ pub mod spool;
 mod tokens;
 
 pub use ahead::{earliest, idle_margin};
+pub use late::Kept;
 pub use resolve::{Need, Own, Resolved, Usable, Wanted, own_approval, own_connections, resolve};
 pub use tokens::{Access, Parts, Tokens, Wanting};

@@ -19,6 +19,7 @@ mod expire;
 mod finish_consent;
 mod gather;
 mod get_consent;
+mod give_back_outlived;
 mod issue_grant;
 mod kept;
 pub mod lines;
