@@ -1,5 +1,7 @@
 //! A holder stands still past its lease and goes on: whatever it does then is refused, and the newest generation stays.
 
+use std::time::Duration;
+
 use broker_client::Outcome;
 use broker_tests::postgres::PgDatabase;
 
@@ -35,6 +37,56 @@ async fn stood_still(point: &str, calls: usize) {
     assert_eq!(scene.refreshes(), after, "{point}: it sends nothing");
     assert_eq!(generation(&scene), newest, "{point}: and stores nothing");
     assert_eq!(scene.ask().await, Told::Granted);
+    held.process.terminate().await;
+    assert!(held.process.ended().await.0.success());
+    scene.end().await;
+}
+
+/// A proof that opens a token is void after this.
+const PROOF: Duration = Duration::from_secs(5);
+
+/// At every kind of provider; the lease ends by the database's clock, which is put ahead. One that stood still before the call opens
+/// nothing any more; with what the provider gave it, it is one that came late.
+///
+/// Proves: RF2, RF5, RF7
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rf2_rf7_a_holder_that_stood_still_ends_in_one_good_token_or_one_question_at_every_provider() {
+    futures::future::join_all(Class::ALL.map(async |class| {
+        overtaken(class, "refresh.after_intent:stop", Told::Granted, Told::Granted).await;
+        let (first, then) = match class {
+            Class::Stays | Class::Grace => (Told::Granted, Told::Granted),
+            // A token that was merely refused is as good as before.
+            Class::SingleUse => (Told::Reauth, Told::Granted),
+            Class::FamilyRevoking => (Told::Reauth, Told::Reauth),
+        };
+        overtaken(class, "refresh.sealed:stop", first, then).await;
+    }))
+    .await;
+}
+
+async fn overtaken(class: Class, point: &str, first: Told, then: Told) {
+    let scene = Scene::set(class, PgDatabase::create()).await;
+    let mut held = scene.victim(Some(point)).await;
+    let (client, request) = (held.client.clone(), scene.request());
+    let call = tokio::spawn(async move { client.issue_grant(&request).await });
+    held.process.said("crash point").await;
+    let stopped = tokio::time::Instant::now();
+    scene.to_lease_end(-5);
+    assert_eq!(scene.settled().await, first, "{class:?}, {point}");
+    // Its proof counts on the machine's clock: that is waited for.
+    while stopped.elapsed() < PROOF + Duration::from_secs(1) {
+        scene.ask().await;
+    }
+    let asked = scene.refreshes();
+    held.process.resume().await;
+    let answer = tokio::time::timeout(BOUND, call).await.expect("it ends").expect("no panic");
+    let served = matches!(answer, Ok(Outcome::Grant(_)));
+    // Only what puts a connection in use again may serve.
+    assert!(!served || first != then, "{class:?}, {point}: {answer:?}");
+    assert_eq!(scene.refreshes(), asked, "{class:?}, {point}: it sends nothing");
+    assert_eq!(scene.ask().await, then, "{class:?}, {point}");
+    assert_eq!(scene.events("connection.reauth_required"), usize::from(first == Told::Reauth), "{class:?}, {point}");
+    assert_eq!(scene.kept(), 0, "{class:?}, {point}");
     held.process.terminate().await;
     assert!(held.process.ended().await.0.success());
     scene.end().await;
