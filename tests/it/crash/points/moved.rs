@@ -77,6 +77,7 @@ impl Scene {
         let site = World::prepare(database.options(options)).await.expect("prepared");
         let config = Config::load(&site.config_path()).expect("a sound configuration");
         database.migrate_for(&config).await;
+        clock.lead(database.clone());
         let volume = if shared { "directory: spool\n" } else { "directory: spool-of-the-living\n" };
         let at = beside(&site, "living.yaml", |text| text.replace("directory: spool\n", volume));
         let config = Config::load(&site.path("living.yaml")).expect("a sound configuration");

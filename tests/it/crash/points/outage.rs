@@ -7,32 +7,41 @@ use broker_client::Outcome;
 use broker_tests::postgres::PgDatabase;
 use broker_tests::stage::{READ, Stage, granted, refused};
 use demo::saas::{Event, Fault};
-use demo::world::{ALICE, Workload::TicketHelper};
+use demo::world::{ALICE, Options, Workload::TicketHelper};
 use tokio::sync::Notify;
 
-use super::scene::{BOUND, Class, Scene, Told, refreshes};
+use super::scene::{BOUND, Class, Scene, Told};
+
+const STORED: &str = "SELECT count(*) FROM audit_events WHERE kind = 'refresh.stored'";
 
 /// Killed as by a power failure, and away until the broker that has the new token is killed as well.
 ///
 /// Proves: RF5, RF11, AV3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rf5_a_database_that_is_killed_before_the_commit_costs_no_token() {
-    let scene = Scene::set(Class::FamilyRevoking, PgDatabase::durable()).await;
+    futures::future::join_all(Class::ALL.map(killed_with_the_broker)).await;
+}
+
+async fn killed_with_the_broker(class: Class) {
+    let scene = Scene::set(class, PgDatabase::durable()).await;
     let victim = scene.victim(None).await;
     let before = scene.refreshes();
     let crash = async {
-        crash_while_it_answers(&scene, before).await;
+        crash_while_it_answers(&scene, class, before).await;
         victim.process.kill().await;
     };
     let (answer, ()) = tokio::join!(scene.ask_by(&victim.client), crash);
-    assert!(!matches!(answer, Ok(Outcome::Grant(_))), "no row, no grant");
+    assert!(!matches!(answer, Ok(Outcome::Grant(_))), "{class:?}: no row, no grant");
     scene.database.server().restart();
     let back = scene.victim(None).await;
-    assert_eq!(entries(&scene), 0, "it is stored by the start");
-    assert_eq!(scene.ask().await, Told::Granted);
-    assert_eq!(scene.refreshes(), before + 2);
-    assert_eq!(scene.events("connection.reauth_required"), 0);
+    assert_eq!(scene.kept(), 0, "{class:?}: it is stored by the start");
+    // A token that stays was in no spool: it is sent again after the lease.
+    let told = if class == Class::Stays { scene.settled().await } else { scene.ask().await };
+    assert_eq!(told, Told::Granted, "{class:?}");
+    assert_eq!(scene.refreshes(), before + 2, "{class:?}");
+    assert_eq!(scene.events("connection.reauth_required"), 0, "{class:?}");
     back.process.terminate().await;
+    assert!(back.process.ended().await.0.success());
     scene.end().await;
 }
 
@@ -41,47 +50,40 @@ async fn rf5_a_database_that_is_killed_before_the_commit_costs_no_token() {
 /// Proves: RF5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rf5_what_waits_in_the_spool_is_stored_as_soon_as_the_database_is_back() {
-    let scene = Scene::set(Class::SingleUse, PgDatabase::durable()).await;
+    futures::future::join_all(Class::ALL.map(away_for_a_while)).await;
+}
+
+async fn away_for_a_while(class: Class) {
+    let scene = Scene::set(class, PgDatabase::durable()).await;
     let victim = scene.victim(None).await;
-    let before = scene.refreshes();
+    let (before, stored) = (scene.refreshes(), scene.events("refresh.stored"));
     let outage = async {
-        crash_while_it_answers(&scene, before).await;
+        crash_while_it_answers(&scene, class, before).await;
         scene.database.server().restart();
-        let stored = async {
-            while entries(&scene) > 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(BOUND, stored).await.expect("it is stored");
+        scene.until(STORED, &(stored + 1).to_string()).await;
+        scene.emptied().await;
     };
     let (_answer, ()) = tokio::join!(scene.ask_by(&victim.client), outage);
-    assert_eq!(scene.ask().await, Told::Granted);
-    assert_eq!(scene.refreshes(), before + 2);
+    assert_eq!(scene.ask().await, Told::Granted, "{class:?}");
+    assert_eq!(scene.refreshes(), before + 2, "{class:?}");
     victim.process.terminate().await;
+    assert!(victim.process.ended().await.0.success());
     scene.end().await;
 }
 
-/// The provider is asked, the database ends, and only then the answer comes: it is in the spool when this returns.
-async fn crash_while_it_answers(scene: &Scene, before: usize) {
-    let notes = scene.site.notes();
+/// The provider is asked, the database ends, and only then the answer comes: where it is to be kept it is in the spool when this returns.
+async fn crash_while_it_answers(scene: &Scene, class: Class, before: usize) {
     let release = Arc::new(Notify::new());
-    notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
-    let asked = notes.wait_until(|events| refreshes(events) > before);
-    tokio::time::timeout(BOUND, asked).await.expect("the provider is asked");
+    scene.site.notes().script(Fault::SlowAnswer(Arc::clone(&release)), 1);
+    scene.refreshed(before + 1).await;
     scene.database.server().crash();
     release.notify_one();
     let kept = async {
-        while entries(scene) == 0 {
+        while class != Class::Stays && scene.kept() == 0 {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(BOUND, kept).await.expect("it is in the spool");
-}
-
-fn entries(scene: &Scene) -> usize {
-    let Ok(volume) = std::fs::read_dir(scene.site.path("spool-of-the-victim")) else { return 0 };
-    let files = volume.flatten().filter_map(|own| std::fs::read_dir(own.path()).ok()).flatten().flatten();
-    files.filter(|file| file.path().extension().is_some_and(|end| end == "entry")).count()
 }
 
 /// Nothing is asked of a provider whose answer could not be kept; as soon as there is room it is.
@@ -120,28 +122,33 @@ async fn rf5_a_spool_without_room_stops_a_refresh_before_it_begins() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rf2_a_clock_that_jumps_during_a_refresh_costs_nothing() {
     for hours in [-3_i64, 3] {
-        let stage = Stage::start().await;
-        stage.connect(&ALICE, TicketHelper, READ).await;
-        stage.clock.advance(Duration::from_secs(700));
-        let notes = stage.world.notes();
-        let release = Arc::new(Notify::new());
-        notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
-        let jump = async {
-            let refreshed = |events: &[Event]| events.iter().any(|e| matches!(e, Event::Refreshed { .. }));
-            tokio::time::timeout(BOUND, notes.wait_until(refreshed)).await.expect("the provider is asked");
-            stage.clock.jump(hours * 3600);
-            release.notify_one();
-        };
-        let (_answer, ()) = tokio::join!(stage.ask(&ALICE, TicketHelper, READ), jump);
-        stage.clock.jump(-hours * 3600);
-        let mut database = stage.database().await;
-        let held = "SELECT count(*) FROM connections WHERE lease_owner <> '' OR attempts <> 0";
-        assert_eq!(database.text(held).await, "0");
-        let stored = "SELECT count(*) FROM audit_events WHERE kind = 'refresh.stored'";
-        assert_eq!(database.text(stored).await, "1");
-        database.close().await;
-        stage.clock.advance(Duration::from_secs(700));
-        granted(stage.ask(&ALICE, TicketHelper, READ).await);
-        stage.stop().await;
+        futures::future::join_all(Class::ALL.map(|class| jumps(class, hours))).await;
     }
+}
+
+async fn jumps(class: Class, hours: i64) {
+    let amend = move |text: String| text.replace("rotation: family_revoking", class.configured());
+    let stage = Stage::with(Options { amend_config: Some(Box::new(amend)), ..Options::default() }).await;
+    let notes = stage.world.notes();
+    notes.set_rotation(class.truth());
+    stage.connect(&ALICE, TicketHelper, READ).await;
+    stage.clock.advance(Duration::from_secs(700));
+    let release = Arc::new(Notify::new());
+    notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
+    let jump = async {
+        let refreshed = |events: &[Event]| events.iter().any(|e| matches!(e, Event::Refreshed { .. }));
+        tokio::time::timeout(BOUND, notes.wait_until(refreshed)).await.expect("the provider is asked");
+        stage.clock.jump(hours * 3600);
+        release.notify_one();
+    };
+    let (_answer, ()) = tokio::join!(stage.ask(&ALICE, TicketHelper, READ), jump);
+    stage.clock.jump(-hours * 3600);
+    let mut database = stage.database().await;
+    let held = "SELECT count(*) FROM connections WHERE lease_owner <> '' OR attempts <> 0";
+    assert_eq!(database.text(held).await, "0", "{class:?}");
+    assert_eq!(database.text(STORED).await, "1", "{class:?}");
+    database.close().await;
+    stage.clock.advance(Duration::from_secs(700));
+    granted(stage.ask(&ALICE, TicketHelper, READ).await);
+    stage.stop().await;
 }

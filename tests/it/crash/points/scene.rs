@@ -34,7 +34,7 @@ impl Class {
     pub const ALL: [Class; 4] = [Class::Stays, Class::Grace, Class::SingleUse, Class::FamilyRevoking];
 
     /// How the configuration says it.
-    fn configured(self) -> &'static str {
+    pub fn configured(self) -> &'static str {
         match self {
             Class::Stays => "rotation: none",
             // Its lease holds for 20 s.
@@ -45,7 +45,7 @@ impl Class {
     }
 
     /// What the provider truly does; its grace is longer than any test.
-    fn truth(self) -> Rotation {
+    pub fn truth(self) -> Rotation {
         match self {
             Class::Stays => Rotation::None,
             Class::Grace => Rotation::WithGrace { seconds: 3600 },
