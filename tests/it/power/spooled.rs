@@ -58,8 +58,8 @@ async fn recorded() -> Recorded {
     let mut process = BrokerProcess::serve_with(site.directory(), "broker.yaml", recorder.environment());
     process.listening().await;
     let client = client(&site, &site.grpc_url(), TicketHelper, PATIENCE).await;
-    let page = walk::connect(&site.browser().expect("a browser"), &link(&site, &client, &ALICE).await, &ALICE.sso, &ALICE.notes);
-    page.await.expect("alice is connected");
+    let (browser, alices) = (site.browser().expect("a browser"), link(&site, &client, &ALICE).await);
+    walk::connect(&browser, &alices, &ALICE.sso, &ALICE.notes).await.expect("alice is connected");
     for _ in 0..STORED {
         assert!(matches!(client.issue_grant(&request(&site, &ALICE)).await, Ok(Outcome::Grant(_))));
     }
