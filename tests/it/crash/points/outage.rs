@@ -3,46 +3,90 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_client::Outcome;
+use broker_client::{Error, Outcome};
 use broker_tests::postgres::PgDatabase;
 use broker_tests::stage::{READ, Stage, granted, refused};
 use demo::saas::{Event, Fault};
 use demo::world::{ALICE, Options, Workload::TicketHelper};
+use futures::future::join_all;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
-use super::scene::{BOUND, Class, Scene, Told};
+use super::scene::{BOUND, Class, Scene, Told, Victim};
 
 const STORED: &str = "SELECT count(*) FROM audit_events WHERE kind = 'refresh.stored'";
 
-/// Killed as by a power failure, and away until the broker that has the new token is killed as well.
+/// A refresh at one class of provider, which has done its part when the database ends.
+struct Case {
+    class: Class,
+    scene: Scene,
+    victim: Victim,
+    /// Refreshes at the provider before it.
+    before: usize,
+    stored: usize,
+    call: JoinHandle<Result<Outcome, Error>>,
+}
+
+/// At every class of provider the provider is asked, then the database is killed as by a power failure, and only then the answers come.
+/// Where they are to be kept they are in the spool when this returns.
+async fn crash_while_they_answer() -> (PgDatabase, Vec<Case>) {
+    let database = PgDatabase::durable();
+    let scenes = Class::ALL.map(async |class| {
+        let scene = Scene::set(class, database.another()).await;
+        let victim = scene.victim(None).await;
+        (class, scene, victim)
+    });
+    let (mut cases, mut releases) = (Vec::new(), Vec::new());
+    for (class, scene, victim) in join_all(scenes).await {
+        let release = Arc::new(Notify::new());
+        scene.site.notes().script(Fault::SlowAnswer(Arc::clone(&release)), 1);
+        releases.push(release);
+        let (before, stored) = (scene.refreshes(), scene.events("refresh.stored"));
+        let (client, request) = (victim.client.clone(), scene.request());
+        let call = tokio::spawn(async move { client.issue_grant(&request).await });
+        cases.push(Case { class, scene, victim, before, stored, call });
+    }
+    join_all(cases.iter().map(|case| case.scene.refreshed(case.before + 1))).await;
+    database.server().crash();
+    releases.iter().for_each(|release| release.notify_one());
+    for Case { class, scene, .. } in &cases {
+        let kept = async {
+            while *class != Class::Stays && scene.kept() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(BOUND, kept).await.expect("it is in the spool");
+    }
+    (database, cases)
+}
+
+/// Away until the broker that has the new token is killed as well.
 ///
 /// Proves: RF5, RF11, AV3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rf5_a_database_that_is_killed_before_the_commit_costs_no_token() {
-    futures::future::join_all(Class::ALL.map(killed_with_the_broker)).await;
-}
-
-async fn killed_with_the_broker(class: Class) {
-    let scene = Scene::set(class, PgDatabase::durable()).await;
-    let victim = scene.victim(None).await;
-    let before = scene.refreshes();
-    let crash = async {
-        crash_while_it_answers(&scene, class, before).await;
+    let (database, cases) = crash_while_they_answer().await;
+    let mut killed = Vec::new();
+    for Case { class, scene, victim, before, call, .. } in cases {
         victim.process.kill().await;
-    };
-    let (answer, ()) = tokio::join!(scene.ask_by(&victim.client), crash);
-    assert!(!matches!(answer, Ok(Outcome::Grant(_))), "{class:?}: no row, no grant");
-    scene.database.server().restart();
-    let back = scene.victim(None).await;
-    assert_eq!(scene.kept(), 0, "{class:?}: it is stored by the start");
-    // A token that stays was in no spool: it is sent again after the lease.
-    let told = if class == Class::Stays { scene.settled().await } else { scene.ask().await };
-    assert_eq!(told, Told::Granted, "{class:?}");
-    assert_eq!(scene.refreshes(), before + 2, "{class:?}");
-    assert_eq!(scene.events("connection.reauth_required"), 0, "{class:?}");
-    back.process.terminate().await;
-    assert!(back.process.ended().await.0.success());
-    scene.end().await;
+        let answer = call.await.expect("no panic");
+        assert!(!matches!(answer, Ok(Outcome::Grant(_))), "{class:?}: no row, no grant");
+        killed.push((class, scene, before));
+    }
+    database.server().restart();
+    join_all(killed.into_iter().map(async |(class, scene, before)| {
+        let back = scene.victim(None).await;
+        assert_eq!(scene.kept(), 0, "{class:?}: it is stored by the start");
+        // A token that stays was in no spool: it is sent again after the lease.
+        let told = if class == Class::Stays { scene.settled().await } else { scene.ask().await };
+        assert_eq!(told, Told::Granted, "{class:?}");
+        assert_eq!(scene.refreshes(), before + 2, "{class:?}");
+        assert_eq!(scene.events("connection.reauth_required"), 0, "{class:?}");
+        back.process.terminate().await;
+        assert!(back.process.ended().await.0.success());
+        scene.end().await;
+    }))
+    .await;
 }
 
 /// The database is away for a while only: the broker that lives stores it by itself.
@@ -50,40 +94,19 @@ async fn killed_with_the_broker(class: Class) {
 /// Proves: RF5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rf5_what_waits_in_the_spool_is_stored_as_soon_as_the_database_is_back() {
-    futures::future::join_all(Class::ALL.map(away_for_a_while)).await;
-}
-
-async fn away_for_a_while(class: Class) {
-    let scene = Scene::set(class, PgDatabase::durable()).await;
-    let victim = scene.victim(None).await;
-    let (before, stored) = (scene.refreshes(), scene.events("refresh.stored"));
-    let outage = async {
-        crash_while_it_answers(&scene, class, before).await;
-        scene.database.server().restart();
+    let (database, cases) = crash_while_they_answer().await;
+    database.server().restart();
+    join_all(cases.into_iter().map(async |Case { class, scene, victim, before, stored, call }| {
         scene.until(STORED, &(stored + 1).to_string()).await;
         scene.emptied().await;
-    };
-    let (_answer, ()) = tokio::join!(scene.ask_by(&victim.client), outage);
-    assert_eq!(scene.ask().await, Told::Granted, "{class:?}");
-    assert_eq!(scene.refreshes(), before + 2, "{class:?}");
-    victim.process.terminate().await;
-    assert!(victim.process.ended().await.0.success());
-    scene.end().await;
-}
-
-/// The provider is asked, the database ends, and only then the answer comes: where it is to be kept it is in the spool when this returns.
-async fn crash_while_it_answers(scene: &Scene, class: Class, before: usize) {
-    let release = Arc::new(Notify::new());
-    scene.site.notes().script(Fault::SlowAnswer(Arc::clone(&release)), 1);
-    scene.refreshed(before + 1).await;
-    scene.database.server().crash();
-    release.notify_one();
-    let kept = async {
-        while class != Class::Stays && scene.kept() == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(BOUND, kept).await.expect("it is in the spool");
+        call.await.expect("no panic").ok();
+        assert_eq!(scene.ask().await, Told::Granted, "{class:?}");
+        assert_eq!(scene.refreshes(), before + 2, "{class:?}");
+        victim.process.terminate().await;
+        assert!(victim.process.ended().await.0.success());
+        scene.end().await;
+    }))
+    .await;
 }
 
 /// Nothing is asked of a provider whose answer could not be kept; as soon as there is room it is.
@@ -122,7 +145,7 @@ async fn rf5_a_spool_without_room_stops_a_refresh_before_it_begins() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rf2_a_clock_that_jumps_during_a_refresh_costs_nothing() {
     for hours in [-3_i64, 3] {
-        futures::future::join_all(Class::ALL.map(|class| jumps(class, hours))).await;
+        join_all(Class::ALL.map(|class| jumps(class, hours))).await;
     }
 }
 
