@@ -7,7 +7,7 @@ CHART = Path(__file__).parent / "broker"
 BROKER = CHART.parent.parent / "broker" / "config.schema.json"
 
 # Sections of the broker's configuration that are the operator's; the others the chart writes.
-SECTIONS = ["tenants", "issuers", "workloads", "providers", "operators", "grants", "consent", "limits", "refresh", "log", "telemetry"]
+SECTIONS = ["tenants", "issuers", "workloads", "providers", "operators", "grants", "consent", "limits", "refresh", "spool", "log", "telemetry"]
 
 NAME = {"type": "string", "maxLength": 253, "pattern": "^([a-z0-9]([-.a-z0-9]*[a-z0-9])?)?$"}
 LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
