@@ -51,9 +51,6 @@
 {{- if $limits.drain_timeout -}}
 {{- fail "config.limits.drain_timeout: set shutdown.drainSeconds, from which the pod's grace period follows too" -}}
 {{- end -}}
-{{- if dig "spool" "directory" "" $values.config -}}
-{{- fail "config.spool.directory: the chart places it; see spool.existingClaim" -}}
-{{- end -}}
 {{- if and $values.certManager.enabled (not $values.certManager.issuerRef.name) -}}
 {{- fail "certManager.issuerRef.name: name the issuer" -}}
 {{- end -}}

@@ -143,7 +143,10 @@ async fn days_left(stage: &Stage) -> Option<i64> {
 async fn counted(stage: &Stage) -> Option<String> {
     worker::round(stage.world.rooms()).await;
     let metrics = stage.world.rooms().metrics.render();
-    let line = metrics.lines().find(|line| line.starts_with("broker_connections_ending{provider=\"notes\"}")).map(str::to_owned)?;
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with("broker_connections_ending{provider=\"notes\"}"))
+        .map(str::to_owned)?;
     Some(line.rsplit(' ').next()?.to_owned())
 }
 

@@ -143,7 +143,9 @@ impl Recorded {
     /// A broker starts on what is left, and nothing that was certain in the spool is lost.
     async fn examine(&self, files: &BTreeMap<String, Vec<u8>>, certain: usize) -> Result<String, String> {
         let directory = lay_out(&self.site, files);
-        tokio::spawn(serve(directory.path().to_owned())).await.map_err(|_| "it does not start, or not end")?;
+        tokio::spawn(serve(directory.path().to_owned()))
+            .await
+            .map_err(|_| "it does not start, or not end")?;
         let ran = process::run(directory.path(), &["audit", "verify"]).await;
         if ran.code != 0 {
             return Err(format!("its log does not verify: {}", ran.stderr));
@@ -180,7 +182,13 @@ impl Recorded {
         let client = client(&self.site, &url, TicketHelper, PATIENCE).await;
         let answer = client.issue_grant(&request(&self.site, &ALICE)).await;
         assert!(matches!(answer, Ok(Outcome::Grant(_))), "{answer:?}");
-        let last = self.site.notes().truth().into_iter().rev().find(|event| matches!(event, Event::Refreshed { .. }));
+        let last = self
+            .site
+            .notes()
+            .truth()
+            .into_iter()
+            .rev()
+            .find(|event| matches!(event, Event::Refreshed { .. }));
         let generation = u32::try_from(STORED + 2).expect("a few");
         assert!(
             matches!(last, Some(Event::Refreshed { generation: sent, .. }) if sent == generation),

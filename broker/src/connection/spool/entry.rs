@@ -33,7 +33,9 @@ impl Waiting {
     pub async fn amend(&mut self, record: Record) -> Result<(), SpoolError> {
         let sealed = self.spool.seal(&self.name, &record);
         let (directory, name) = (self.spool.directory.clone(), self.name.clone());
-        tokio::task::spawn_blocking(move || directory.keep(&name, &sealed)).await.map_err(SpoolError::task)??;
+        tokio::task::spawn_blocking(move || directory.keep(&name, &sealed))
+            .await
+            .map_err(SpoolError::task)??;
         self.record = record;
         Ok(())
     }

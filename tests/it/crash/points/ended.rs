@@ -42,7 +42,11 @@ async fn rv2_what_comes_for_a_connection_that_was_revoked_meanwhile_serves_nobod
         // Its queue is worked off at a start, and all the time.
         let back = scene.victim(None).await;
         scene.until("SELECT count(*) FROM provider_revocations", "0").await;
-        assert_eq!(scene.database.sql("SELECT count(*) FROM connection_secrets"), "0", "{class:?}: nothing is kept");
+        assert_eq!(
+            scene.database.sql("SELECT count(*) FROM connection_secrets"),
+            "0",
+            "{class:?}: nothing is kept"
+        );
         let ended = |event: &Event| matches!(event, Event::Revoked { family: 1, kind: RevokedKind::Family });
         assert!(scene.site.notes().truth().iter().any(ended), "{class:?}: it ended at the provider");
         assert_eq!(scene.kept(), 0, "{class:?}");

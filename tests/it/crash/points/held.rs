@@ -86,9 +86,16 @@ async fn overtaken(class: Class, point: &str, first: Told, then: Told) {
     assert!(!served || first != then, "{class:?}, {point}: {answer:?}");
     // Its caller may still be there, and be served by a refresh of its own, with the newest token.
     let late = scene.site.notes().truth().split_off(known.len());
-    assert!(late.iter().all(|event| !is_stale(event, &known)), "{class:?}, {point}: it sends nothing old: {late:?}");
+    assert!(
+        late.iter().all(|event| !is_stale(event, &known)),
+        "{class:?}, {point}: it sends nothing old: {late:?}"
+    );
     assert_eq!(scene.ask().await, then, "{class:?}, {point}");
-    assert_eq!(scene.events("connection.reauth_required"), usize::from(first == Told::Reauth), "{class:?}, {point}");
+    assert_eq!(
+        scene.events("connection.reauth_required"),
+        usize::from(first == Told::Reauth),
+        "{class:?}, {point}"
+    );
     assert_eq!(scene.kept(), 0, "{class:?}, {point}");
     held.process.terminate().await;
     assert!(held.process.ended().await.0.success());

@@ -36,12 +36,19 @@ async fn rf5_a_broker_whose_files_may_not_grow_asks_no_provider_whose_answer_it_
                 Ok(other) => panic!("{class:?}: {other:?}"),
                 Err(error) => assert_eq!((error.reason(), keeps), ("STORE_UNAVAILABLE", true), "{class:?}"),
             }
-            assert_eq!(scene.refreshes() - before, usize::from(!keeps), "{class:?}: who cannot keep does not ask");
+            assert_eq!(
+                scene.refreshes() - before,
+                usize::from(!keeps),
+                "{class:?}: who cannot keep does not ask"
+            );
             scene.nothing_is_left();
         }
         limit(&victim, None);
         let granted = scene.ask_by(&victim.client).await;
-        assert!(matches!(granted, Ok(Outcome::Grant(_))), "{class:?}: with room again it goes on: {granted:?}");
+        assert!(
+            matches!(granted, Ok(Outcome::Grant(_))),
+            "{class:?}: with room again it goes on: {granted:?}"
+        );
 
         // Between the room that was taken and what comes for it: that goes to the database alone, and the log says so.
         let (release, before) = (Arc::new(Notify::new()), scene.refreshes());

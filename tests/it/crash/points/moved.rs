@@ -205,6 +205,7 @@ async fn moves_on(point: &str, shared: bool, found: Found) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rf5_co12_who_goes_on_with_another_replica_is_connected_once_and_no_token_is_left_that_can_be_told() {
     for few in POINTS.chunks(3) {
-        futures::future::join_all(few.iter().map(|(point, shared, found)| moves_on(point, *shared, *found))).await;
+        futures::future::join_all(few.iter().map(|(point, shared, found)| moves_on(point, *shared, *found)))
+            .await;
     }
 }

@@ -146,7 +146,9 @@ impl Scene {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(BOUND, until).await.unwrap_or_else(|_| panic!("{sql}: {}", self.database.sql(sql)));
+        tokio::time::timeout(BOUND, until)
+            .await
+            .unwrap_or_else(|_| panic!("{sql}: {}", self.database.sql(sql)));
     }
 
     pub fn request(&self) -> GrantRequest {
