@@ -7,7 +7,7 @@ CHART = Path(__file__).parent / "broker"
 BROKER = CHART.parent.parent / "broker" / "config.schema.json"
 
 # Sections of the broker's configuration that are the operator's; the others the chart writes.
-SECTIONS = ["tenants", "issuers", "workloads", "providers", "operators", "grants", "consent", "limits", "refresh", "log", "telemetry"]
+SECTIONS = ["tenants", "issuers", "workloads", "providers", "operators", "grants", "consent", "limits", "refresh", "spool", "log", "telemetry"]
 
 NAME = {"type": "string", "maxLength": 253, "pattern": "^([a-z0-9]([-.a-z0-9]*[a-z0-9])?)?$"}
 LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -81,6 +81,12 @@ def rule(path):
     return None
 
 
+def without_directory(spool):
+    """The spool's section as the operator writes it: the chart says where it is."""
+    properties = {name: inner for name, inner in spool["properties"].items() if name != "directory"}
+    return {**spool, "properties": properties, "required": [name for name in spool["required"] if name != "directory"]}
+
+
 def shape(path, value, comments):
     """The schema of one value."""
     described = {"description": comments[path]} if path in comments else {}
@@ -90,6 +96,7 @@ def shape(path, value, comments):
     if path == ("config",):
         sections = json.loads(BROKER.read_text())["properties"]
         properties = {name: sections[name] for name in SECTIONS}
+        properties["spool"] = without_directory(json.loads(BROKER.read_text())["$defs"]["Spool"])
         return {"type": "object", "additionalProperties": False, "properties": properties, **described}
     if isinstance(value, dict):
         properties = {key: shape((*path, key), inner, comments) for key, inner in value.items()}

@@ -4,9 +4,12 @@
 //! point, and what must come of a crash there, is listed in docs/reliability.md.
 
 use rustix::process::{Signal, getpid, kill_process};
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 /// Marks a point that a broker may be told to die at. Nothing without `debug_assertions`.
@@ -101,6 +104,8 @@ impl CrashPoints {
         // Whoever runs the tests waits for this line to know that it stands still.
         eprintln!("crash point {name}");
         kill_process(getpid(), armed.signal).ok();
+        // The signal may reach another thread first: this one goes no step further meanwhile.
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

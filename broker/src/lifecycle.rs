@@ -1,6 +1,7 @@
 //! From a signal to a clean end.
 
 use crate::app::Running;
+use rustix::process::Signal as Number;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -9,16 +10,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
+    _file_too_big: Signal,
 }
 
 impl StopSignals {
-    /// Catches them from now on.
+    /// Catches them from now on, and SIGXFSZ, which ends a process that writes beyond its limit on the size of files (RLIMIT_FSIZE): here
+    /// the write is refused, as on a full disk, and whoever wanted it is told.
     ///
     /// # Errors
     /// When signals cannot be received.
     pub fn catch() -> std::io::Result<Self> {
         let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        Ok(Self { terminate, interrupt })
+        let _file_too_big = signal(SignalKind::from_raw(Number::XFSZ.as_raw()))?;
+        Ok(Self { terminate, interrupt, _file_too_big })
     }
 }
 

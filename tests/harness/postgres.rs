@@ -47,6 +47,11 @@ impl PgDatabase {
         PgDatabase::on(Some(Arc::new(Server::durable())))
     }
 
+    /// One more on the same server.
+    pub fn another(&self) -> PgDatabase {
+        PgDatabase::on(self.own.clone())
+    }
+
     /// Makes one on a server of its own that is reached at `host` over TLS, with the certificate of `files` and vouched for by whom
     /// `ca_file` names.
     pub fn encrypted(host: &str, files: &KeyFiles, ca_file: &Path) -> PgDatabase {

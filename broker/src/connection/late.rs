@@ -1,7 +1,7 @@
 //! What came after its lease was over: the newest generation wins. A write under a lease that is over is refused (RF2); what it would
 //! have stored is looked at anew here, and stored only if nothing newer is there and nobody is at it.
 
-use super::{refresh::draft, settlement::Settlement, tokens::Tokens};
+use super::{refresh::draft, settlement::Settlement, spool::Refreshed, tokens::Tokens};
 use crate::{
     audit::{Deadline, Refused},
     domain::{
@@ -17,6 +17,8 @@ pub(super) enum Fate {
     Stored,
     /// Newer ones are, or nothing can come of them.
     Superseded,
+    /// Newer ones are, of another authorization: the person has connected anew.
+    Outlived,
     /// Another holder is at it: nobody knows yet.
     Held,
 }
@@ -89,8 +91,14 @@ fn judge(
     }
     let stored = rows.iter().find(|row| row.kind == SecretKind::Refresh).map(|row| row.generation);
     // An access token alone is not worth a fight.
-    if settlement.refresh.is_none() || stored != Some(settlement.sent) {
+    if settlement.refresh.is_none() || stored.is_none() {
         return Fate::Superseded;
+    }
+    if stored != Some(settlement.sent) {
+        // A refresh replaces a token under a lease of its own: where no lease came after this one, it was a new authorization. Where one
+        // did, nobody can tell, and ending these tokens might end those that are stored.
+        let anew = state.lease_epoch == settlement.lease_epoch;
+        return if anew { Fate::Outlived } else { Fate::Superseded };
     }
     let now = state.read_at.unwrap_or_else(|| tokens.clock.now());
     let held = state.lease_until.is_some_and(|until| until > now);
@@ -104,26 +112,45 @@ fn judge(
     }
 }
 
+/// What became of tokens that were kept in the spool.
+pub enum Kept {
+    /// They are stored, or nothing can come of them.
+    Done,
+    /// It is to be tried again.
+    Later,
+    /// Their connection has been connected anew: they are nobody's, and end at the provider. The refresh token first.
+    Outlived(Box<Connection>, Vec<SecretRow>),
+}
+
 impl Tokens {
-    /// Stores what was kept in the spool; `false` = it is to be tried again later.
+    /// Stores what was kept in the spool.
     ///
     /// # Errors
     /// The store's and the audit log's; a quarantined row.
     pub async fn store_kept(
         &self,
-        record: &super::spool::Refreshed,
+        record: &Refreshed,
         rotation_of: impl Fn(&crate::domain::ProviderId) -> Option<Rotation>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Kept, Refusal> {
         let settlement =
             Settlement::of_record(record).ok_or_else(|| Refusal::new(Reason::RecordQuarantined))?;
         let stored = self.store.connections.by_id(&settlement.tenant, &settlement.connection).await?;
-        let provider = stored.map(|stored| stored.row.check(&self.keys.row_key())).transpose()?;
-        let rotation = provider.and_then(|connection| rotation_of(&connection.provider));
+        let Some(stored) = stored else { return Ok(Kept::Done) };
+        let connection = stored.row.check(&self.keys.row_key())?;
         // A provider that is configured no more: the cautious choice.
-        let fate = store_late(self, &settlement, rotation.unwrap_or(Rotation::SingleUse)).await?;
-        if fate == Fate::Superseded {
-            tracing::warn!(connection = %settlement.connection, "tokens in the spool are superseded and were dropped");
-        }
-        Ok(fate != Fate::Held)
+        let rotation = rotation_of(&connection.provider).unwrap_or(Rotation::SingleUse);
+        let fate = match record.outlived {
+            true => Fate::Outlived,
+            false => store_late(self, &settlement, rotation).await?,
+        };
+        Ok(match fate {
+            Fate::Stored => Kept::Done,
+            Fate::Held => Kept::Later,
+            Fate::Outlived => Kept::Outlived(Box::new(connection), settlement.rows()),
+            Fate::Superseded => {
+                tracing::warn!(connection = %settlement.connection, "tokens in the spool are superseded and were dropped");
+                Kept::Done
+            }
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! A fresh access token: resolve, single flight, lease, refresh.
 
 mod ahead;
+mod deadline;
 mod failure;
 mod flight;
 mod late;
@@ -15,5 +16,7 @@ pub mod spool;
 mod tokens;
 
 pub use ahead::{earliest, idle_margin};
+pub use deadline::{ends_at, unkept};
+pub use late::Kept;
 pub use resolve::{Need, Own, Resolved, Usable, Wanted, own_approval, own_connections, resolve};
 pub use tokens::{Access, Parts, Tokens, Wanting};

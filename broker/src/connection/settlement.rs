@@ -123,19 +123,27 @@ impl Settlement {
 
     /// The same under the lease, which is given back.
     fn under_lease(&self, tokens: &Tokens) -> Vec<Write> {
-        let mut effect = self.tokens(tokens);
-        effect.push(Write::SettleLease(SettleLease {
+        // First, and only while the token that was sent is the stored one: its person may have connected anew, and an access token of
+        // the earlier authorization would take the place of the new one's.
+        let settle = Write::SettleLease(SettleLease {
             connection: self.connection.clone(),
             owner: self.lease_owner.clone(),
             epoch: self.lease_epoch,
             rest: self.after.0,
             last_error: self.after.1.to_owned(),
-            while_stored: None,
-        }));
+            while_stored: Some(self.sent),
+        });
+        let mut effect = vec![settle];
+        effect.extend(self.tokens(tokens));
         effect
     }
 
-    fn record(&self) -> Record {
+    /// Every token, the refresh token first.
+    pub(super) fn rows(self) -> Vec<SecretRow> {
+        [self.refresh, self.access].into_iter().flatten().collect()
+    }
+
+    fn record(&self, outlived: bool) -> Record {
         let token = |row: &SecretRow| {
             let expires_at = row.expires_at.map(Timestamp::micros);
             Token::new(row.scopes.canonical(), &row.envelope, expires_at, row.obtained_at.micros())
@@ -149,6 +157,7 @@ impl Settlement {
             generation: self.generation,
             access: self.access.as_ref().map(token),
             refresh: self.refresh.as_ref().map(token),
+            outlived,
         })
     }
 
@@ -201,22 +210,33 @@ pub(super) async fn settle(
     rotation: Rotation,
 ) -> Result<(), Refusal> {
     if settlement.refresh.is_some() {
-        if let Err(error) = slot.keep(&settlement.record()).await {
+        if let Err(error) = slot.keep(&settlement.record(false)).await {
             tracing::error!(%error, "a refreshed token could not be kept in the spool");
         }
         crash_point!(tokens.points, "refresh.spooled");
     }
     match persist(tokens, &settlement, draft, lease, rotation).await {
-        Ok(()) => {
+        Ok(None) => {
             crash_point!(tokens.points, "refresh.committed");
             slot.discharge().await;
             crash_point!(tokens.points, "refresh.discharged");
             Ok(())
         }
         // Another token is newer, and this one is good for nothing.
-        Err(refusal) if refusal.reason == Reason::Conflict => {
-            slot.discharge().await;
-            release_alone(tokens, &settlement, refusal.reason).await?;
+        Ok(Some(newer)) => {
+            match newer {
+                // The entry stays, and whoever drains the spool sees to the rest.
+                Newer::Authorization if slot.is_kept() => {
+                    if let Err(error) = slot.keep(&settlement.record(true)).await {
+                        tracing::error!(%error, "an entry of the spool could not be amended");
+                    }
+                }
+                Newer::Authorization => {
+                    tracing::warn!(connection = %settlement.connection, "tokens were outlived and dropped: there is no spool")
+                }
+                Newer::Refresh => slot.discharge().await,
+            }
+            release_alone(tokens, &settlement, Reason::Conflict).await?;
             Err(Refusal::new(Reason::ProviderUnavailable).retry_after(Duration::from_secs(1)))
         }
         Err(refusal) if slot.is_kept() => {
@@ -232,24 +252,33 @@ pub(super) async fn settle(
     }
 }
 
-/// Tries until the lease ends: the provider has already forgotten the old token.
+/// What is stored in the place of what came.
+enum Newer {
+    /// Another refresh's.
+    Refresh,
+    /// Its person's, who has connected anew.
+    Authorization,
+}
+
+/// Tries until the lease ends: the provider has already forgotten the old token. `Some` = something newer is there, and stays.
 async fn persist(
     tokens: &Tokens,
     settlement: &Settlement,
     mut draft: EventDraft,
     lease: &Lease,
     rotation: Rotation,
-) -> Result<(), Refusal> {
+) -> Result<Option<Newer>, Refusal> {
     let mut pause = Duration::from_millis(50);
     loop {
         let effect = settlement.under_lease(tokens);
         let entry = Entry { effect, settlement: true, ..Entry::note(draft.clone()) };
         let refusal = match tokens.audit.note(entry, Deadline::none()).await {
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok(None),
             // Committed by an earlier try whose answer was lost; or the lease is over, and this is stored in its own right or not at all.
             Err(Refused::NotApplied) => match store_late(tokens, settlement, rotation).await {
-                Ok(Fate::Stored) => return Ok(()),
-                Ok(Fate::Superseded) => return Err(Refusal::new(Reason::Conflict)),
+                Ok(Fate::Stored) => return Ok(None),
+                Ok(Fate::Superseded) => return Ok(Some(Newer::Refresh)),
+                Ok(Fate::Outlived) => return Ok(Some(Newer::Authorization)),
                 Ok(Fate::Held) => Refusal::new(Reason::StoreUnavailable),
                 Err(refusal) => refusal,
             },

@@ -55,6 +55,7 @@ struct Set {
     system_key_made: Gauge<f64, AtomicU64>,
     revocation_epoch: Gauge,
     spool_entries: Gauge,
+    connections_over: Family<Labels<1>, Gauge>,
     health: Family<Labels<1>, Gauge>,
     started: Gauge<f64, AtomicU64>,
 }
@@ -98,6 +99,7 @@ impl Default for Metrics {
             system_key_made: Gauge::default(),
             revocation_epoch: Gauge::default(),
             spool_entries: Gauge::default(),
+            connections_over: Family::default(),
             health: Family::default(),
             started: Gauge::default(),
         };
@@ -139,6 +141,12 @@ impl Default for Metrics {
             "spool_entries",
             "Sealed tokens that wait in this replica's spool for the database",
             spooled,
+        );
+        let over = set.connections_over.clone();
+        r.register(
+            "connections_ending",
+            "Connections that are over within 14 days unless their people connect again, by provider",
+            over,
         );
         r.register("health", "1 where this part works, 0 where it does not", set.health.clone());
         r.register("start_timestamp_seconds", "When this process began to serve", set.started.clone());
@@ -292,6 +300,12 @@ impl Metrics {
     /// How many entries wait in this process's part of the spool.
     pub fn spool_entries(&self, entries: usize) {
         self.0.spool_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// How many connections at a provider are over soon unless their people connect again.
+    pub fn connections_ending(&self, provider: &str, count: u64) {
+        let over = self.0.connections_over.get_or_create(&[("provider", provider.to_owned().into())]);
+        over.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Whether `part` works: `ready` is this process, `database` what all replicas share.

@@ -33,6 +33,7 @@ fn the_table_in_the_documentation_is_what_is_served() {
     metrics.configured("0f", "rules");
     metrics.keys(1, 1, Some(now));
     metrics.revocation_epoch(7);
+    metrics.connections_ending("notes", 2);
     metrics.health("database", true);
     metrics.started(now);
     let text = metrics.render();

@@ -10,6 +10,8 @@ pub trait Endings: Send + Sync {
     /// Connections in use at one provider, active and left alone by everybody, with a token that ends in the time asked for; soonest
     /// first, one row for each such token. What the rows say is unchecked.
     async fn ending(&self, which: &Ending<'_>) -> Result<Vec<Readable<EndingToken>>, StoreError>;
+    /// How many active connections are over after `now` and by the time asked for.
+    async fn count_over(&self, which: &Over<'_>) -> Result<u64, StoreError>;
 }
 
 /// Which tokens are looked for.
@@ -38,4 +40,17 @@ pub struct EndingToken {
     pub tenant: TenantId,
     /// The connection.
     pub connection: ConnectionId,
+}
+
+/// Which connections are counted.
+#[derive(Clone, Debug)]
+pub struct Over<'a> {
+    /// The provider.
+    pub provider: &'a ProviderId,
+    /// The broker's own time.
+    pub now: Timestamp,
+    /// Those whose authorization is over by then,
+    pub absolute_until: Timestamp,
+    /// and those whose refresh token is over by then for want of use.
+    pub idle_until: Timestamp,
 }

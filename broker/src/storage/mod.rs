@@ -19,7 +19,7 @@ mod wakeups;
 #[cfg(test)]
 mod conformance;
 
-pub use endings::{Ending, EndingToken, Endings};
+pub use endings::{Ending, EndingToken, Endings, Over};
 pub use error::StoreError;
 pub use hot::{HotLimits, with_hot_rows};
 pub use log_order::STREAM_WINDOW;

@@ -1,8 +1,11 @@
 //! What was kept in the spool is stored, at the start and as soon as the database takes it (RF5).
 
-use super::{Rooms, settle_consent::store_kept};
+use super::{Rooms, give_back_outlived::give_back_outlived, settle_consent::store_kept};
 use crate::{
-    connection::spool::Record,
+    connection::{
+        Kept,
+        spool::{Record, Refreshed, Waiting},
+    },
     domain::{Reason, Refusal},
 };
 
@@ -16,10 +19,9 @@ pub async fn drain_spool(rooms: &Rooms) -> Result<usize, Refusal> {
         return Ok(0);
     }
     let mut done = 0;
-    for waiting in rooms.tokens.spool().waiting().await? {
-        let rotation_of = |provider: &_| rooms.providers.get(provider).map(|spec| spec.rotation);
+    for mut waiting in rooms.tokens.spool().waiting().await? {
         let stored = match &waiting.record {
-            Record::Refresh(refreshed) => rooms.tokens.store_kept(refreshed, rotation_of).await,
+            Record::Refresh(refreshed) => of_refresh(rooms, refreshed.clone(), &mut waiting).await,
             Record::Code(exchanged) => store_kept(rooms, exchanged).await,
         };
         match stored {
@@ -41,4 +43,19 @@ pub async fn drain_spool(rooms: &Rooms) -> Result<usize, Refusal> {
         }
     }
     Ok(done)
+}
+
+/// Whether it is done.
+async fn of_refresh(rooms: &Rooms, refreshed: Refreshed, waiting: &mut Waiting) -> Result<bool, Refusal> {
+    let rotation_of = |provider: &_| rooms.providers.get(provider).map(|spec| spec.rotation);
+    let (connection, tokens) = match rooms.tokens.store_kept(&refreshed, rotation_of).await? {
+        Kept::Done => return Ok(true),
+        Kept::Later => return Ok(false),
+        Kept::Outlived(connection, tokens) => (connection, tokens),
+    };
+    // Before the next refresh of the newer ones it can be told, and afterwards no more.
+    if !refreshed.outlived {
+        waiting.amend(Record::Refresh(Refreshed { outlived: true, ..refreshed })).await?;
+    }
+    give_back_outlived(rooms, &connection, &tokens).await
 }

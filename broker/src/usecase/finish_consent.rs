@@ -200,7 +200,7 @@ async fn keep(
     let leftover = seal_all(sealer, &consent, set.refresh.as_ref(), Some(&set.access))?;
     // Should this process die before the account is known, what came is revoked.
     let nobodys = Came { leftover: leftover.clone(), next: Next::Fail(Reason::ProviderUnavailable) };
-    settle_consent::keep(&mut slot, &consent, &nobodys).await;
+    settle_consent::keep(rooms, &mut slot, &consent, &nobodys).await;
     crash_point!(rooms.points, "code.spooled");
     let account = match rooms.engine.account(spec, &consent.subject.tenant, &set.access).await {
         Ok(account) => account,

@@ -1,20 +1,18 @@
 //! What came for a code, as the spool keeps it, and back.
 
-use super::{
-    Rooms, expire,
-    settle_consent::{Came, Next},
-};
+use super::settle_consent::{Came, Next};
 use crate::{
-    connection::spool::{Ending, Exchanged, Record, Token},
+    connection::spool::{Ending, Exchanged, Party, Record, Token},
     domain::{
-        Account, Consent, ConsentId, Kind, Reason, Refusal, ScopeSet, Sealed, Timestamp,
+        Account, Consent, ConsentId, ConsentReason, ConsentState, Kind, ProviderId, RealmId, Reason, Refusal,
+        ScopeSet, Sealed, Subject, TenantId, Timestamp, WorkloadId,
         consent::{Leftover, Obtained},
     },
 };
 use data_encoding::HEXLOWER;
 
 /// As an entry of the spool.
-pub(super) fn record(consent: &Consent, came: &Came) -> Record {
+pub(super) fn record(consent: &Consent, came: &Came, now: Timestamp) -> Record {
     let (scopes, ends, ending) = match &came.next {
         Next::Fail(reason) => (String::new(), None, Ending::Fail(reason.as_str().to_owned())),
         Next::Confirm(obtained) => {
@@ -24,32 +22,39 @@ pub(super) fn record(consent: &Consent, came: &Came) -> Record {
         }
     };
     let [refresh, access] = came.leftover.envelopes();
-    let token = |envelope: &[u8], ends| Token::new(scopes.clone(), envelope, ends, 0);
+    let token = |envelope: &[u8], ends| Token::new(scopes.clone(), envelope, ends, now.micros());
+    let Subject { tenant, realm, id } = &consent.subject;
+    let party = Party {
+        tenant: tenant.as_str().to_owned(),
+        realm: realm.as_str().to_owned(),
+        subject: id.clone(),
+        workload: consent.workload.as_str().to_owned(),
+        provider: consent.provider.as_str().to_owned(),
+    };
     Record::Code(Exchanged {
         consent: consent.id.as_str().to_owned(),
-        state_hash: state_hash(consent),
+        party,
+        state_hash: consent.state.state_hash().map(|hash| HEXLOWER.encode(hash)).unwrap_or_default(),
         access: access.map(|envelope| token(envelope, ends)),
         refresh: refresh.map(|envelope| token(envelope, None)),
         ending,
     })
 }
 
-fn state_hash(consent: &Consent) -> String {
-    consent.state.state_hash().map(|hash| HEXLOWER.encode(hash)).unwrap_or_default()
+/// When it came.
+pub(super) fn since(kept: &Exchanged) -> Timestamp {
+    let token = kept.refresh.as_ref().or(kept.access.as_ref());
+    Timestamp::from_micros(token.map_or(0, |token| token.obtained_at))
 }
 
-/// Back from an entry, and the consent as it is now.
+/// Back from an entry, which nobody but a broker wrote: the consent as it was exchanged, as far as it takes to store what came, or to give
+/// it back where its row cannot hold it.
 ///
 /// # Errors
-/// The store's; [`Reason::RecordQuarantined`] when the consent's row or the entry is not what a broker wrote.
-pub(super) async fn came(rooms: &Rooms, kept: &Exchanged) -> Result<(Consent, Came), Refusal> {
+/// [`Reason::RecordQuarantined`] when the entry is not what a broker wrote.
+pub(super) fn came(kept: &Exchanged) -> Result<(Consent, Came), Refusal> {
     let broken = || Refusal::new(Reason::RecordQuarantined);
-    let id = ConsentId::parse(&kept.consent).map_err(|_| broken())?;
-    let consent = expire::reread(rooms, &id).await?;
-    // A state that is consumed is never another's: what came for it belongs to this very attempt.
-    if state_hash(&consent) != kept.state_hash {
-        return Err(broken());
-    }
+    let consent = exchanging(kept).ok_or_else(broken)?;
     let leftover =
         Leftover { refresh: sealed(kept.refresh.as_ref())?, access: sealed(kept.access.as_ref())? };
     let next = match &kept.ending {
@@ -66,6 +71,34 @@ pub(super) async fn came(rooms: &Rooms, kept: &Exchanged) -> Result<(Consent, Ca
         }
     };
     Ok((consent, Came { leftover, next }))
+}
+
+fn exchanging(kept: &Exchanged) -> Option<Consent> {
+    let (party, since) = (&kept.party, since(kept));
+    let state_hash = HEXLOWER.decode(kept.state_hash.as_bytes()).ok()?.try_into().ok()?;
+    Some(Consent {
+        id: ConsentId::parse(&kept.consent).ok()?,
+        subject: Subject {
+            tenant: TenantId::parse(&party.tenant).ok()?,
+            realm: RealmId::parse(&party.realm).ok()?,
+            id: party.subject.clone(),
+        },
+        workload: WorkloadId::parse(&party.workload).ok()?,
+        provider: ProviderId::parse(&party.provider).ok()?,
+        connection: None,
+        reason: ConsentReason::NotConnected,
+        scopes: ScopeSet::default(),
+        provider_scopes: ScopeSet::default(),
+        tool: String::new(),
+        purpose: String::new(),
+        created_at: since,
+        expires_at: since,
+        version: 0,
+        born_epoch: 0,
+        mismatches: 0,
+        state: ConsentState::Exchanging { state_hash, browser_hash: [0; 32] },
+        leftover: Leftover::default(),
+    })
 }
 
 fn sealed<K: Kind>(token: Option<&Token>) -> Result<Option<Sealed<K>>, Refusal> {

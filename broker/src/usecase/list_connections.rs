@@ -2,10 +2,10 @@
 
 use super::{Caller, Rooms};
 use crate::{
-    connection::{own_approval, own_connections},
+    connection::{ends_at, own_approval, own_connections},
     domain::{
-        Approval, Connection, ConnectionId, Owner, ProviderId, Reason, Refusal, StoredConnection, Subject,
-        TenantId, Timestamp,
+        Approval, Connection, ConnectionId, Owner, ProviderId, Reason, Refusal, SecretKind, StoredConnection,
+        Subject, TenantId, Timestamp,
     },
     storage::Readable,
 };
@@ -15,6 +15,8 @@ use crate::{
 pub struct Listed {
     /// The checked row.
     pub connection: Connection,
+    /// When it is over unless its person connects again, where that is known.
+    pub ends_at: Option<Timestamp>,
     /// When a grant was last issued from it.
     pub last_used_at: Option<Timestamp>,
     /// The approvals the viewer may see.
@@ -39,7 +41,8 @@ pub async fn of_workload(
     let mut listed = Vec::new();
     for (connection, _) in own.connections {
         if let Some(approval) = own_approval(&rooms.store, &key, &rules, &connection, caller.id()).await? {
-            listed.push(Listed { connection, last_used_at: None, approvals: vec![approval] });
+            let ends_at = end_of(rooms, &connection).await?;
+            listed.push(Listed { connection, ends_at, last_used_at: None, approvals: vec![approval] });
         }
     }
     Ok(listed)
@@ -155,5 +158,19 @@ async fn list_one(rooms: &Rooms, stored: Readable<StoredConnection>) -> Result<O
             approvals.push(approval);
         }
     }
-    Ok(Some(Listed { connection, last_used_at, approvals }))
+    let ends_at = end_of(rooms, &connection).await?;
+    Ok(Some(Listed { connection, ends_at, last_used_at, approvals }))
+}
+
+/// When it is over unless its person connects again (RF10).
+async fn end_of(rooms: &Rooms, connection: &Connection) -> Result<Option<Timestamp>, Refusal> {
+    let spec = rooms.providers.get(&connection.provider);
+    let mut refresh_ends = None;
+    if spec.is_some_and(|spec| spec.idle_limit.is_some()) {
+        let secrets = rooms.store.connections.secrets(&connection.id).await?;
+        // One that cannot be relied on says nothing.
+        let mut secrets = secrets.into_iter().filter_map(|found| found.ok()?.check(&rooms.row_key()).ok());
+        refresh_ends = secrets.find(|row| row.kind == SecretKind::Refresh).and_then(|row| row.expires_at);
+    }
+    Ok(ends_at(spec, connection, refresh_ends, rooms.clock.now()))
 }

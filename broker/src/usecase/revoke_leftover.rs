@@ -18,6 +18,9 @@ use crate::{
 };
 use std::time::Duration;
 
+/// So long a provider is told of what the spool keeps for nobody: sealed tokens are not kept for ever.
+pub(super) const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// The writes that store a consent that is over, and have what it leaves behind revoked. The worker does it at its next round.
 pub(super) fn end(rooms: &Rooms, next: &Consent, expected_version: i64) -> Vec<Write> {
     let mut effect = vec![Write::UpdateConsent { row: rooms.row_key().tag(next.clone()), expected_version }];
@@ -114,6 +117,33 @@ pub(super) async fn give_back(
         attempts += 1;
         at_provider = give_back_once(rooms, consent, came).await;
     }
+    note_given_back(rooms, consent, at_provider, attempts).await
+}
+
+/// The same for what the spool keeps, in one try; whether nothing more is to be done. `since` = when it came.
+///
+/// # Errors
+/// The audit log's.
+pub(super) async fn give_back_kept(
+    rooms: &Rooms,
+    consent: &Consent,
+    came: &Leftover,
+    since: Timestamp,
+) -> Result<bool, Refusal> {
+    let at_provider = give_back_once(rooms, consent, came).await;
+    if at_provider == Some(AtProvider::FailedWillRetry) && rooms.clock.now() < since.plus(KEPT_FOR) {
+        return Ok(false);
+    }
+    note_given_back(rooms, consent, at_provider, 1).await?;
+    Ok(true)
+}
+
+async fn note_given_back(
+    rooms: &Rooms,
+    consent: &Consent,
+    at_provider: Option<AtProvider>,
+    attempts: i64,
+) -> Result<(), Refusal> {
     let (said, outcome) = match at_provider {
         None => (KEPT, Outcome::Allowed),
         Some(AtProvider::FailedWillRetry) => ("given_up", Outcome::Failed),

@@ -2,7 +2,7 @@
 
 use super::{
     Rooms, Visitor, expire, kept,
-    revoke_leftover::{end, give_back},
+    revoke_leftover::{end, give_back, give_back_kept},
 };
 use crate::{
     audit::Deadline,
@@ -74,7 +74,7 @@ pub(super) async fn settle_kept(
     draft: EventDraft,
     mut slot: Slot,
 ) -> Result<(), Refusal> {
-    keep(&mut slot, &consent, &came).await;
+    keep(rooms, &mut slot, &consent, &came).await;
     crash_point!(rooms.points, "code.settling");
     let settled = settle(rooms, consent, came, draft).await;
     crash_point!(rooms.points, "code.settled");
@@ -87,8 +87,8 @@ pub(super) async fn settle_kept(
 }
 
 /// Keeps what came, and what is to become of the consent: on disk when this returns.
-pub(super) async fn keep(slot: &mut Slot, consent: &Consent, came: &Came) {
-    if let Err(error) = slot.keep(&kept::record(consent, came)).await {
+pub(super) async fn keep(rooms: &Rooms, slot: &mut Slot, consent: &Consent, came: &Came) {
+    if let Err(error) = slot.keep(&kept::record(consent, came, rooms.clock.now())).await {
         tracing::error!(%error, "what a provider gave could not be kept in the spool");
     }
 }
@@ -98,7 +98,7 @@ pub(super) async fn keep(slot: &mut Slot, consent: &Consent, came: &Came) {
 /// # Errors
 /// As [`settle`].
 pub(super) async fn store_kept(rooms: &Rooms, kept: &Exchanged) -> Result<bool, Refusal> {
-    let (consent, came) = kept::came(rooms, kept).await?;
+    let (consent, came) = kept::came(kept)?;
     let failed = matches!(came.next, Next::Fail(_));
     let kind = if failed { EventKind::ConsentFailed } else { EventKind::ConsentObtained };
     let outcome = if failed { Outcome::Failed } else { Outcome::Allowed };
@@ -115,11 +115,17 @@ pub(super) async fn store_kept(rooms: &Rooms, kept: &Exchanged) -> Result<bool, 
             draft.personal.account_id = Some(obtained.account.id.clone());
         }
     }
-    match settle_once(rooms, &consent, &came, &mut draft).await {
-        Ok(()) => Ok(true),
+    match store_once(rooms, &consent, &came, &mut draft).await {
+        Ok(Once::Stored) => Ok(true),
+        Ok(Once::Homeless(refusal)) => {
+            // The entry stays until the provider is told, however long it does not answer.
+            if !give_back_kept(rooms, &consent, &came.leftover, kept::since(kept)).await? {
+                return Ok(false);
+            }
+            note_homeless(rooms, &consent, draft, &refusal).await?;
+            Ok(true)
+        }
         Err(refusal) if is_passing(refusal.reason) => Err(refusal),
-        // It was recorded, and the tokens revoked: the row cannot hold them.
-        Err(refusal) if refusal.reason == Reason::RecordQuarantined => Ok(true),
         Err(_) => Ok(false),
     }
 }
@@ -164,15 +170,35 @@ pub(super) async fn settle(
     }
 }
 
-/// Stores what came, in one try.
+/// Stores what came, or revokes it, in one try.
 async fn settle_once(
     rooms: &Rooms,
     consent: &Consent,
     came: &Came,
     draft: &mut EventDraft,
 ) -> Result<(), Refusal> {
+    match store_once(rooms, consent, came, draft).await? {
+        Once::Stored => Ok(()),
+        Once::Homeless(refusal) => homeless(rooms, consent, &came.leftover, draft.clone(), refusal).await,
+    }
+}
+
+/// What one try came to.
+enum Once {
+    Stored,
+    /// The consent's row cannot hold it.
+    Homeless(Refusal),
+}
+
+/// Stores what came, in one try.
+async fn store_once(
+    rooms: &Rooms,
+    consent: &Consent,
+    came: &Came,
+    draft: &mut EventDraft,
+) -> Result<Once, Refusal> {
     match next_of(rooms, consent, came).await {
-        Ok(None) => Ok(()),
+        Ok(None) => Ok(Once::Stored),
         Ok(Some((next, expected_version))) => {
             if next.state.is_terminal() && draft.outcome == Outcome::Allowed {
                 // It ended meanwhile, and that outcome stands: these tokens will be nobody's.
@@ -183,10 +209,11 @@ async fn settle_once(
             let entry = Entry { effect, settlement: true, ..Entry::note(draft.clone()) };
             // Each try is an event of its own.
             draft.id = EventId::random(&*rooms.rng);
-            rooms.audit.note(entry, Deadline::none()).await.map(drop).map_err(Refusal::from)
+            rooms.audit.note(entry, Deadline::none()).await?;
+            Ok(Once::Stored)
         }
         Err(refusal) if is_passing(refusal.reason) => Err(refusal),
-        Err(refusal) => homeless(rooms, consent, &came.leftover, draft.clone(), refusal).await,
+        Err(refusal) => Ok(Once::Homeless(refusal)),
     }
 }
 
@@ -203,8 +230,22 @@ async fn homeless(
     rooms: &Rooms,
     consent: &Consent,
     leftover: &Leftover,
-    mut draft: EventDraft,
+    draft: EventDraft,
     refusal: Refusal,
+) -> Result<(), Refusal> {
+    let noted = note_homeless(rooms, consent, draft, &refusal).await;
+    if !leftover.is_empty() {
+        give_back(rooms, consent, leftover, rooms.clock.now().plus(PATIENCE)).await?;
+    }
+    noted?;
+    Err(Refusal::new(Reason::RecordQuarantined).caused_by(refusal))
+}
+
+async fn note_homeless(
+    rooms: &Rooms,
+    consent: &Consent,
+    mut draft: EventDraft,
+    refusal: &Refusal,
 ) -> Result<(), Refusal> {
     tracing::error!(
         consent = %consent.id, reason = refusal.reason.as_str(),
@@ -213,12 +254,8 @@ async fn homeless(
     draft.kind = EventKind::ConsentFailed;
     draft.outcome = Outcome::Failed;
     draft.reason = Some(Reason::RecordQuarantined);
-    let noted = rooms.audit.note(Entry { settlement: true, ..Entry::note(draft) }, Deadline::none()).await;
-    if !leftover.is_empty() {
-        give_back(rooms, consent, leftover, rooms.clock.now().plus(PATIENCE)).await?;
-    }
-    noted?;
-    Err(Refusal::new(Reason::RecordQuarantined).caused_by(refusal))
+    rooms.audit.note(Entry { settlement: true, ..Entry::note(draft) }, Deadline::none()).await?;
+    Ok(())
 }
 
 impl Came {
@@ -229,8 +266,9 @@ impl Came {
         now: Consent,
         exchanging: &Consent,
     ) -> Result<Option<Consent>, Refusal> {
-        let own = matches!(now.state, ConsentState::Exchanging { .. })
-            && now.state.state_hash() == exchanging.state.state_hash();
+        // A state that is consumed is never another's: with another one it is an earlier row, put back and gone on with.
+        let attempt = now.state.state_hash() == exchanging.state.state_hash();
+        let own = attempt && matches!(now.state, ConsentState::Exchanging { .. });
         let next = match (&self.next, &now.state) {
             (Next::Confirm(obtained), _) if own => {
                 let until = now.created_at.plus(rooms.settings.consent_lifetime);
@@ -241,7 +279,7 @@ impl Came {
                 Consent { leftover: self.leftover.clone(), ..failed }
             }
             // The person may have confirmed already.
-            (_, ConsentState::AwaitingConfirmation { .. } | ConsentState::Completed { .. }) => {
+            (_, ConsentState::AwaitingConfirmation { .. } | ConsentState::Completed { .. }) if attempt => {
                 return Ok(None);
             }
             _ if now.leftover.is(&self.leftover) => return Ok(None),

@@ -1,4 +1,4 @@
-//! Driven by the clock: store what waits in the spool, refresh ahead, expire consents, retry revocations at providers, write refusal summaries, forget what is over.
+//! Driven by the clock: store what waits in the spool, refresh ahead, expire consents, retry revocations at providers, count what ends soon, write refusal summaries, forget what is over.
 
 use crate::{
     audit::{Deadline, Summary},
@@ -18,6 +18,9 @@ const EVERY: Duration = Duration::from_secs(15);
 /// Between two looks into the spool.
 const SPOOL_EVERY: Duration = Duration::from_secs(1);
 
+/// Between two counts of what is over in days: every connection is looked at.
+const DEADLINES_EVERY: Duration = Duration::from_secs(600);
+
 /// What is to be done again and again.
 #[derive(Clone, Copy)]
 enum Duty {
@@ -25,23 +28,29 @@ enum Duty {
     RefreshAhead,
     ConsentExpiry,
     Revocations,
+    Deadlines,
     RefusalSummaries,
     Purge,
 }
 
 impl Duty {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Spool,
         Self::RefreshAhead,
         Self::ConsentExpiry,
         Self::Revocations,
+        Self::Deadlines,
         Self::RefusalSummaries,
         Self::Purge,
     ];
 
     /// What waits in the spool is wanted by its owner's next caller.
     fn every(self) -> Duration {
-        if let Self::Spool = self { SPOOL_EVERY } else { EVERY }
+        match self {
+            Self::Spool => SPOOL_EVERY,
+            Self::Deadlines => DEADLINES_EVERY,
+            _ => EVERY,
+        }
     }
 
     fn as_str(self) -> &'static str {
@@ -50,6 +59,7 @@ impl Duty {
             Self::RefreshAhead => "refresh ahead",
             Self::ConsentExpiry => "consent expiry",
             Self::Revocations => "revocation at providers",
+            Self::Deadlines => "deadlines",
             Self::RefusalSummaries => "refusal summary",
             Self::Purge => "purge",
         }
@@ -61,6 +71,7 @@ impl Duty {
             Self::RefreshAhead => usecase::refresh_ahead(rooms).await.map(drop),
             Self::ConsentExpiry => usecase::expire_overdue(rooms).await.map(drop),
             Self::Revocations => usecase::retry_revocations(rooms).await.map(drop),
+            Self::Deadlines => usecase::count_ending(rooms).await,
             Self::RefusalSummaries => summarise(rooms).await,
             Self::Purge => {
                 let purged = rooms.store.sessions.purge(rooms.clock.now()).await;

@@ -65,7 +65,8 @@ storage:
   {{- else }}
   sqlite: { path: /var/lib/broker/broker.db }
   {{- end }}
-spool: { directory: /var/lib/broker/spool }
+spool:
+  {{- toYaml (merge (dict "directory" "/var/lib/broker/spool") (.Values.config.spool | default dict)) | nindent 2 }}
 keys:
   file: /etc/broker/keys/keys.json
 policy:

@@ -6,6 +6,7 @@ use broker::worker;
 use broker_tests::operator::{Operator, person};
 use broker_tests::stage::{READ, Stage};
 use demo::saas::Event;
+use demo::walk;
 use demo::world::{ALICE, Options, Workload::TicketHelper};
 
 /// Of an access token at the SaaS.
@@ -124,4 +125,52 @@ async fn rf10_idle_and_absolute_limits_are_known_and_the_idle_one_is_kept() {
     assert_eq!(database.text(days).await, "90");
     database.close().await;
     stage.stop().await;
+}
+
+const DAY: Duration = Duration::from_secs(86400);
+
+/// What an administrator and the person are told of the end of alice's connection, in whole days from now.
+async fn days_left(stage: &Stage) -> Option<i64> {
+    let listed = Operator::of(&stage.world).list(10, String::new()).await.expect("a list");
+    let ends = listed.connections[0].expire_time.map(|at| at.seconds);
+    let browser = stage.world.browser().expect("a browser");
+    let page = browser.get(&format!("{}/connections", stage.world.web_url())).await.expect("a page");
+    let page = walk::sign_in(page, &ALICE.sso).await.expect("signed in");
+    assert_eq!(page.text().contains("Connect again before"), ends.is_some(), "{}", page.text());
+    ends.map(|at| (at - stage.world.clock().now().micros() / 1_000_000) / 86400)
+}
+
+async fn counted(stage: &Stage) -> Option<String> {
+    worker::round(stage.world.rooms()).await;
+    let metrics = stage.world.rooms().metrics.render();
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with("broker_connections_ending{provider=\"notes\"}"))
+        .map(str::to_owned)?;
+    Some(line.rsplit(' ').next()?.to_owned())
+}
+
+/// An absolute limit is told from the start, and an idle one as soon as nothing keeps it from passing; operators see how many end soon.
+///
+/// Proves: RF10
+#[tokio::test]
+async fn rf10_who_must_connect_again_is_told_before_it_is_too_late() {
+    let absolute = stage("\n    absolute_limit: 90d", "").await;
+    assert_eq!((days_left(&absolute).await, counted(&absolute).await.as_deref()), (Some(90), Some("0")));
+    absolute.clock.advance(DAY * 80);
+    assert_eq!((days_left(&absolute).await, counted(&absolute).await.as_deref()), (Some(10), Some("1")));
+    absolute.stop().await;
+
+    // In use within a day it is kept; after that nobody does.
+    let idle = stage("\n    idle_limit: 20d", "refresh: { used_within: 1d }").await;
+    assert_eq!((days_left(&idle).await, counted(&idle).await.as_deref()), (None, Some("0")));
+    idle.clock.advance(DAY * 11);
+    assert_eq!((days_left(&idle).await, counted(&idle).await.as_deref()), (Some(9), Some("1")));
+    idle.grant(&ALICE, TicketHelper, READ).await;
+    assert_eq!((days_left(&idle).await, counted(&idle).await.as_deref()), (None, Some("0")), "used again");
+    idle.stop().await;
+
+    let unlimited = stage("", "").await;
+    assert_eq!((days_left(&unlimited).await, counted(&unlimited).await), (None, None));
+    unlimited.stop().await;
 }

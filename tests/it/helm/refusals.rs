@@ -59,6 +59,11 @@ fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             json!("1m"),
             "config.limits.drain_timeout: set shutdown.drainSeconds",
         ),
+        (
+            "/config/spool",
+            json!({ "directory": "/tmp" }),
+            "at '/config/spool': additional properties 'directory' not allowed",
+        ),
         ("/config/issuers/0/name", json!("cluster"), "config.issuers: cluster is the name of clusterIssuer"),
         ("/httpRoute/enabled", json!(true), "httpRoute.parentRefs: name the Gateway"),
         ("/policy/existingConfigMap", json!("rules"), "policy: give files or an existingConfigMap, not both"),

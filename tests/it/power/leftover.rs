@@ -9,6 +9,7 @@ use broker_tests::cluster::on_any_ports;
 use broker_tests::database::{Database, Event};
 use broker_tests::history::{Act, Call, Deed, End};
 use broker_tests::process::{self, BrokerProcess};
+use demo::world::Site;
 use tempfile::TempDir;
 
 use crate::history::load::Load;
@@ -24,7 +25,7 @@ SELECT string_agg(line, ';') FROM (
 /// # Errors
 /// What is wrong with it.
 pub async fn examine(load: &Load, files: &BTreeMap<String, Vec<u8>>, cut: i64) -> Result<(), String> {
-    let directory = lay_out(load, files);
+    let directory = lay_out(&load.site, files);
     let serving = serve(directory.path().to_owned());
     // A broker that does not start panics: here it is a finding.
     tokio::spawn(serving).await.map_err(|_| "it does not start, or not end".to_owned())?;
@@ -40,7 +41,8 @@ pub async fn examine(load: &Load, files: &BTreeMap<String, Vec<u8>>, cut: i64) -
     consistent(&log, &connections)
 }
 
-fn lay_out(load: &Load, files: &BTreeMap<String, Vec<u8>>) -> TempDir {
+/// The files in a directory of their own; their broker listens on any ports.
+pub fn lay_out(site: &Site, files: &BTreeMap<String, Vec<u8>>) -> TempDir {
     let directory = tempfile::Builder::new().prefix("power-").tempdir().expect("a directory");
     for (name, bytes) in files {
         let path = directory.path().join(name);
@@ -51,11 +53,12 @@ fn lay_out(load: &Load, files: &BTreeMap<String, Vec<u8>>) -> TempDir {
     // Somebody else may have taken the ports meanwhile.
     let path = directory.path().join("broker.yaml");
     let text = fs::read_to_string(&path).expect("the configuration");
-    fs::write(&path, on_any_ports(&text, &load.site)).expect("written");
+    fs::write(&path, on_any_ports(&text, site)).expect("written");
     directory
 }
 
-async fn serve(directory: impl AsRef<Path>) {
+/// Starts a broker there, and ends it in order.
+pub async fn serve(directory: impl AsRef<Path>) {
     let mut broker = BrokerProcess::serve(directory.as_ref(), "broker.yaml");
     broker.listening().await;
     broker.terminate().await;

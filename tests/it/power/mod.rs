@@ -4,3 +4,4 @@ mod cut;
 mod full;
 mod leftover;
 mod scene;
+mod spooled;

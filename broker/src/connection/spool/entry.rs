@@ -1,6 +1,6 @@
 //! An entry that waits to be stored.
 
-use super::{Inner, Record};
+use super::{Inner, Record, SpoolError};
 use std::sync::Arc;
 
 /// An entry that waits to be stored.
@@ -24,6 +24,20 @@ impl Waiting {
             tracing::warn!("an entry of the spool that is stored could not be removed");
         }
         self.spool.forget(&self.name);
+    }
+
+    /// Something more is known of it: written in its place, on disk when this returns.
+    ///
+    /// # Errors
+    /// [`SpoolError`]; the entry is as it was.
+    pub async fn amend(&mut self, record: Record) -> Result<(), SpoolError> {
+        let sealed = self.spool.seal(&self.name, &record);
+        let (directory, name) = (self.spool.directory.clone(), self.name.clone());
+        tokio::task::spawn_blocking(move || directory.keep(&name, &sealed))
+            .await
+            .map_err(SpoolError::task)??;
+        self.record = record;
+        Ok(())
     }
 
     /// It could not be stored: it is tried again after a while, which doubles up to a minute.

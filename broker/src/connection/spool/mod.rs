@@ -14,7 +14,7 @@ mod tests;
 
 pub use directory::SpoolError;
 pub use entry::Waiting;
-pub use record::{Ending, Exchanged, Record, Refreshed, Token};
+pub use record::{Ending, Exchanged, Party, Record, Refreshed, Token};
 pub use slot::Slot;
 
 use crate::{

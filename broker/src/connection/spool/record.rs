@@ -63,6 +63,9 @@ pub struct Refreshed {
     pub access: Option<Token>,
     /// The refresh token, where a new one came.
     pub refresh: Option<Token>,
+    /// Its person has connected anew meanwhile: these tokens are nobody's any more.
+    #[serde(default)]
+    pub outlived: bool,
 }
 
 /// What came for a code.
@@ -70,6 +73,8 @@ pub struct Refreshed {
 pub struct Exchanged {
     /// Which consent.
     pub consent: String,
+    /// For whom, and where: what came can be given back, whatever becomes of the consent's row.
+    pub party: Party,
     /// SHA-256 of the `state` that was consumed, hex: another attempt of the same consent is not this one.
     pub state_hash: String,
     /// The access token.
@@ -78,6 +83,28 @@ pub struct Exchanged {
     pub refresh: Option<Token>,
     /// What becomes of the consent.
     pub ending: Ending,
+}
+
+/// Whose consent it was.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Eq)]
+pub struct Party {
+    /// The person's tenant,
+    pub tenant: String,
+    /// realm
+    pub realm: String,
+    /// and subject claim.
+    pub subject: String,
+    /// The server that asked.
+    pub workload: String,
+    /// The provider that gave.
+    pub provider: String,
+}
+
+/// Personal data: not printed.
+impl std::fmt::Debug for Party {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Party(…)")
+    }
 }
 
 /// What becomes of a consent.

@@ -1,6 +1,6 @@
 //! What is kept is on disk, opens for nobody else, and is found by whoever comes after.
 
-use super::{Ending, Exchanged, Record, Spool, SpoolError, Token};
+use super::{Ending, Exchanged, Party, Record, Spool, SpoolError, Token};
 use crate::{
     config::SpoolSettings,
     domain::ManualClock,
@@ -65,6 +65,13 @@ impl House {
 fn record(consent: &str) -> Record {
     Record::Code(Exchanged {
         consent: consent.to_owned(),
+        party: Party {
+            tenant: "company".to_owned(),
+            realm: "staff".to_owned(),
+            subject: "alice".to_owned(),
+            workload: "tickets".to_owned(),
+            provider: "notes".to_owned(),
+        },
         state_hash: "ab".to_owned(),
         access: Some(Token::new("read".to_owned(), b"sealed access", Some(5), 1)),
         refresh: None,

@@ -1,9 +1,9 @@
 use super::{Fixture, pen::Pen, samples};
 use crate::domain::{
-    Applied, ConnectionId, EventKind, RefreshState, SecretKind, SecretRow, Timestamp, Write,
+    Applied, Connection, ConnectionId, EventKind, RefreshState, SecretKind, SecretRow, Timestamp, Write,
     ledger::{SettleLease, TakeLease},
 };
-use crate::storage::Ending;
+use crate::storage::{Ending, Over};
 use std::time::Duration;
 
 async fn connected(pen: &mut Pen<'_>) -> ConnectionId {
@@ -150,6 +150,16 @@ pub(crate) async fn ending(fixture: &Fixture) {
     assert_eq!(find(0, 9_000, 0).await, [soon.clone(), late.clone()], "soonest first");
     assert_eq!(pen.write(put(&pen, &late, SecretKind::Refresh, 200)).await, Applied::Yes);
     assert_eq!(find(0, 50, 300).await, std::slice::from_ref(&late), "its refresh token");
+    let over = async |absolute: u64, idle: u64| {
+        let (absolute_until, idle_until) = (samples::later(absolute), samples::later(idle));
+        let which = Over { provider: &provider, now: samples::NOW, absolute_until, idle_until };
+        fixture.endings.count_over(&which).await.unwrap()
+    };
+    assert_eq!((over(0, 199).await, over(0, 200).await), (0, 1), "for want of use");
+    let limited = Connection { expires_at: Some(samples::later(500)), ..samples::connection() };
+    assert_eq!(pen.write(vec![Write::InsertConnection(pen.tag(limited))]).await, Applied::Yes);
+    assert_eq!((over(499, 0).await, over(500, 0).await), (0, 1), "for good");
+    assert_eq!(over(500, 200).await, 2);
     assert_eq!(pen.write(take(&soon, "a", 0, 30, 1)).await, Applied::Yes);
     assert!(find(0, 300, 0).await.is_empty(), "somebody is at it");
     let state: Timestamp = state(fixture, &soon).await.lease_until.unwrap();

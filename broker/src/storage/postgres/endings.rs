@@ -2,7 +2,7 @@
 
 use super::{PostgresStore, error::unavailable};
 use crate::storage::{
-    Ending, EndingToken, Endings, Readable, StoreError,
+    Ending, EndingToken, Endings, Over, Readable, StoreError,
     rows::{connections::ending, each_by},
 };
 use async_trait::async_trait;
@@ -16,6 +16,12 @@ WHERE s.expires_at > $1 AND s.expires_at <= greatest($2, $3)
   AND (c.lease_until IS NULL OR c.lease_until <= (SELECT broker_clock()))
   AND (c.cooldown_until IS NULL OR c.cooldown_until <= (SELECT broker_clock()))
 ORDER BY s.expires_at LIMIT $7";
+
+const OVER: &str = "\
+SELECT count(*) FROM connections c WHERE c.provider = $1 AND c.state = 'active' AND (
+    (c.expires_at > $2 AND c.expires_at <= $3) OR EXISTS (
+        SELECT 1 FROM connection_secrets s
+        WHERE s.connection = c.id AND s.kind = 'refresh' AND s.expires_at > $2 AND s.expires_at <= $4))";
 
 #[async_trait]
 impl Endings for PostgresStore {
@@ -32,5 +38,17 @@ impl Endings for PostgresStore {
             .await
             .map_err(unavailable)?;
         rows.iter().map(|row| each_by(row, "id", ending)).collect()
+    }
+
+    async fn count_over(&self, which: &Over<'_>) -> Result<u64, StoreError> {
+        let counted: i64 = sqlx::query_scalar(OVER)
+            .bind(which.provider.as_str())
+            .bind(which.now.micros())
+            .bind(which.absolute_until.micros())
+            .bind(which.idle_until.micros())
+            .fetch_one(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        Ok(u64::try_from(counted).unwrap_or(0))
     }
 }

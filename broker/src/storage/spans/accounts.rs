@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Approvals, Connections, Ending, EndingToken, Endings, QueuedRevocation, Readable, Requests,
+        Approvals, Connections, Ending, EndingToken, Endings, Over, QueuedRevocation, Readable, Requests,
         StoreError,
     },
     Traced,
@@ -96,5 +96,9 @@ impl Requests for Traced<dyn Requests> {
 impl Endings for Traced<dyn Endings> {
     async fn ending(&self, which: &Ending<'_>) -> Result<Vec<Readable<EndingToken>>, StoreError> {
         self.traced("SELECT", "connections", self.inner.ending(which)).await
+    }
+
+    async fn count_over(&self, which: &Over<'_>) -> Result<u64, StoreError> {
+        self.traced("SELECT", "connections", self.inner.count_over(which)).await
     }
 }

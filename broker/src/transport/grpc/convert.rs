@@ -158,5 +158,6 @@ pub fn connection(listed: &Listed) -> v1::Connection {
         create_time: Some(timestamp(connection.created_at)),
         last_use_time: listed.last_used_at.map(timestamp),
         approvals: approvals.collect(),
+        expire_time: listed.ends_at.map(timestamp),
     }
 }

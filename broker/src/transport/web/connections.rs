@@ -104,6 +104,7 @@ fn listing(web: &Web, listed: &Listed) -> Listing {
         state: connection.state,
         approvals: approvals.collect(),
         connected_at: connection.created_at,
+        ends_at: listed.ends_at,
         last_used_at: listed.last_used_at,
     }
 }

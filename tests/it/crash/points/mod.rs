@@ -1,10 +1,16 @@
 //! A broker dies, or stands still, at each named point: what must come of it is in docs/reliability.md, and here as a table.
 
 mod code;
+mod ended;
+mod fenced;
 mod held;
 mod issue;
+mod limits;
+mod moved;
+mod orphaned;
 mod outage;
 mod refresh;
+mod renewed;
 mod scene;
 
 use std::collections::BTreeSet;

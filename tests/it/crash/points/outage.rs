@@ -3,37 +3,90 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_client::Outcome;
+use broker_client::{Error, Outcome};
 use broker_tests::postgres::PgDatabase;
 use broker_tests::stage::{READ, Stage, granted, refused};
 use demo::saas::{Event, Fault};
-use demo::world::{ALICE, Workload::TicketHelper};
+use demo::world::{ALICE, Options, Workload::TicketHelper};
+use futures::future::join_all;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
-use super::scene::{BOUND, Class, Scene, Told, refreshes};
+use super::scene::{BOUND, Class, Scene, Told, Victim};
 
-/// Killed as by a power failure, and away until the broker that has the new token is killed as well.
+const STORED: &str = "SELECT count(*) FROM audit_events WHERE kind = 'refresh.stored'";
+
+/// A refresh at one class of provider, which has done its part when the database ends.
+struct Case {
+    class: Class,
+    scene: Scene,
+    victim: Victim,
+    /// Refreshes at the provider before it.
+    before: usize,
+    stored: usize,
+    call: JoinHandle<Result<Outcome, Error>>,
+}
+
+/// At every class of provider the provider is asked, then the database is killed as by a power failure, and only then the answers come.
+/// Where they are to be kept they are in the spool when this returns.
+async fn crash_while_they_answer() -> (PgDatabase, Vec<Case>) {
+    let database = PgDatabase::durable();
+    let scenes = Class::ALL.map(async |class| {
+        let scene = Scene::set(class, database.another()).await;
+        let victim = scene.victim(None).await;
+        (class, scene, victim)
+    });
+    let (mut cases, mut releases) = (Vec::new(), Vec::new());
+    for (class, scene, victim) in join_all(scenes).await {
+        let release = Arc::new(Notify::new());
+        scene.site.notes().script(Fault::SlowAnswer(Arc::clone(&release)), 1);
+        releases.push(release);
+        let (before, stored) = (scene.refreshes(), scene.events("refresh.stored"));
+        let (client, request) = (victim.client.clone(), scene.request());
+        let call = tokio::spawn(async move { client.issue_grant(&request).await });
+        cases.push(Case { class, scene, victim, before, stored, call });
+    }
+    join_all(cases.iter().map(|case| case.scene.refreshed(case.before + 1))).await;
+    database.server().crash();
+    releases.iter().for_each(|release| release.notify_one());
+    for Case { class, scene, .. } in &cases {
+        let kept = async {
+            while *class != Class::Stays && scene.kept() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(BOUND, kept).await.expect("it is in the spool");
+    }
+    (database, cases)
+}
+
+/// Away until the broker that has the new token is killed as well.
 ///
 /// Proves: RF5, RF11, AV3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rf5_a_database_that_is_killed_before_the_commit_costs_no_token() {
-    let scene = Scene::set(Class::FamilyRevoking, PgDatabase::durable()).await;
-    let victim = scene.victim(None).await;
-    let before = scene.refreshes();
-    let crash = async {
-        crash_while_it_answers(&scene, before).await;
+    let (database, cases) = crash_while_they_answer().await;
+    let mut killed = Vec::new();
+    for Case { class, scene, victim, before, call, .. } in cases {
         victim.process.kill().await;
-    };
-    let (answer, ()) = tokio::join!(scene.ask_by(&victim.client), crash);
-    assert!(!matches!(answer, Ok(Outcome::Grant(_))), "no row, no grant");
-    scene.database.server().restart();
-    let back = scene.victim(None).await;
-    assert_eq!(entries(&scene), 0, "it is stored by the start");
-    assert_eq!(scene.ask().await, Told::Granted);
-    assert_eq!(scene.refreshes(), before + 2);
-    assert_eq!(scene.events("connection.reauth_required"), 0);
-    back.process.terminate().await;
-    scene.end().await;
+        let answer = call.await.expect("no panic");
+        assert!(!matches!(answer, Ok(Outcome::Grant(_))), "{class:?}: no row, no grant");
+        killed.push((class, scene, before));
+    }
+    database.server().restart();
+    join_all(killed.into_iter().map(async |(class, scene, before)| {
+        let back = scene.victim(None).await;
+        assert_eq!(scene.kept(), 0, "{class:?}: it is stored by the start");
+        // A token that stays was in no spool: it is sent again after the lease.
+        let told = if class == Class::Stays { scene.settled().await } else { scene.ask().await };
+        assert_eq!(told, Told::Granted, "{class:?}");
+        assert_eq!(scene.refreshes(), before + 2, "{class:?}");
+        assert_eq!(scene.events("connection.reauth_required"), 0, "{class:?}");
+        back.process.terminate().await;
+        assert!(back.process.ended().await.0.success());
+        scene.end().await;
+    }))
+    .await;
 }
 
 /// The database is away for a while only: the broker that lives stores it by itself.
@@ -41,47 +94,19 @@ async fn rf5_a_database_that_is_killed_before_the_commit_costs_no_token() {
 /// Proves: RF5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rf5_what_waits_in_the_spool_is_stored_as_soon_as_the_database_is_back() {
-    let scene = Scene::set(Class::SingleUse, PgDatabase::durable()).await;
-    let victim = scene.victim(None).await;
-    let before = scene.refreshes();
-    let outage = async {
-        crash_while_it_answers(&scene, before).await;
-        scene.database.server().restart();
-        let stored = async {
-            while entries(&scene) > 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(BOUND, stored).await.expect("it is stored");
-    };
-    let (_answer, ()) = tokio::join!(scene.ask_by(&victim.client), outage);
-    assert_eq!(scene.ask().await, Told::Granted);
-    assert_eq!(scene.refreshes(), before + 2);
-    victim.process.terminate().await;
-    scene.end().await;
-}
-
-/// The provider is asked, the database ends, and only then the answer comes: it is in the spool when this returns.
-async fn crash_while_it_answers(scene: &Scene, before: usize) {
-    let notes = scene.site.notes();
-    let release = Arc::new(Notify::new());
-    notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
-    let asked = notes.wait_until(|events| refreshes(events) > before);
-    tokio::time::timeout(BOUND, asked).await.expect("the provider is asked");
-    scene.database.server().crash();
-    release.notify_one();
-    let kept = async {
-        while entries(scene) == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(BOUND, kept).await.expect("it is in the spool");
-}
-
-fn entries(scene: &Scene) -> usize {
-    let Ok(volume) = std::fs::read_dir(scene.site.path("spool-of-the-victim")) else { return 0 };
-    let files = volume.flatten().filter_map(|own| std::fs::read_dir(own.path()).ok()).flatten().flatten();
-    files.filter(|file| file.path().extension().is_some_and(|end| end == "entry")).count()
+    let (database, cases) = crash_while_they_answer().await;
+    database.server().restart();
+    join_all(cases.into_iter().map(async |Case { class, scene, victim, before, stored, call }| {
+        scene.until(STORED, &(stored + 1).to_string()).await;
+        scene.emptied().await;
+        call.await.expect("no panic").ok();
+        assert_eq!(scene.ask().await, Told::Granted, "{class:?}");
+        assert_eq!(scene.refreshes(), before + 2, "{class:?}");
+        victim.process.terminate().await;
+        assert!(victim.process.ended().await.0.success());
+        scene.end().await;
+    }))
+    .await;
 }
 
 /// Nothing is asked of a provider whose answer could not be kept; as soon as there is room it is.
@@ -120,28 +145,33 @@ async fn rf5_a_spool_without_room_stops_a_refresh_before_it_begins() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rf2_a_clock_that_jumps_during_a_refresh_costs_nothing() {
     for hours in [-3_i64, 3] {
-        let stage = Stage::start().await;
-        stage.connect(&ALICE, TicketHelper, READ).await;
-        stage.clock.advance(Duration::from_secs(700));
-        let notes = stage.world.notes();
-        let release = Arc::new(Notify::new());
-        notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
-        let jump = async {
-            let refreshed = |events: &[Event]| events.iter().any(|e| matches!(e, Event::Refreshed { .. }));
-            tokio::time::timeout(BOUND, notes.wait_until(refreshed)).await.expect("the provider is asked");
-            stage.clock.jump(hours * 3600);
-            release.notify_one();
-        };
-        let (_answer, ()) = tokio::join!(stage.ask(&ALICE, TicketHelper, READ), jump);
-        stage.clock.jump(-hours * 3600);
-        let mut database = stage.database().await;
-        let held = "SELECT count(*) FROM connections WHERE lease_owner <> '' OR attempts <> 0";
-        assert_eq!(database.text(held).await, "0");
-        let stored = "SELECT count(*) FROM audit_events WHERE kind = 'refresh.stored'";
-        assert_eq!(database.text(stored).await, "1");
-        database.close().await;
-        stage.clock.advance(Duration::from_secs(700));
-        granted(stage.ask(&ALICE, TicketHelper, READ).await);
-        stage.stop().await;
+        join_all(Class::ALL.map(|class| jumps(class, hours))).await;
     }
+}
+
+async fn jumps(class: Class, hours: i64) {
+    let amend = move |text: String| text.replace("rotation: family_revoking", class.configured());
+    let stage = Stage::with(Options { amend_config: Some(Box::new(amend)), ..Options::default() }).await;
+    let notes = stage.world.notes();
+    notes.set_rotation(class.truth());
+    stage.connect(&ALICE, TicketHelper, READ).await;
+    stage.clock.advance(Duration::from_secs(700));
+    let release = Arc::new(Notify::new());
+    notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
+    let jump = async {
+        let refreshed = |events: &[Event]| events.iter().any(|e| matches!(e, Event::Refreshed { .. }));
+        tokio::time::timeout(BOUND, notes.wait_until(refreshed)).await.expect("the provider is asked");
+        stage.clock.jump(hours * 3600);
+        release.notify_one();
+    };
+    let (_answer, ()) = tokio::join!(stage.ask(&ALICE, TicketHelper, READ), jump);
+    stage.clock.jump(-hours * 3600);
+    let mut database = stage.database().await;
+    let held = "SELECT count(*) FROM connections WHERE lease_owner <> '' OR attempts <> 0";
+    assert_eq!(database.text(held).await, "0", "{class:?}");
+    assert_eq!(database.text(STORED).await, "1", "{class:?}");
+    database.close().await;
+    stage.clock.advance(Duration::from_secs(700));
+    granted(stage.ask(&ALICE, TicketHelper, READ).await);
+    stage.stop().await;
 }

@@ -1,5 +1,7 @@
 //! Two brokers on one PostgreSQL database, each a process with a volume of its own: one that survives, and one that dies on order.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use broker_client::{Client, Error, GrantRequest, Outcome, proto::ConsentReason};
@@ -29,8 +31,10 @@ pub enum Class {
 }
 
 impl Class {
+    pub const ALL: [Class; 4] = [Class::Stays, Class::Grace, Class::SingleUse, Class::FamilyRevoking];
+
     /// How the configuration says it.
-    fn configured(self) -> &'static str {
+    pub fn configured(self) -> &'static str {
         match self {
             Class::Stays => "rotation: none",
             // Its lease holds for 20 s.
@@ -41,7 +45,7 @@ impl Class {
     }
 
     /// What the provider truly does; its grace is longer than any test.
-    fn truth(self) -> Rotation {
+    pub fn truth(self) -> Rotation {
         match self {
             Class::Stays => Rotation::None,
             Class::Grace => Rotation::WithGrace { seconds: 3600 },
@@ -106,24 +110,45 @@ impl Scene {
 
     /// A second broker, with a volume of its own, that dies or stands still at `point`; without one it lives.
     pub async fn victim(&self, point: Option<&str>) -> Victim {
-        let (grpc, web, ops) = (free_port(), free_port(), free_port());
-        let text = std::fs::read_to_string(self.site.config_path()).expect("the configuration");
-        let addresses = self.site.addresses();
-        let at = |name: &str, port: u16| format!("{name}: {{ address: \"127.0.0.1:{port}\" }}");
-        let text = text
-            .replace(&at("grpc", addresses.grpc.port()), &at("grpc", grpc))
-            .replace(&at("web", addresses.web.port()), &at("web", web))
-            .replace(&at("ops", addresses.ops.port()), &at("ops", ops))
-            .replace("spool-of-the-survivor", "spool-of-the-victim");
-        std::fs::write(self.site.path("victim.yaml"), text).expect("written");
+        let url = beside(&self.site, "victim.yaml", |text| {
+            text.replace("spool-of-the-survivor", "spool-of-the-victim")
+        });
         let directory = self.site.directory();
         let mut process = match point {
             Some(point) => BrokerProcess::serve_to(directory, "victim.yaml", point),
             None => BrokerProcess::serve(directory, "victim.yaml"),
         };
         process.listening().await;
-        let url = format!("http://127.0.0.1:{grpc}");
+        let url = format!("http://{}", url.grpc);
         Victim { process, client: client(&self.site, &url, TicketHelper, PATIENCE).await }
+    }
+
+    /// Entries in the victim's volume.
+    pub fn kept(&self) -> usize {
+        entries(&self.site.path("spool-of-the-victim"))
+    }
+
+    /// Waits until nothing is left in the victim's volume.
+    pub async fn emptied(&self) {
+        emptied(&self.site.path("spool-of-the-victim")).await;
+    }
+
+    /// Waits until that many calls of the provider were refreshes, whatever it said.
+    pub async fn refreshed(&self, many: usize) {
+        let asked = self.site.notes().wait_until(|events| refreshes(events) >= many);
+        tokio::time::timeout(BOUND, asked).await.expect("the provider is asked");
+    }
+
+    /// Waits until a query answers this.
+    pub async fn until(&self, sql: &str, wanted: &str) {
+        let until = async {
+            while self.database.sql(sql) != wanted {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(BOUND, until)
+            .await
+            .unwrap_or_else(|_| panic!("{sql}: {}", self.database.sql(sql)));
     }
 
     pub fn request(&self) -> GrantRequest {
@@ -132,6 +157,11 @@ impl Scene {
 
     pub async fn ask_by(&self, client: &Client) -> Result<Outcome, Error> {
         client.issue_grant(&self.request()).await
+    }
+
+    /// Calls the survivor.
+    pub fn survivor(&self) -> &Client {
+        &self.client
     }
 
     /// What the survivor answers. Its own stream may have been ended by a broker that started after the database's clock was moved.
@@ -218,6 +248,44 @@ impl Scene {
         let ran = broker_tests::process::run(self.site.directory(), &["audit", "verify"]).await;
         assert_eq!(ran.code, 0, "{ran:?}");
     }
+}
+
+/// Listeners of one more broker.
+pub struct Beside {
+    pub grpc: SocketAddr,
+    pub web: SocketAddr,
+}
+
+/// Writes a configuration for one more broker of a site, with listeners of its own.
+pub fn beside(site: &Site, file: &str, amend: impl FnOnce(String) -> String) -> Beside {
+    let own = || SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let (grpc, web, ops) = (own(), own(), own());
+    let text = std::fs::read_to_string(site.config_path()).expect("the configuration");
+    let addresses = site.addresses();
+    let at = |name: &str, address: SocketAddr| format!("{name}: {{ address: \"{address}\" }}");
+    let text = text
+        .replace(&at("grpc", addresses.grpc), &at("grpc", grpc))
+        .replace(&at("web", addresses.web), &at("web", web))
+        .replace(&at("ops", addresses.ops), &at("ops", ops));
+    std::fs::write(site.path(file), amend(text)).expect("written");
+    Beside { grpc, web }
+}
+
+/// Entries in a volume.
+pub fn entries(volume: &Path) -> usize {
+    let Ok(volume) = std::fs::read_dir(volume) else { return 0 };
+    let files = volume.flatten().filter_map(|own| std::fs::read_dir(own.path()).ok()).flatten().flatten();
+    files.filter(|file| file.path().extension().is_some_and(|end| end == "entry")).count()
+}
+
+/// Waits until nothing is left in a volume.
+pub async fn emptied(volume: &Path) {
+    let emptied = async {
+        while entries(volume) > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(BOUND, emptied).await.expect("nothing stays in the spool");
 }
 
 /// How many of these are a refresh that the provider was asked for, whatever it said.

@@ -28,6 +28,8 @@ pub(in crate::transport::web) struct Listing {
     pub(in crate::transport::web) state: ConnectionState,
     pub(in crate::transport::web) approvals: Vec<Approved>,
     pub(in crate::transport::web) connected_at: Timestamp,
+    /// It is over then, unless its person connects again.
+    pub(in crate::transport::web) ends_at: Option<Timestamp>,
     pub(in crate::transport::web) last_used_at: Option<Timestamp>,
 }
 
@@ -69,6 +71,9 @@ fn one(listing: &Listing) -> Markup {
                 div {
                     dt { (texts::LAST_USED) }
                     dd { @match listing.last_used_at { Some(at) => (time_element(at)), None => (texts::NEVER) } }
+                }
+                @if let Some(at) = listing.ends_at {
+                    div { dt { (texts::CONNECT_AGAIN_BEFORE) } dd { (time_element(at)) } }
                 }
             }
             h3 { (texts::MAY_USE) }

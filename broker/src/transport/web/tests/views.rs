@@ -149,6 +149,7 @@ fn listing(words: Words, state: ConnectionState, used: bool) -> Listing {
             Vec::new()
         },
         connected_at: NOW,
+        ends_at: used.then_some(NOW),
         last_used_at: used.then_some(NOW),
     }
 }

@@ -174,6 +174,7 @@ pub(super) const STATE: &str = "State";
 pub(super) const CONNECTED: &str = "Connected";
 pub(super) const LAST_USED: &str = "Last used";
 pub(super) const NEVER: &str = "Never";
+pub(super) const CONNECT_AGAIN_BEFORE: &str = "Connect again before";
 pub(super) const MAY_USE: &str = "Who may use it";
 pub(super) const NOBODY: &str = "No tool server may use it at the moment.";
 pub(super) const DISCONNECT: &str = "Disconnect";

@@ -1,0 +1,116 @@
+//! The person connects again while a refresh of the older tokens is on its way: the newer ones stay, and what comes for the older ones is
+//! revoked at the provider.
+
+use std::sync::Arc;
+
+use broker_client::{GrantRequest, Outcome};
+use broker_tests::postgres::PgDatabase;
+use demo::saas::{Event, Fault, RevokedKind};
+use demo::walk;
+use demo::world::{ALICE, PROVIDER, Workload::TicketHelper};
+use tokio::sync::Notify;
+
+use super::scene::{Class, Scene};
+
+/// What was told to the provider of tokens that came too late.
+const OUTLIVED: &str = "\
+SELECT count(*) FROM audit_events WHERE kind = 'provider_revocation.result' AND outcome = 'allowed' \
+    AND convert_from(body, 'UTF8')::json -> 'detail' ->> 'outlived' = 'true'";
+
+/// Authorizations that ended at the provider.
+fn ended(events: &[Event]) -> Vec<u64> {
+    let ended = events.iter().filter_map(|event| match event {
+        Event::Revoked { family, kind: RevokedKind::Family | RevokedKind::Reuse } => Some(*family),
+        _ => None,
+    });
+    ended.collect()
+}
+
+/// More is asked for than the connection has, and the person allows it.
+async fn connects_again(scene: &Scene) {
+    let assertion = scene.site.assertion(&ALICE, TicketHelper);
+    let more = GrantRequest::new(assertion, PROVIDER, ["notes.read", "notes.write"]);
+    let Ok(Outcome::ConsentRequired(consent)) = scene.survivor().issue_grant(&more).await else {
+        panic!("a consent was due")
+    };
+    let browser = scene.site.browser().expect("a browser");
+    let page = walk::connect(&browser, consent.url.expose(), &ALICE.sso, &ALICE.notes).await;
+    assert_eq!(page.expect("the pages lead through").status, 200);
+}
+
+/// The newer tokens serve, and end with nobody.
+async fn the_newer_ones_serve(scene: &Scene, class: Class) {
+    let grant = loop {
+        match scene.ask_by(scene.survivor()).await {
+            Ok(Outcome::Grant(grant)) => break grant,
+            // Its stream may have been ended by the other one after the database's clock was moved.
+            Err(error) if error.reason() == "AUDIT_UNAVAILABLE" => tokio::task::yield_now().await,
+            other => panic!("{class:?}: a grant was due: {other:?}"),
+        }
+    };
+    let facts = scene.site.notes().introspect(grant.access_token.expose()).expect("the provider knows it");
+    assert_eq!((facts.family, facts.live), (2, true), "{class:?}");
+    assert_eq!(scene.events("connection.reauth_required"), 0, "{class:?}");
+    assert_eq!(scene.database.sql("SELECT count(*) FROM connections"), "1");
+}
+
+async fn the_older_ones_end(scene: &Scene, class: Class) {
+    scene.until(OUTLIVED, "1").await;
+    scene.emptied().await;
+    let ended = ended(&scene.site.notes().truth());
+    assert!(ended.contains(&1) && !ended.contains(&2), "{class:?}: {ended:?}");
+}
+
+/// Proves: RF2, RF5, CO9, RV1
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rf2_co9_who_connects_again_during_a_refresh_keeps_the_newer_tokens_and_the_older_end() {
+    futures::future::join_all(Class::ALL.map(async |class| {
+        let scene = Scene::set(class, PgDatabase::create()).await;
+        let victim = scene.victim(None).await;
+        let (notes, release, before) = (scene.site.notes(), Arc::new(Notify::new()), scene.refreshes());
+        notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
+        let meanwhile = async {
+            scene.refreshed(before + 1).await;
+            connects_again(&scene).await;
+            release.notify_one();
+        };
+        let (answer, ()) = tokio::join!(scene.ask_by(&victim.client), meanwhile);
+        if let Ok(Outcome::Grant(grant)) = answer {
+            let facts = notes.introspect(grant.access_token.expose()).expect("the provider knows it");
+            assert_eq!(facts.family, 2, "{class:?}: what came late serves nobody");
+        }
+        the_newer_ones_serve(&scene, class).await;
+        // An access token alone ends by itself, and its refresh token as one that was replaced.
+        if class != Class::Stays {
+            the_older_ones_end(&scene, class).await;
+            the_newer_ones_serve(&scene, class).await;
+        }
+        victim.process.terminate().await;
+        assert!(victim.process.ended().await.0.success());
+        scene.end().await;
+    }))
+    .await;
+}
+
+/// The same where the refresh's holder died with what it had got in its spool, and comes back.
+///
+/// Proves: RF2, RF5, CO9, RV1
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rf5_co9_what_is_in_a_spool_and_was_outlived_ends_at_the_provider() {
+    futures::future::join_all([Class::Grace, Class::SingleUse, Class::FamilyRevoking].map(async |class| {
+        let scene = Scene::set(class, PgDatabase::create()).await;
+        let dying = scene.victim(Some("refresh.spooled")).await;
+        assert!(scene.ask_by(&dying.client).await.is_err());
+        dying.process.died().await;
+        connects_again(&scene).await;
+        let back = scene.victim(None).await;
+        the_older_ones_end(&scene, class).await;
+        // The dead one's lease is over only then.
+        scene.to_lease_end(1);
+        the_newer_ones_serve(&scene, class).await;
+        back.process.terminate().await;
+        assert!(back.process.ended().await.0.success());
+        scene.end().await;
+    }))
+    .await;
+}
