@@ -1,4 +1,4 @@
-//! Driven by the clock: store what waits in the spool, refresh ahead, expire consents, retry revocations at providers, write refusal summaries, forget what is over.
+//! Driven by the clock: store what waits in the spool, refresh ahead, expire consents, retry revocations at providers, write refusal summaries, forget what is over, notice further keys.
 
 use crate::{
     audit::{Deadline, Summary},
@@ -18,6 +18,9 @@ const EVERY: Duration = Duration::from_secs(15);
 /// Between two looks into the spool.
 const SPOOL_EVERY: Duration = Duration::from_secs(1);
 
+/// Between two looks for keys that operators made: so soon after `broker keys rotate` every replica wraps with the new one.
+const KEYS_EVERY: Duration = Duration::from_secs(5);
+
 /// What is to be done again and again.
 #[derive(Clone, Copy)]
 enum Duty {
@@ -27,21 +30,27 @@ enum Duty {
     Revocations,
     RefusalSummaries,
     Purge,
+    Keys,
 }
 
 impl Duty {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Spool,
         Self::RefreshAhead,
         Self::ConsentExpiry,
         Self::Revocations,
         Self::RefusalSummaries,
         Self::Purge,
+        Self::Keys,
     ];
 
     /// What waits in the spool is wanted by its owner's next caller.
     fn every(self) -> Duration {
-        if let Self::Spool = self { SPOOL_EVERY } else { EVERY }
+        match self {
+            Self::Spool => SPOOL_EVERY,
+            Self::Keys => KEYS_EVERY,
+            _ => EVERY,
+        }
     }
 
     fn as_str(self) -> &'static str {
@@ -52,6 +61,7 @@ impl Duty {
             Self::Revocations => "revocation at providers",
             Self::RefusalSummaries => "refusal summary",
             Self::Purge => "purge",
+            Self::Keys => "further keys",
         }
     }
 
@@ -66,6 +76,7 @@ impl Duty {
                 let purged = rooms.store.sessions.purge(rooms.clock.now()).await;
                 purged.map(drop).map_err(Refusal::from)
             }
+            Self::Keys => Ok(rooms.keys.notice_further_keys().await?),
         }
     }
 
