@@ -45,7 +45,7 @@ impl KeyDesk {
     /// [`StartError::Audit`].
     pub async fn log(&self) -> Result<Log<'_>, StartError> {
         check_continuity(&*self.store.ledger, &*self.store.audit_log, &self.keys.audit_keys()).await?;
-        let settings = AuditConfig { points: self.points.clone(), ..AuditConfig::default() };
+        let settings = AuditConfig { passing: true, points: self.points.clone(), ..AuditConfig::default() };
         let ledger = Arc::clone(&self.store.ledger);
         let audit =
             Audit::start(ledger, self.keys.clone(), self.clock.clone(), self.rng.clone(), settings).await?;

@@ -39,17 +39,20 @@ impl KeyRing {
     /// Looks whether tenants whose keys are in memory got further ones, and reads those. What cannot be read stays as it is.
     ///
     /// # Errors
-    /// [`KeyError`]: the first that was met.
+    /// [`KeyError`]: the last that was met. One tenant's keys keep nobody else's from being read.
     pub async fn notice_further_keys(&self) -> Result<(), KeyError> {
+        let mut noticed = Ok(());
         for (tenant, keys) in self.store.counts().await.map_err(KeyError::Unavailable)? {
             let Ok(tenant) = TenantId::parse(&tenant) else { continue };
             let known = self.tenants.get(&tenant).map(|aged| aged.value.ids().count() as u64);
             if known.is_some_and(|known| known != keys) {
-                self.reread_tenant_key(&tenant).await?;
-                tracing::info!(%tenant, "the tenant has another key, which wraps from now on");
+                match self.reread_tenant_key(&tenant).await {
+                    Ok(_) => tracing::info!(%tenant, "the tenant has another key, which wraps from now on"),
+                    Err(error) => noticed = Err(error),
+                }
             }
         }
-        Ok(())
+        noticed
     }
 
     /// A fresh key for a tenant, wrapped by the root key that wraps, and the id of the one it follows; not yet stored. It sorts as the

@@ -206,7 +206,7 @@ fn va1_rewrap_touches_the_wrapped_key_alone() {
     let value: Sealed<RefreshToken> =
         sealing::seal(&old, &SystemRng::default(), &record(), b"token").unwrap();
     let rewrapped = sealing::rewrap(&keys(), &SystemRng::default(), value.envelope()).unwrap();
-    let rewrapped = Sealed::<AccessToken>::from_envelope(rewrapped);
+    let rewrapped = Sealed::<RefreshToken>::from_envelope(rewrapped);
     let content = |s: &Sealed<RefreshToken>, id: &str| s.envelope()[2 + id.len() + 60..].to_vec();
     assert_eq!(content(&value, OLD.0), content(&rewrapped, NEW.0));
     assert_ne!(value.envelope(), rewrapped.envelope());

@@ -12,6 +12,6 @@ WHERE c.table_schema = 'public' AND c.data_type = 'bytea'";
 /// Proves: VA5
 #[tokio::test]
 async fn va5_every_sealed_column_is_rewrapped() {
-    let place = Place::create().await;
+    let place = Place::migrated().await;
     every_column(sqlx::query_scalar(COLUMNS).fetch_all(&mut place.as_owner().await).await.unwrap());
 }
