@@ -56,7 +56,7 @@ async fn is_of_a_command(stream: &StreamRow, log: &dyn AuditLog, keys: &AuditKey
     let first = log.scan(&stream.head.stream, 0, 1).await?;
     let sound = first.first().filter(|row| added(keys, row, 0, &GENESIS).is_some());
     let recorded = sound.and_then(|row| Recorded::read(&row.body));
-    Ok(recorded.is_some_and(|event| event.detail.get(PASSING).is_some_and(|passing| passing == &true.into())))
+    Ok(recorded.is_some_and(|event| event.detail.get(PASSING) == Some(&serde_json::Value::Bool(true))))
 }
 
 /// The rules there are by the events of a stream; `None` when one of them is not as it was written. Another replica's stream that

@@ -27,7 +27,7 @@ async fn desk(site: &Site) -> KeyDesk {
 }
 
 /// `broker keys rotate`.
-async fn rotate(site: &Site) -> Rotated {
+pub async fn rotate(site: &Site) -> Rotated {
     let desk = desk(site).await;
     let log = desk.log().await.expect("a stream");
     let rotated = log.rotate(&tenant()).await.expect("rotated");
