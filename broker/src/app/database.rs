@@ -6,7 +6,8 @@ use crate::{
     domain::{Clock, SecretString},
     storage::{
         AppliedMigration, Approvals, AuditLog, Connections, Consents, Endings, Ledger, Parents, Pools,
-        PostgresStore, Requests, Rewraps, Sessions, SqliteStore, Store, Wakeups, WrappedKeys, postgres, sqlite,
+        PostgresStore, Requests, Rewraps, Sessions, SqliteStore, Store, Wakeups, WrappedKeys, postgres,
+        sqlite,
     },
 };
 use std::sync::Arc;

@@ -52,7 +52,11 @@ pub async fn check_continuity(
 }
 
 /// Whether a stream is that of a command, which writes a few events and no rule beside a broker that may have made rules since.
-async fn is_of_a_command(stream: &StreamRow, log: &dyn AuditLog, keys: &AuditKeys) -> Result<bool, AuditError> {
+async fn is_of_a_command(
+    stream: &StreamRow,
+    log: &dyn AuditLog,
+    keys: &AuditKeys,
+) -> Result<bool, AuditError> {
     let first = log.scan(&stream.head.stream, 0, 1).await?;
     let sound = first.first().filter(|row| added(keys, row, 0, &GENESIS).is_some());
     let recorded = sound.and_then(|row| Recorded::read(&row.body));

@@ -2,8 +2,8 @@
 
 use super::{
     Approval, Connection, ConnectionId, Consent, ConsentId, EventDraft, LogoutNames, Names, ParentPage,
-    QuarantinedRow, Rule, RuleKind, SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession, WrappedKey,
-    event::EventRef,
+    QuarantinedRow, Rule, RuleKind, SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession,
+    WrappedKey, event::EventRef,
 };
 use std::time::Duration;
 

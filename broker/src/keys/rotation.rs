@@ -18,7 +18,11 @@ impl KeyRing {
     ///
     /// # Errors
     /// See [`Self::tenant_key`]: where it had to be looked for and could not be, [`KeyError::Unavailable`].
-    pub async fn tenant_key_that_knows(&self, tenant: &TenantId, id: &str) -> Result<Arc<TenantKeys>, KeyError> {
+    pub async fn tenant_key_that_knows(
+        &self,
+        tenant: &TenantId,
+        id: &str,
+    ) -> Result<Arc<TenantKeys>, KeyError> {
         let keys = self.tenant_key(tenant).await?;
         if keys.knows(id) || !is_key_id(id) {
             return Ok(keys);
@@ -60,7 +64,10 @@ impl KeyRing {
     ///
     /// # Errors
     /// See [`Self::tenant_key`]: nobody gets a further key while the ones there are cannot be used.
-    pub async fn further_tenant_key(&self, tenant: &TenantId) -> Result<(WrappedKey, Option<String>), KeyError> {
+    pub async fn further_tenant_key(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<(WrappedKey, Option<String>), KeyError> {
         let stored = self.store.tenant_keys(tenant.as_str()).await.map_err(KeyError::Unavailable)?;
         unwrap_all(&self.root, tenant.as_str(), &stored)?;
         let (id, key) = (random_key_id(&*self.rng), SecretKey::random(&*self.rng));
@@ -167,7 +174,8 @@ mod tests {
 
     /// Proves: VA5, VA6
     #[tokio::test]
-    async fn va5_va6_a_key_that_nobody_made_costs_one_read_and_one_that_cannot_be_looked_for_is_unavailable() {
+    async fn va5_va6_a_key_that_nobody_made_costs_one_read_and_one_that_cannot_be_looked_for_is_unavailable()
+    {
         let (here, store, clock) = ring().await;
         here.tenant_key(&acme()).await.unwrap();
         let nobodys = "key_00000000000000000000000000";
@@ -241,13 +249,15 @@ mod tests {
         let (here, store, _) = ring().await;
         here.tenant_key(&acme()).await.unwrap();
         let both = || FileKeyring::both(("root-2", [9; 32]), ("root", ROOT));
-        let ring = KeyRing::open(both(), store.clone(), clock(), Arc::new(SeededRng::default())).await.unwrap();
+        let ring =
+            KeyRing::open(both(), store.clone(), clock(), Arc::new(SeededRng::default())).await.unwrap();
         for tenant in ["", "acme"] {
             assert_eq!(ring.rewrap_by_root(tenant).await.unwrap(), 1);
             assert_eq!(ring.rewrap_by_root(tenant).await.unwrap(), 0);
         }
         let alone = FileKeyring::of("root-2", [9; 32]);
-        let alone = KeyRing::open(alone, store.clone(), clock(), Arc::new(SeededRng::default())).await.unwrap();
+        let alone =
+            KeyRing::open(alone, store.clone(), clock(), Arc::new(SeededRng::default())).await.unwrap();
         assert_eq!(alone.audit_keys().current(), here.audit_keys().current());
         let newest = alone.tenant_key(&acme()).await.unwrap().newest().to_owned();
         assert_eq!(here.tenant_key(&acme()).await.unwrap().newest(), newest);

@@ -20,6 +20,7 @@ mod wakeups;
 #[cfg(test)]
 mod conformance;
 
+pub use crate::domain::WrappedKey;
 pub use endings::{Ending, EndingToken, Endings};
 pub use error::StoreError;
 pub use hot::{HotLimits, with_hot_rows};
@@ -28,7 +29,6 @@ pub use pools::{PoolUse, Pools};
 pub use postgres::PostgresStore;
 pub use rewraps::{Found, Replacement, Rewraps, TokenPlace, Uses};
 pub use rows::Readable;
-pub use crate::domain::WrappedKey;
 pub use schema::{AppliedMigration, Migration, SchemaError};
 pub use spans::with_spans;
 pub use sqlite::SqliteStore;

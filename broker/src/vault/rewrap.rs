@@ -56,12 +56,7 @@ struct Pass<'a> {
 
 impl Rewrap {
     /// Over a store and its keys; `points` is where it dies, in tests.
-    pub fn new(
-        store: Arc<dyn Rewraps>,
-        keys: Arc<KeyRing>,
-        rng: Arc<dyn Rng>,
-        points: CrashPoints,
-    ) -> Self {
+    pub fn new(store: Arc<dyn Rewraps>, keys: Arc<KeyRing>, rng: Arc<dyn Rng>, points: CrashPoints) -> Self {
         Self { store, keys, rng, points }
     }
 
@@ -93,7 +88,8 @@ impl Rewrap {
             let keys = self.keys.reread_tenant_key(tenant).await?;
             done.unusable = 0;
             let rows = self.keys.row_key();
-            let mut pass = Pass { keys: &keys, rows, pace: &mut *pace, done: &mut done, progress: &mut *progress };
+            let mut pass =
+                Pass { keys: &keys, rows, pace: &mut *pace, done: &mut done, progress: &mut *progress };
             let mut left = 0;
             for old in keys.ids().skip(1) {
                 self.tokens(old, &mut pass).await?;

@@ -15,8 +15,7 @@ pub const SERVERS: usize = 2;
 pub type Scopes = u8;
 
 /// How a rewrap ends.
-const REWRAPS: [Option<&str>; 4] =
-    [None, None, Some("rewrap.before_commit"), Some("rewrap.committed")];
+const REWRAPS: [Option<&str>; 4] = [None, None, Some("rewrap.before_commit"), Some("rewrap.committed")];
 
 /// Who asks for whom, for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

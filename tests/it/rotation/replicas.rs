@@ -1,20 +1,26 @@
 //! A key that one process makes is used by every replica.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use broker::worker;
+use broker_tests::postgres::PgDatabase;
 use broker_tests::process::run;
 use broker_tests::replicas::Replicas;
 use broker_tests::stage::READ;
 use demo::saas::Event;
-use demo::world::{ALICE, BOB, Workload::TicketHelper};
+use demo::world::{ALICE, BOB, Options, Workload::TicketHelper};
+use futures::future::join_all;
 use serde_json::Value;
 
 use super::{rewrap, rotate, tenant};
 
 /// Longer than a replica may take to notice.
 const BOUND: Duration = Duration::from_secs(30);
+
+/// Under load.
+const ROTATIONS: usize = 6;
 
 /// The keys that wrap tokens.
 fn wrapping(replicas: &Replicas) -> BTreeSet<String> {
@@ -75,6 +81,69 @@ async fn va5_rf1_what_one_replica_wraps_with_a_new_key_the_other_opens() {
         replicas.grant(round % 2, &BOB, TicketHelper, READ).await;
         assert_eq!(refreshes(), 2 * round);
     }
+    replicas.stop().await;
+}
+
+/// Three replicas issue and refresh all the time, at a provider that ends everything when a refresh token comes twice; meanwhile keys are
+/// rotated and everything is wrapped anew, over and over. Everybody is answered with a grant, and in time.
+///
+/// Proves: VA5, RF4, RF1
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn va5_rf4_rotation_under_load_loses_nothing_and_keeps_nobody_waiting() {
+    let options = Options { extra_config: "refresh: { ahead: false }".to_owned(), ..Options::default() };
+    let replicas = Replicas::on(3, PgDatabase::create(), options).await;
+    // Handed to nobody twice: every call needs a refresh.
+    replicas.site.notes().set_access_lifetime(5);
+    replicas.connect(0, &ALICE, TicketHelper, READ).await;
+    replicas.connect(1, &BOB, TicketHelper, READ).await;
+    let over = AtomicBool::new(false);
+    let rotating = async {
+        for _ in 0..ROTATIONS {
+            rotate(&replicas.site).await;
+            rewrap(&replicas.site).await;
+        }
+        over.store(true, SeqCst);
+    };
+    let issuing = async {
+        let mut rounds = 0;
+        while !over.load(SeqCst) {
+            let asks = [(0, &ALICE), (1, &BOB), (2, &ALICE), (2, &BOB), (1, &ALICE), (0, &BOB)];
+            join_all(asks.map(|(number, person)| replicas.grant(number, person, TicketHelper, READ))).await;
+            rounds += 1;
+        }
+        rounds
+    };
+    let ((), rounds) = tokio::join!(rotating, issuing);
+    assert!(rounds >= 3, "{rounds}");
+    let lost = |event: &Event| matches!(event, Event::RefreshRefused { .. } | Event::ReuseDetected { .. });
+    assert!(!replicas.site.notes().truth().iter().any(lost));
+    for replica in replicas.all() {
+        worker::round(replica.rooms()).await;
+    }
+    let (_, left) = rewrap(&replicas.site).await;
+    assert_eq!((left, wrapping(&replicas).len()), (0, 1));
+    replicas.grant(2, &ALICE, TicketHelper, READ).await;
+    let latched = "SELECT count(*) FROM audit_events WHERE kind = 'connection.reauth_required'";
+    assert_eq!(replicas.database.sql(latched), "0");
+    replicas.stop().await;
+}
+
+/// A row that somebody is at is neither waited for nor lost.
+///
+/// Proves: VA5
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn va5_a_rewrap_waits_for_nobody_who_is_at_a_row() {
+    let replicas = Replicas::start(1).await;
+    replicas.connect(0, &ALICE, TicketHelper, READ).await;
+    rotate(&replicas.site).await;
+    let mut other = replicas.database.connect().await;
+    other.run("BEGIN").await;
+    other.run("UPDATE connection_secrets SET obtained_at = obtained_at WHERE kind = 'refresh'").await;
+    let (done, left) = rewrap(&replicas.site).await;
+    assert_eq!((done.rows.tokens, done.unusable, left), (1, 0, 1), "the other one is left");
+    other.let_go().await;
+    let (done, left) = rewrap(&replicas.site).await;
+    assert_eq!((done.rows.tokens, left), (1, 0));
     replicas.stop().await;
 }
 

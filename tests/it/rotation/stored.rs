@@ -7,6 +7,7 @@ use broker::worker;
 use broker_client::ConsentRequired;
 use broker_tests::database::Database;
 use broker_tests::dialect::Dialect;
+use broker_tests::postgres::PgDatabase;
 use broker_tests::process::run;
 use broker_tests::stage::{READ, READ_WRITE, Stage};
 use demo::browser::Page;
@@ -28,8 +29,8 @@ JOIN pg_class r ON r.relname = c.table_name AND r.relnamespace = 'public'::regna
 WHERE c.table_schema = 'public' AND (c.data_type = 'bytea' OR c.column_name = 'wrapped_by')";
 
 /// Every column in which a key is named, but for the log, which tells of it for good.
-async fn places(database: &mut Database, key: &str) -> BTreeSet<String> {
-    let sqlite = Dialect::of_this_run() == Dialect::Sqlite;
+async fn places(dialect: Dialect, database: &mut Database, key: &str) -> BTreeSet<String> {
+    let sqlite = dialect == Dialect::Sqlite;
     let columns = database.text(if sqlite { COLUMNS_OF_SQLITE } else { COLUMNS_OF_POSTGRESQL }).await;
     assert!(columns.split(',').count() > 20, "{columns}");
     let mut places = BTreeSet::new();
@@ -58,12 +59,16 @@ async fn to_confirmation(stage: &Stage, person: &Person, consent: &ConsentRequir
     walk::allow(approved(stage, person, consent).await, &person.notes).await.expect("allowed")
 }
 
+async fn stage(dialect: Dialect) -> Stage {
+    match dialect {
+        Dialect::Sqlite => Stage::start().await,
+        Dialect::Postgres => Stage::on_postgres(&PgDatabase::create()).await,
+    }
+}
+
 /// Alice is connected, and about to confirm more; Bob has left for the provider with one link, and turned away from what came of another.
-///
-/// Proves: VA5, VA11, AU2, RV1
-#[tokio::test]
-async fn va5_whatever_is_sealed_is_wrapped_anew_and_goes_on_while_the_broker_serves() {
-    let stage = Stage::start().await;
+async fn everything(dialect: Dialect) {
+    let stage = stage(dialect).await;
     stage.connect(&ALICE, TicketHelper, READ).await;
     let more = stage.consent(&ALICE, TicketHelper, READ_WRITE).await;
     let to_confirm = to_confirmation(&stage, &ALICE, &more).await;
@@ -83,12 +88,12 @@ async fn va5_whatever_is_sealed_is_wrapped_anew_and_goes_on_while_the_broker_ser
         "consents.pkce_verifier",
         "subject_keys.wrapped_by",
     ];
-    assert_eq!(places(&mut database, &old).await, sealed.map(str::to_owned).into());
+    assert_eq!(places(dialect, &mut database, &old).await, sealed.map(str::to_owned).into());
     let (done, left) = rewrap(&stage.world).await;
     assert_eq!((done.rows.tokens, done.rows.consents, done.unusable, left), (2, 3, 0, 0));
     assert!(done.rows.subject_keys >= 2, "{done:?}");
-    assert_eq!(places(&mut database, &old).await, BTreeSet::new());
-    assert_eq!(places(&mut database, &rotated.key.id).await, sealed.map(str::to_owned).into());
+    assert_eq!(places(dialect, &mut database, &old).await, BTreeSet::new());
+    assert_eq!(places(dialect, &mut database, &rotated.key.id).await, sealed.map(str::to_owned).into());
     let (again, _) = rewrap(&stage.world).await;
     assert_eq!(again.rows.sum(), 0, "there is nothing left to do");
 
@@ -112,7 +117,11 @@ async fn va5_whatever_is_sealed_is_wrapped_anew_and_goes_on_while_the_broker_ser
     for person in [&ALICE, &BOB] {
         stage.grant(person, TicketHelper, READ).await;
     }
-    assert_eq!(places(&mut database, &old).await, BTreeSet::new(), "what is new is wrapped by the new one");
+    assert_eq!(
+        places(dialect, &mut database, &old).await,
+        BTreeSet::new(),
+        "what is new is wrapped by the new one"
+    );
 
     let events = database.events().await;
     let created: Vec<_> = events.iter().filter(|event| event.kind == "key.created").collect();
@@ -127,12 +136,30 @@ async fn va5_whatever_is_sealed_is_wrapped_anew_and_goes_on_while_the_broker_ser
     stage.stop().await;
 }
 
+/// Proves: VA5, VA11, AU2, RV1
+#[tokio::test]
+async fn va5_whatever_is_sealed_in_sqlite_is_wrapped_anew_and_goes_on_while_the_broker_serves() {
+    everything(Dialect::Sqlite).await;
+}
+
+/// Proves: VA5, VA11, AU2, RV1
+#[tokio::test]
+async fn va5_whatever_is_sealed_in_postgresql_is_wrapped_anew_and_goes_on_while_the_broker_serves() {
+    everything(Dialect::Postgres).await;
+}
+
 /// A row that was edited gets no new tag; it stays as it is, and is told of.
 ///
 /// Proves: VA11, VA5
 #[tokio::test]
 async fn va11_rotation_makes_no_edited_row_good() {
-    let stage = Stage::start().await;
+    for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+        edited(dialect).await;
+    }
+}
+
+async fn edited(dialect: Dialect) {
+    let stage = stage(dialect).await;
     stage.connect(&ALICE, TicketHelper, READ).await;
     stage.connect(&BOB, TicketHelper, READ).await;
     let mut database = stage.database().await;
@@ -141,7 +168,7 @@ async fn va11_rotation_makes_no_edited_row_good() {
     let id = database.text(of_alice).await;
     let row = format!("connection = '{id}' AND kind = 'access'");
     database.edit(&format!("UPDATE connection_secrets SET expires_at = expires_at + 1 WHERE {row}")).await;
-    let shown = |sql: &str| match Dialect::of_this_run() {
+    let shown = |sql: &str| match dialect {
         Dialect::Sqlite => format!("SELECT hex({sql}) FROM connection_secrets WHERE {row}"),
         Dialect::Postgres => format!("SELECT encode({sql}, 'hex') FROM connection_secrets WHERE {row}"),
     };

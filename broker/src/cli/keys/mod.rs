@@ -33,5 +33,9 @@ fn tenants(config: &Config, named: Option<&str>) -> Result<Vec<TenantId>, String
     let all = config.tenants.iter().map(|tenant| tenant.id.clone());
     let Some(named) = named else { return Ok(all.collect()) };
     let found: Vec<_> = all.filter(|tenant| tenant.as_str() == named).collect();
-    if found.is_empty() { Err(format!("no tenant of the configuration is called {named}")) } else { Ok(found) }
+    if found.is_empty() {
+        Err(format!("no tenant of the configuration is called {named}"))
+    } else {
+        Ok(found)
+    }
 }

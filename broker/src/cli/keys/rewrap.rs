@@ -71,7 +71,11 @@ pub(super) fn run(rewrap: &RewrapAll) -> Outcome {
             }
         }
         report(rewrap.json, system, &all)?;
-        Ok(if all.iter().any(|done| done.left() > 0) { ExitCode::from(EXIT_PROBLEMS) } else { ExitCode::SUCCESS })
+        Ok(if all.iter().any(|done| done.left() > 0) {
+            ExitCode::from(EXIT_PROBLEMS)
+        } else {
+            ExitCode::SUCCESS
+        })
     })
 }
 
@@ -122,7 +126,11 @@ fn report(as_json: bool, system: u64, all: &[Done]) -> io::Result<()> {
     output::table(&["TENANT", "KEY", "STATE", "TOKENS", "CONSENTS", "PEOPLE'S KEYS"], &rows)?;
     for done in all {
         let (tenant, rows, left) = (&done.tenant, done.rewrapped.rows.sum(), done.left());
-        let keys = if done.keys > 0 { format!(", {} of its keys by the root key", done.keys) } else { String::new() };
+        let keys = if done.keys > 0 {
+            format!(", {} of its keys by the root key", done.keys)
+        } else {
+            String::new()
+        };
         output::line(&format!("{tenant}: {rows} wrapped anew{keys}; {left} left with older keys"))?;
         if done.rewrapped.unusable > 0 {
             output::line(&format!(
@@ -141,7 +149,8 @@ fn report(as_json: bool, system: u64, all: &[Done]) -> io::Result<()> {
 
 fn of_json(done: &Done) -> Value {
     let uses = |uses: &Uses| json!({ "tokens": uses.tokens, "consents": uses.consents, "subject_keys": uses.subject_keys });
-    let keys: Vec<_> = done.uses.iter().map(|(key, wraps)| json!({ "key": key, "wraps": uses(wraps) })).collect();
+    let keys: Vec<_> =
+        done.uses.iter().map(|(key, wraps)| json!({ "key": key, "wraps": uses(wraps) })).collect();
     json!({
         "tenant": done.tenant.as_str(), "rewrapped": uses(&done.rewrapped.rows), "tenant_keys": done.keys,
         "unusable": done.rewrapped.unusable, "left": done.left(), "keys": keys,

@@ -270,7 +270,8 @@ impl Consent {
             ConsentState::Approved { verifier, .. } => *verifier = anew(verifier, &rewrap)?,
             ConsentState::AwaitingConfirmation { obtained, .. } => {
                 obtained.access = anew(&obtained.access, &rewrap)?;
-                obtained.refresh = obtained.refresh.as_ref().map(|sealed| anew(sealed, &rewrap)).transpose()?;
+                obtained.refresh =
+                    obtained.refresh.as_ref().map(|sealed| anew(sealed, &rewrap)).transpose()?;
             }
             _ => {}
         }

@@ -24,8 +24,8 @@ pub(crate) mod secrets;
 pub(crate) mod sessions;
 
 use super::{
-    Approvals, AuditLog, Connections, Consents, Endings, Ledger, Parents, Requests, Rewraps, Sessions, Wakeups,
-    WrappedKeys,
+    Approvals, AuditLog, Connections, Consents, Endings, Ledger, Parents, Requests, Rewraps, Sessions,
+    Wakeups, WrappedKeys,
 };
 use async_trait::async_trait;
 use std::sync::Arc;

@@ -106,8 +106,7 @@ fn waiting(key: &str) -> Consent {
         access_expires_at: None,
     };
     let (state_hash, browser_hash) = ([3; 32], [4; 32]);
-    let state =
-        ConsentState::AwaitingConfirmation { state_hash, browser_hash, obtained: Box::new(obtained) };
+    let state = ConsentState::AwaitingConfirmation { state_hash, browser_hash, obtained: Box::new(obtained) };
     Consent { state, ..samples::consent() }
 }
 
@@ -244,5 +243,8 @@ pub(crate) fn every_column(mut found: Vec<String>) {
     found.sort();
     let mut known: Vec<_> = [REWRAPPED, NOT_SEALED].concat();
     known.sort_unstable();
-    assert_eq!(found, known, "a column of bytes is new: is it sealed, and if so, does storage::Rewraps cover it?");
+    assert_eq!(
+        found, known,
+        "a column of bytes is new: is it sealed, and if so, does storage::Rewraps cover it?"
+    );
 }

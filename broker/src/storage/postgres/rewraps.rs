@@ -91,7 +91,8 @@ impl Rewraps for PostgresStore {
     }
 
     async fn replace_tokens(&self, batch: &[Replacement<SecretRow>]) -> Result<u64, StoreError> {
-        let column = |value: fn(&Replacement<SecretRow>) -> Vec<u8>| batch.iter().map(value).collect::<Vec<_>>();
+        let column =
+            |value: fn(&Replacement<SecretRow>) -> Vec<u8>| batch.iter().map(value).collect::<Vec<_>>();
         let text = |value: fn(&SecretRow) -> String| {
             batch.iter().map(|pair| value(pair.was.stored_parts().0)).collect::<Vec<_>>()
         };

@@ -4,7 +4,10 @@ use super::{
     PostgresStore,
     error::{is_duplicate, unavailable},
 };
-use crate::storage::{StoreError, WrappedKey, WrappedKeys, rows::wrapped_keys::{count, key}};
+use crate::storage::{
+    StoreError, WrappedKey, WrappedKeys,
+    rows::wrapped_keys::{count, key},
+};
 use async_trait::async_trait;
 
 const TENANT_KEYS: &str = "\
@@ -78,7 +81,8 @@ impl WrappedKeys for PostgresStore {
     }
 
     async fn counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        let query = sqlx::query("SELECT tenant, count(*) AS keys FROM tenant_keys GROUP BY tenant ORDER BY tenant");
+        let query =
+            sqlx::query("SELECT tenant, count(*) AS keys FROM tenant_keys GROUP BY tenant ORDER BY tenant");
         query.fetch_all(&self.pool).await.map_err(unavailable)?.iter().map(count).collect()
     }
 }

@@ -6,7 +6,9 @@ use crate::{
     storage::{Found, StoreError, TokenPlace, Uses},
 };
 
-pub(in crate::storage) fn found_token<R: Columns>(row: &R) -> Result<Found<TokenPlace, SecretRow>, StoreError> {
+pub(in crate::storage) fn found_token<R: Columns>(
+    row: &R,
+) -> Result<Found<TokenPlace, SecretRow>, StoreError> {
     let cells = Cells::new(row, "connection_secrets");
     let place = TokenPlace {
         connection: cells.text("connection")?,

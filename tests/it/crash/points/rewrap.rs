@@ -90,7 +90,11 @@ async fn is_overtaken(scene: &Scene, class: Class) {
     assert_eq!(scene.ask().await, Told::Granted);
     let stored = generations(scene);
     assert!(stored.1 > before.1, "the refresh went through");
-    assert_eq!(stored.0 > before.0, class != Class::Stays, "and replaced the refresh token where that is replaced");
+    assert_eq!(
+        stored.0 > before.0,
+        class != Class::Stays,
+        "and replaced the refresh token where that is replaced"
+    );
     halfway.resume().await;
     let (status, said) = halfway.ended().await;
     assert!(status.success(), "{said}");
