@@ -43,6 +43,8 @@ pub const POINTS: &[&str] = &[
     "code.settled",
     "consent.approved",
     "consent.confirmed",
+    "rewrap.before_commit",
+    "rewrap.committed",
 ];
 
 /// The variable that names a point: `refresh.spooled` kills there, `refresh.sealed:stop` stands still until it is told to go on

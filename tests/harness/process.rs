@@ -119,6 +119,16 @@ impl BrokerProcess {
         BrokerProcess::start(directory, command)
     }
 
+    /// Starts another command that is to die or stand still at a crash point. What it says on standard output is lost.
+    ///
+    /// # Panics
+    /// As [`Self::serve`].
+    pub fn command_to(directory: &Path, args: &[&str], point: &str) -> BrokerProcess {
+        let mut command = command(args);
+        command.env(broker::crash::VARIABLE, point);
+        BrokerProcess::start(directory, command)
+    }
+
     fn start(directory: &Path, mut command: Command) -> BrokerProcess {
         let mut child = command.current_dir(directory).stdout(Stdio::null()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stderr.take().expect("its standard error")).lines();

@@ -21,6 +21,7 @@ mod postgres;
 mod power;
 mod replicas;
 mod revocation;
+mod rotation;
 mod rpc;
 mod tampering;
 mod tls;

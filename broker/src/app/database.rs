@@ -6,7 +6,8 @@ use crate::{
     domain::{Clock, SecretString},
     storage::{
         AppliedMigration, Approvals, AuditLog, Connections, Consents, Endings, Ledger, Parents, Pools,
-        PostgresStore, Requests, Sessions, SqliteStore, Store, Wakeups, WrappedKeys, postgres, sqlite,
+        PostgresStore, Requests, Rewraps, Sessions, SqliteStore, Store, Wakeups, WrappedKeys, postgres,
+        sqlite,
     },
 };
 use std::sync::Arc;
@@ -29,6 +30,17 @@ pub async fn open_store(config: &Config, clock: &dyn Clock) -> Result<Store, Sta
 pub async fn open_store_read_only(config: &Config) -> Result<Store, StartError> {
     Ok(match &config.storage {
         Storage::Sqlite { path } => store(Arc::new(SqliteStore::open_read_only(path).await?)),
+        Storage::Postgres(postgres) => store(Arc::new(PostgresStore::open_deaf(postgres).await?)),
+    })
+}
+
+/// Opens it for a command that changes keys, also while brokers serve it.
+///
+/// # Errors
+/// As [`open_store`].
+pub(super) async fn open_store_beside(config: &Config) -> Result<Store, StartError> {
+    Ok(match &config.storage {
+        Storage::Sqlite { path } => store(Arc::new(SqliteStore::open_beside(path).await?)),
         Storage::Postgres(postgres) => store(Arc::new(PostgresStore::open_deaf(postgres).await?)),
     })
 }
@@ -69,6 +81,7 @@ where
         + Sessions
         + Requests
         + WrappedKeys
+        + Rewraps
         + Ledger
         + AuditLog
         + Wakeups
@@ -84,6 +97,7 @@ where
         sessions: store.clone(),
         requests: store.clone(),
         wrapped_keys: store.clone(),
+        rewraps: store.clone(),
         ledger: store.clone(),
         audit_log: store.clone(),
         wakeups: store.clone(),

@@ -2,10 +2,12 @@
 
 mod database;
 mod fetch;
+mod keys;
 mod running;
 mod wiring;
 
 pub use database::{migrate, open_store, open_store_read_only};
+pub use keys::{KeyDesk, Log};
 pub use running::Running;
 
 use crate::{

@@ -5,7 +5,7 @@
 
 use super::{
     chain::{StreamState, empty_head, head_mac},
-    continuity::RULES_BEFORE,
+    continuity::{PASSING, RULES_BEFORE},
     log::AuditError,
     prepare::Prepared,
     seal::{BatchSeal, truth},
@@ -36,6 +36,7 @@ pub(super) struct Context {
     pub(super) rng: Arc<dyn Rng>,
     pub(super) commit_timeout: Duration,
     pub(super) metrics: Metrics,
+    pub(super) passing: bool,
     pub(super) points: CrashPoints,
 }
 
@@ -174,6 +175,9 @@ impl Context {
         let mut draft = self.own_event(EventKind::StreamOpened);
         if rules > 0 {
             draft.detail.insert(RULES_BEFORE, rules.into());
+        }
+        if self.passing {
+            draft.detail.insert(PASSING, true.into());
         }
         if let Some(predecessor) = predecessor {
             draft.detail.insert("predecessor", predecessor.head.stream.as_str().into());

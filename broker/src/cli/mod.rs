@@ -1,7 +1,7 @@
 //! The command line. Human output on a terminal, `--json` where there is something to read by program.
 //!
 //! Exit codes: 0 done; 1 it did not work; 2 wrong usage (clap's); 3 a check found problems (`config check`, `audit verify`,
-//! `policy test`, `health`).
+//! `policy test`, `health`), or something is left to do (`keys rewrap`).
 
 mod ask;
 mod audit;
@@ -22,7 +22,8 @@ use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 it did not work; 2 wrong usage; \
-3 a check found problems (`config check`, `audit verify`, `policy test`, `health`).";
+3 a check found problems (`config check`, `audit verify`, `policy test`, `health`), \
+or something is left to do (`keys rewrap`).";
 
 /// It did not work.
 pub const EXIT_FAILED: u8 = 1;
@@ -62,7 +63,7 @@ enum Command {
     /// Try the rules before anybody asks in earnest.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
-    /// Look at the keys, never at a key itself.
+    /// Look at the keys, never at a key itself; rotate them.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Print a script that completes this command line in a shell.

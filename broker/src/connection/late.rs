@@ -6,7 +6,7 @@ use crate::{
     audit::{Deadline, Refused},
     domain::{
         Connection, ConnectionState, Entry, EventKind, Outcome, Reason, RefreshState, Refusal, SecretKind,
-        SecretRow, Write, provider::Rotation,
+        SecretRow, Write, provider::Rotation, sealed::same_value,
     },
 };
 
@@ -71,10 +71,10 @@ pub(super) async fn store_late(
     }
 }
 
-/// Whether the very values are there.
+/// Whether the very values are there; they may have been wrapped by another key since.
 fn is_stored(settlement: &Settlement, rows: &[SecretRow]) -> bool {
     let mut came = [&settlement.access, &settlement.refresh].into_iter().flatten();
-    came.all(|came| rows.iter().any(|row| row.envelope == came.envelope))
+    came.all(|came| rows.iter().any(|row| same_value(&row.envelope, &came.envelope)))
 }
 
 fn judge(

@@ -97,6 +97,8 @@ kinds! {
     PolicyLoaded = "policy.loaded",
     /// A key was made.
     KeyCreated = "key.created",
+    /// Stored values were wrapped by a tenant's newest key.
+    KeyRewrapped = "key.rewrapped",
 }
 
 /// How it ended.

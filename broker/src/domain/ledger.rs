@@ -3,7 +3,7 @@
 use super::{
     Approval, Connection, ConnectionId, Consent, ConsentId, EventDraft, LogoutNames, Names, ParentPage,
     QuarantinedRow, Rule, RuleKind, SecretRow, StreamId, Tagged, Target, Timestamp, TokenHolder, WebSession,
-    event::EventRef,
+    WrappedKey, event::EventRef,
 };
 use std::time::Duration;
 
@@ -144,6 +144,8 @@ pub enum Write {
         /// The version it was read at.
         expected_version: i64,
     },
+    /// Gives a tenant a further key. Applies unless one of that id exists.
+    InsertTenantKey(WrappedKey),
     /// Ends the stream of a writer that died; applies if it is open and its head is still `head`.
     EndStream {
         /// Its head.

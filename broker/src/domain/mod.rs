@@ -28,6 +28,7 @@ pub mod shares;
 pub mod subject;
 pub mod tagged;
 pub mod timestamp;
+pub mod wrapped_key;
 
 pub use approval::{Approval, ApprovedBy};
 pub use canonical::Canonical;
@@ -58,3 +59,4 @@ pub use shares::{Share, Shares};
 pub use subject::{Owner, Subject};
 pub use tagged::{Authority, Quarantined, RowKey, RowMac, Tagged};
 pub use timestamp::Timestamp;
+pub use wrapped_key::WrappedKey;

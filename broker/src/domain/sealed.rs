@@ -70,6 +70,18 @@ impl<K: Kind> Sealed<K> {
     }
 }
 
+/// Whether two envelopes hold the very same sealed value, whichever key wraps its data key: rotation replaces what comes before
+/// the content and nothing else. An envelope that cannot be taken apart is the same as its equal alone.
+pub fn same_value(one: &[u8], other: &[u8]) -> bool {
+    one == other || content(one).is_some_and(|content_of_one| content(other) == Some(content_of_one))
+}
+
+/// Commitment, nonce and ciphertext: everything behind the wrapped data key of format 1.
+fn content(envelope: &[u8]) -> Option<&[u8]> {
+    let [1, length, rest @ ..] = envelope else { return None };
+    rest.get(usize::from(*length) + 12 + 32 + 16..).filter(|content| !content.is_empty())
+}
+
 impl<K: Kind> Clone for Sealed<K> {
     fn clone(&self) -> Self {
         Self::from_envelope(Arc::clone(&self.envelope))

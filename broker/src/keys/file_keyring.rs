@@ -132,6 +132,12 @@ impl FileKeyring {
     }
 
     #[cfg(test)]
+    pub(crate) fn both(first: (&str, [u8; 32]), second: (&str, [u8; 32])) -> Self {
+        let [first, second] = [first, second].map(|(id, key)| Self::of(id, key).keys);
+        Self { keys: [first, second].into_iter().flatten().collect() }
+    }
+
+    #[cfg(test)]
     pub(crate) fn of(id: &str, key: [u8; 32]) -> Self {
         Self { keys: vec![(id.to_owned(), SecretKey::from_slice(&key).unwrap())] }
     }

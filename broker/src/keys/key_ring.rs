@@ -30,9 +30,12 @@ impl Default for KeyRingLimits {
     }
 }
 
+/// Most tenant keys remembered as absent.
+const MOST_ABSENT: u64 = 10_000;
+
 /// Something loaded, and the monotonic reading when it was.
-struct Aged<T> {
-    value: Arc<T>,
+pub(super) struct Aged<T> {
+    pub(super) value: Arc<T>,
     at: Duration,
 }
 
@@ -44,10 +47,10 @@ impl<T> Clone for Aged<T> {
 
 /// The key ring. One per process.
 pub struct KeyRing {
-    root: FileKeyring,
-    store: Arc<dyn WrappedKeys>,
-    clock: Arc<dyn Clock>,
-    rng: Arc<dyn Rng>,
+    pub(super) root: FileKeyring,
+    pub(super) store: Arc<dyn WrappedKeys>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) rng: Arc<dyn Rng>,
     max_age: Duration,
     rows: RowKey,
     audit: AuditKeys,
@@ -55,7 +58,9 @@ pub struct KeyRing {
     spool: AeadKeys,
     handles: Vec<hmac::Key>,
     claims: hmac::Key,
-    tenants: moka::sync::Cache<TenantId, Aged<TenantKeys>>,
+    pub(super) tenants: moka::sync::Cache<TenantId, Aged<TenantKeys>>,
+    /// Tenant keys that nobody has made, and the monotonic reading when they were last looked for.
+    pub(super) absent: moka::sync::Cache<(TenantId, String), Duration>,
     subjects: moka::sync::Cache<Subject, Aged<SubjectKey>>,
 }
 
@@ -97,6 +102,7 @@ impl KeyRing {
             claims: hmacs(Subkey::RequestClaim).swap_remove(0),
             tenants: moka::sync::Cache::new(limits.tenants),
             subjects: moka::sync::Cache::new(limits.subjects),
+            absent: moka::sync::Cache::new(MOST_ABSENT),
             max_age: limits.max_age,
             root,
             store,
@@ -178,6 +184,14 @@ impl KeyRing {
         if let Some(keys) = self.young(self.tenants.get(tenant)) {
             return Ok(keys);
         }
+        self.reread_tenant_key(tenant).await
+    }
+
+    /// The same, read now: what others made meanwhile is there.
+    ///
+    /// # Errors
+    /// See [`Self::tenant_key`]; then those in memory stay as they were.
+    pub async fn reread_tenant_key(&self, tenant: &TenantId) -> Result<Arc<TenantKeys>, KeyError> {
         let loaded =
             Box::pin(load_or_create(&self.root, &*self.store, &*self.clock, &*self.rng, tenant.as_str()))
                 .await?;
@@ -218,8 +232,7 @@ impl KeyRing {
         tenant: &TenantId,
         pseudonym: &str,
     ) -> Result<Option<SubjectKey>, KeyError> {
-        let keys = self.tenant_key(tenant).await?;
-        self.stored_subject_key(tenant, pseudonym, &keys).await
+        self.stored_subject_key(tenant, pseudonym).await
     }
 
     async fn load_or_create_subject_key(
@@ -228,7 +241,7 @@ impl KeyRing {
         tenant: &TenantKeys,
     ) -> Result<SubjectKey, KeyError> {
         let pseudonym = tenant.pseudonym(subject);
-        if let Some(key) = self.stored_subject_key(&subject.tenant, &pseudonym, tenant).await? {
+        if let Some(key) = self.stored_subject_key(&subject.tenant, &pseudonym).await? {
             return Ok(key);
         }
         let key = SubjectKey { id: random_key_id(&*self.rng), key: SecretKey::random(&*self.rng) };
@@ -244,7 +257,7 @@ impl KeyRing {
         match self.store.insert(&row, false).await {
             Ok(()) => Ok(key),
             Err(StoreError::Exists) => self
-                .stored_subject_key(&subject.tenant, &pseudonym, tenant)
+                .stored_subject_key(&subject.tenant, &pseudonym)
                 .await?
                 .ok_or(KeyError::Unknown { key: row.id }),
             Err(error) => Err(KeyError::Unavailable(error)),
@@ -255,13 +268,12 @@ impl KeyRing {
         &self,
         tenant: &TenantId,
         pseudonym: &str,
-        keys: &TenantKeys,
     ) -> Result<Option<SubjectKey>, KeyError> {
         let stored = self.store.subject_key(tenant.as_str(), pseudonym).await;
         match stored.map_err(KeyError::Unavailable)? {
             // The row must be the one asked for: its own columns are bound when it is unwrapped.
             Some(row) if row.subject == pseudonym && row.tenant == tenant.as_str() => {
-                keys.unwrap_subject_key(&row).map(Some)
+                self.tenant_key_that_knows(tenant, &row.wrapped_by).await?.unwrap_subject_key(&row).map(Some)
             }
             Some(row) => Err(KeyError::Tampered { key: row.id }),
             None => Ok(None),
@@ -329,7 +341,7 @@ async fn load_or_create(
 }
 
 /// All or none: a ring with a gap would quarantine rows that are in order.
-fn unwrap_all(
+pub(super) fn unwrap_all(
     root: &FileKeyring,
     tenant: &str,
     stored: &[WrappedKey],
@@ -343,7 +355,7 @@ fn unwrap_all(
         .collect()
 }
 
-fn wrapping<'a>(tenant: &'a str, key: &'a str) -> Wrapping<'a> {
+pub(super) fn wrapping<'a>(tenant: &'a str, key: &'a str) -> Wrapping<'a> {
     let purpose = if tenant.is_empty() { "system" } else { "tenant" };
     Wrapping { purpose, tenant, key }
 }

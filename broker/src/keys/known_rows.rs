@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 const MOST_OVERDUE: u32 = 10_000;
 
 /// So long a key that was looked for and is not there is not looked for again: an edited row costs no read per call.
-const ABSENT_FOR: Duration = Duration::from_secs(10);
+pub(super) const ABSENT_FOR: Duration = Duration::from_secs(10);
 /// Most key ids remembered as absent.
 const MOST_ABSENT: u64 = 10_000;
 
@@ -90,7 +90,7 @@ impl KnownRows {
 }
 
 /// As [`super::random_key_id`] makes them.
-fn is_key_id(id: &str) -> bool {
+pub(super) fn is_key_id(id: &str) -> bool {
     let digits = id.strip_prefix("key_");
     digits.is_some_and(|d| d.len() == 26 && d.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'v')))
 }

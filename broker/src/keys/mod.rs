@@ -9,6 +9,7 @@ pub mod error;
 pub mod file_keyring;
 pub mod key_ring;
 pub mod known_rows;
+mod rotation;
 pub mod sealed_cookie;
 mod secret_key;
 pub mod subject_key;

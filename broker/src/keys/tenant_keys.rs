@@ -38,6 +38,16 @@ impl TenantKeys {
         &self.keys[0].id
     }
 
+    /// Their ids, the newest first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| key.id.as_str())
+    }
+
+    /// Whether one of them has this id.
+    pub fn knows(&self, id: &str) -> bool {
+        self.ids().any(|known| known == id)
+    }
+
     /// Wraps a data key with the newest key: nonce (12), ciphertext (32), tag (16).
     pub(crate) fn wrap_data_key(&self, format: u8, key: &SecretKey, rng: &dyn Rng) -> Vec<u8> {
         let newest = &self.keys[0];

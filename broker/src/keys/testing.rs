@@ -71,13 +71,22 @@ impl WrappedKeys for MemoryKeys {
         Ok(())
     }
 
-    async fn rewrap(&self, id: &str, wrapped_by: &str, wrapped: &[u8]) -> Result<(), StoreError> {
+    async fn rewrap(&self, was: &WrappedKey, wrapped_by: &str, wrapped: &[u8]) -> Result<bool, StoreError> {
         self.up()?;
-        for row in self.rows.lock().unwrap().iter_mut().filter(|r| r.id == id) {
-            row.wrapped_by = wrapped_by.to_owned();
-            row.wrapped = wrapped.to_vec();
+        let mut rows = self.rows.lock().unwrap();
+        let Some(row) = rows.iter_mut().find(|row| *row == was) else { return Ok(false) };
+        row.wrapped_by = wrapped_by.to_owned();
+        row.wrapped = wrapped.to_vec();
+        Ok(true)
+    }
+
+    async fn counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.up()?;
+        let mut counts = std::collections::BTreeMap::new();
+        for row in self.rows.lock().unwrap().iter().filter(|row| row.subject.is_empty()) {
+            *counts.entry(row.tenant.clone()).or_insert(0) += 1;
         }
-        Ok(())
+        Ok(counts.into_iter().collect())
     }
 }
 

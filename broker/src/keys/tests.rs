@@ -238,8 +238,16 @@ impl WrappedKeys for Racing {
     async fn insert(&self, key: &WrappedKey, first: bool) -> Result<(), crate::storage::StoreError> {
         self.0.insert(key, first).await
     }
-    async fn rewrap(&self, id: &str, by: &str, wrapped: &[u8]) -> Result<(), crate::storage::StoreError> {
-        self.0.rewrap(id, by, wrapped).await
+    async fn rewrap(
+        &self,
+        was: &WrappedKey,
+        by: &str,
+        to: &[u8],
+    ) -> Result<bool, crate::storage::StoreError> {
+        self.0.rewrap(was, by, to).await
+    }
+    async fn counts(&self) -> Result<Vec<(String, u64)>, crate::storage::StoreError> {
+        self.0.counts().await
     }
 }
 

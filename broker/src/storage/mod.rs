@@ -10,6 +10,7 @@ mod error;
 mod log_order;
 mod pools;
 mod recently_used;
+mod rewraps;
 mod rows;
 mod rule_window;
 mod schema;
@@ -19,12 +20,14 @@ mod wakeups;
 #[cfg(test)]
 mod conformance;
 
+pub use crate::domain::WrappedKey;
 pub use endings::{Ending, EndingToken, Endings, Over};
 pub use error::StoreError;
 pub use hot::{HotLimits, with_hot_rows};
 pub use log_order::STREAM_WINDOW;
 pub use pools::{PoolUse, Pools};
 pub use postgres::PostgresStore;
+pub use rewraps::{Found, Replacement, Rewraps, TokenPlace, Uses};
 pub use rows::Readable;
 pub use schema::{AppliedMigration, Migration, SchemaError};
 pub use spans::with_spans;
@@ -179,23 +182,6 @@ pub trait Requests: Send + Sync {
     async fn by_key(&self, key: &[u8; 32], now: Timestamp) -> Result<Option<RequestClaim>, StoreError>;
 }
 
-/// A wrapped key as stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WrappedKey {
-    /// The key's id, unique.
-    pub id: String,
-    /// Whose: a tenant's name, or `""` for the broker's own system key.
-    pub tenant: String,
-    /// For a subject key: the subject's pseudonym; `""` for a tenant key.
-    pub subject: String,
-    /// The key that wraps it.
-    pub wrapped_by: String,
-    /// Nonce and ciphertext.
-    pub wrapped: Vec<u8>,
-    /// When it was made, UTC.
-    pub created_at: Timestamp,
-}
-
 /// Tenant keys and subject keys, wrapped.
 #[async_trait]
 pub trait WrappedKeys: Send + Sync {
@@ -205,8 +191,10 @@ pub trait WrappedKeys: Send + Sync {
     async fn subject_key(&self, tenant: &str, pseudonym: &str) -> Result<Option<WrappedKey>, StoreError>;
     /// Inserts a key; `Exists` when somebody else made the tenant's first key or the subject's key meanwhile.
     async fn insert(&self, key: &WrappedKey, first_of_tenant: bool) -> Result<(), StoreError>;
-    /// Replaces the wrapping of a key (rewrap).
-    async fn rewrap(&self, id: &str, wrapped_by: &str, wrapped: &[u8]) -> Result<(), StoreError>;
+    /// Replaces the wrapping of a key that still is what was read; `false` = it is not.
+    async fn rewrap(&self, was: &WrappedKey, wrapped_by: &str, wrapped: &[u8]) -> Result<bool, StoreError>;
+    /// How many keys each tenant has (`""` = the system's).
+    async fn counts(&self) -> Result<Vec<(String, u64)>, StoreError>;
 }
 
 /// One row of the audit log as stored.
@@ -387,6 +375,8 @@ pub struct Store {
     pub requests: Arc<dyn Requests>,
     /// Wrapped keys.
     pub wrapped_keys: Arc<dyn WrappedKeys>,
+    /// Sealed values by the key that wraps them.
+    pub rewraps: Arc<dyn Rewraps>,
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
     /// The audit log.

@@ -1,6 +1,6 @@
 //! The vault: sealing for everybody, opening through one door.
 
-use super::{Opened, VaultError, sealing};
+use super::{Opened, VaultError, envelope::Envelope, sealing};
 use crate::{
     audit::Audited,
     domain::{Clock, ExposeSecret, Kind, RecordKey, Rng, Sealed, SecretString, TenantId},
@@ -75,10 +75,20 @@ impl Vault {
         sealed: &Sealed<P::Secret>,
     ) -> Result<Opened<P>, VaultError> {
         let open = async {
-            let keys = self.keys.tenant_key(proof.permit().key().tenant()).await?;
+            let keys = self.keys_for(proof.permit().key().tenant(), sealed).await?;
             self.open_with(&keys, proof, sealed)
         };
         trace::within(step!("vault open", broker.secret = P::Secret::COLUMN), open).await
+    }
+
+    /// The tenant's keys with the one that wraps `sealed`, which another replica may have made.
+    async fn keys_for<K: Kind>(
+        &self,
+        tenant: &TenantId,
+        sealed: &Sealed<K>,
+    ) -> Result<Arc<TenantKeys>, VaultError> {
+        let named = Envelope::parse(sealed.envelope())?.tenant_key;
+        Ok(self.keys.tenant_key_that_knows(tenant, named).await?)
     }
 
     /// The part that never waits: a warm tenant key opens without I/O.
@@ -101,19 +111,6 @@ impl Vault {
         Ok(Opened::new(SecretString::from(text), tenant, event, position, permit.facts().clone()))
     }
 
-    /// Wraps the data key with the tenant's newest key (rotation). The content stays byte for byte; nothing is opened.
-    ///
-    /// # Errors
-    /// [`VaultError::Envelope`], [`VaultError::Key`].
-    pub async fn rewrap<K: Kind>(
-        &self,
-        tenant: &TenantId,
-        sealed: &Sealed<K>,
-    ) -> Result<Sealed<K>, VaultError> {
-        let keys = self.keys.tenant_key(tenant).await?;
-        sealing::rewrap(&keys, &*self.rng, sealed)
-    }
-
     /// Seals the same secret for another record of the same owner at the same provider, e.g. when a consent's
     /// waiting token becomes the connection's. Shows nothing.
     ///
@@ -128,7 +125,7 @@ impl Vault {
         if from.owner != to.owner || from.provider != to.provider {
             return Err(VaultError::OwnerDiffers);
         }
-        let keys = self.keys.tenant_key(from.tenant()).await?;
+        let keys = self.keys_for(from.tenant(), sealed).await?;
         let plain = sealing::open(&keys, from, sealed)?;
         sealing::seal(&keys, &*self.rng, to, &plain)
     }

@@ -87,10 +87,15 @@ pub(super) fn seal_content(data_key: &SecretKey, nonce: &[u8; NONCE], aad: &[u8]
     [commitment.as_ref(), nonce, &content_key(data_key).seal(nonce, aad, plain)].concat()
 }
 
+/// How every envelope begins whose data key is wrapped by this tenant key: format, length, id.
+pub(super) fn wrapping(tenant_key: &str) -> Vec<u8> {
+    let length = u8::try_from(tenant_key.len()).expect("key ids are at most 63 bytes");
+    [&[FORMAT, length], tenant_key.as_bytes()].concat()
+}
+
 /// Puts an envelope together.
 pub(super) fn assemble(tenant_key: &str, wrapped: &[u8], content: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(tenant_key.len()).expect("key ids are at most 63 bytes");
-    [&[FORMAT, length], tenant_key.as_bytes(), wrapped, content].concat()
+    [&wrapping(tenant_key), wrapped, content].concat()
 }
 
 const COMMITMENT_LABEL: &[u8] = b"broker.v1 key commitment";

@@ -7,6 +7,7 @@ pub mod door;
 pub mod envelope;
 pub mod error;
 pub mod opened;
+pub mod rewrap;
 mod sealing;
 #[cfg(test)]
 mod tests;
@@ -14,3 +15,4 @@ mod tests;
 pub use door::{Sealer, Vault};
 pub use error::VaultError;
 pub use opened::{Grant, Opened};
+pub use rewrap::{Pace, Rewrap, RewrapError, Rewrapped};

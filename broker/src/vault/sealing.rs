@@ -39,13 +39,9 @@ pub(super) fn open<K: Kind>(
     envelope.open(&data_key, record.aad(FORMAT, K::COLUMN).finish()).ok_or(VaultError::Tampered)
 }
 
-/// Wraps the data key anew; the content's bytes stay as they are.
-pub(super) fn rewrap<K: Kind>(
-    keys: &TenantKeys,
-    rng: &dyn Rng,
-    sealed: &Sealed<K>,
-) -> Result<Sealed<K>, VaultError> {
-    let envelope = Envelope::parse(sealed.envelope())?;
+/// Wraps an envelope's data key with the tenant's newest key; the content's bytes stay as they are, and nothing is opened.
+pub(super) fn rewrap(keys: &TenantKeys, rng: &dyn Rng, envelope: &[u8]) -> Result<Vec<u8>, VaultError> {
+    let envelope = Envelope::parse(envelope)?;
     let wrapped = keys.wrap_data_key(FORMAT, &envelope.data_key(keys)?, rng);
-    Ok(Sealed::from_envelope(assemble(keys.newest(), &wrapped, envelope.content)))
+    Ok(assemble(keys.newest(), &wrapped, envelope.content))
 }

@@ -4,7 +4,7 @@ use crate::{
     domain::{
         AccessToken, Clock, EventId, ExposeSecret, Kind, ManualClock, Owner, PkceVerifier, Position,
         ProviderId, RealmId, RecordKey, RefreshToken, Sealed, SecretString, StreamId, Subject, SystemRng,
-        TenantId,
+        TenantId, sealed::same_value,
     },
     keys::{
         KeyRing, TenantKeys,
@@ -205,10 +205,15 @@ fn va1_rewrap_touches_the_wrapped_key_alone() {
     let old = tenant_keys("acme", &[OLD]);
     let value: Sealed<RefreshToken> =
         sealing::seal(&old, &SystemRng::default(), &record(), b"token").unwrap();
-    let rewrapped = sealing::rewrap(&keys(), &SystemRng::default(), &value).unwrap();
+    let rewrapped = sealing::rewrap(&keys(), &SystemRng::default(), value.envelope()).unwrap();
+    let rewrapped = Sealed::<RefreshToken>::from_envelope(rewrapped);
     let content = |s: &Sealed<RefreshToken>, id: &str| s.envelope()[2 + id.len() + 60..].to_vec();
     assert_eq!(content(&value, OLD.0), content(&rewrapped, NEW.0));
     assert_ne!(value.envelope(), rewrapped.envelope());
+    assert!(same_value(value.envelope(), rewrapped.envelope()), "whoever looks for it finds it");
+    let other = sealing::seal::<RefreshToken>(&keys(), &SystemRng::default(), &record(), b"token").unwrap();
+    assert!(!same_value(value.envelope(), other.envelope()), "another sealing of the same secret");
+    assert!(!same_value(&[1, 200], &[1, 200, 0]) && same_value(b"no envelope", b"no envelope"));
     let newest_only = tenant_keys("acme", &[NEW]);
     assert_eq!(sealing::open(&newest_only, &record(), &rewrapped).unwrap().as_slice(), b"token");
     assert!(matches!(sealing::open(&newest_only, &record(), &value), Err(VaultError::Key(_))));

@@ -1,4 +1,4 @@
-//! Driven by the clock: store what waits in the spool, refresh ahead, expire consents, retry revocations at providers, count what ends soon, write refusal summaries, forget what is over.
+//! Driven by the clock: store what waits in the spool, refresh ahead, expire consents, retry revocations at providers, count what ends soon, write refusal summaries, forget what is over, notice further keys.
 
 use crate::{
     audit::{Deadline, Summary},
@@ -21,6 +21,9 @@ const SPOOL_EVERY: Duration = Duration::from_secs(1);
 /// Between two counts of what is over in days: every connection is looked at.
 const DEADLINES_EVERY: Duration = Duration::from_secs(600);
 
+/// Between two looks for keys that operators made: so soon after `broker keys rotate` every replica wraps with the new one.
+const KEYS_EVERY: Duration = Duration::from_secs(5);
+
 /// What is to be done again and again.
 #[derive(Clone, Copy)]
 enum Duty {
@@ -31,6 +34,7 @@ enum Duty {
     Deadlines,
     RefusalSummaries,
     Purge,
+    Keys,
 }
 
 impl Duty {
@@ -42,6 +46,7 @@ impl Duty {
         Self::Deadlines,
         Self::RefusalSummaries,
         Self::Purge,
+        Self::Keys,
     ];
 
     /// What waits in the spool is wanted by its owner's next caller.
@@ -49,6 +54,7 @@ impl Duty {
         match self {
             Self::Spool => SPOOL_EVERY,
             Self::Deadlines => DEADLINES_EVERY,
+            Self::Keys => KEYS_EVERY,
             _ => EVERY,
         }
     }
@@ -62,6 +68,7 @@ impl Duty {
             Self::Deadlines => "deadlines",
             Self::RefusalSummaries => "refusal summary",
             Self::Purge => "purge",
+            Self::Keys => "further keys",
         }
     }
 
@@ -77,6 +84,7 @@ impl Duty {
                 let purged = rooms.store.sessions.purge(rooms.clock.now()).await;
                 purged.map(drop).map_err(Refusal::from)
             }
+            Self::Keys => Ok(rooms.keys.notice_further_keys().await?),
         }
     }
 

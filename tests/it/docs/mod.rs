@@ -80,6 +80,15 @@ async fn the_guide_to_providers_names_every_field_and_its_example_is_sound() {
     assert_eq!(rows, fields.keys().map(String::as_str).collect());
 }
 
+/// Proves: VA5
+#[tokio::test]
+async fn va5_the_keys_of_a_tenant_and_the_root_key_are_changed_as_the_guide_says() {
+    let directory = started().await;
+    let page = read("keys.md");
+    assert_eq!(follow(directory.path(), &page).await, 11);
+    assert_eq!(left_out(&page), []);
+}
+
 #[test]
 fn blocks_are_found_with_their_directives() {
     let page = "<!-- run -->\n```sh\na\nb\n```\n\n```yaml\nc: d\n```\n";

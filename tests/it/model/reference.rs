@@ -14,6 +14,9 @@ pub const SERVERS: usize = 2;
 /// Scopes: 1 = read, 2 = write, 3 = both.
 pub type Scopes = u8;
 
+/// How a rewrap ends.
+const REWRAPS: [Option<&str>; 4] = [None, None, Some("rewrap.before_commit"), Some("rewrap.committed")];
+
 /// Who asks for whom, for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ask {
@@ -49,6 +52,10 @@ pub enum Step {
     Crash,
     /// SIGTERM, and a start.
     Restart,
+    /// An operator gives the tenant a further key.
+    RotateKey,
+    /// An operator wraps everything that is stored with the newest key; or is killed, before or after the first batch.
+    Rewrap(Option<&'static str>),
 }
 
 /// What a call must be answered.
@@ -274,6 +281,8 @@ impl ReferenceStateMachine for Model {
             (3, any::<bool>().prop_map(|last| Step::Tokens { last }).boxed()),
             (1, Just(Step::Crash).boxed()),
             (1, Just(Step::Restart).boxed()),
+            (2, Just(Step::RotateKey).boxed()),
+            (2, proptest::sample::select(REWRAPS.to_vec()).prop_map(Step::Rewrap).boxed()),
         ];
         // Lifted sooner than set: a sequence in which nobody may do anything shows little.
         let weight = |stop: bool| if stop { 1 } else { 4 };
@@ -346,7 +355,8 @@ impl ReferenceStateMachine for Model {
             }
             Step::Tokens { last } => state.tokens_last = *last,
             Step::Crash if state.lie == Lie::CrashForgets => state.claims.clear(),
-            Step::Withdraw { .. } | Step::Crash | Step::Restart => {}
+            // Keys are nobody's business but the operator's.
+            Step::Withdraw { .. } | Step::Crash | Step::Restart | Step::RotateKey | Step::Rewrap(_) => {}
         }
         state
     }

@@ -1,6 +1,7 @@
 //! The real broker, as the model's steps move it: a process that is killed and started again.
 
 use std::collections::HashMap;
+use std::os::unix::process::ExitStatusExt;
 
 use broker::config::Config;
 use broker_proto::v1::block_target::Target;
@@ -11,7 +12,7 @@ use broker_proto::v1::{self, ConnectionState, IssueGrantRequest, WithdrawApprova
 use broker_tests::dialect::Dialect;
 use broker_tests::operator::Operator;
 use broker_tests::postgres::PgDatabase;
-use broker_tests::process::BrokerProcess;
+use broker_tests::process::{self, BrokerProcess};
 use demo::browser::Browser;
 use demo::sso::User;
 use demo::walk;
@@ -182,11 +183,27 @@ impl House {
                 self.stop().await;
                 self.serve().await;
             }
+            Step::RotateKey => self.keys(&["keys", "rotate", "--tenant", "company"]).await?,
+            Step::Rewrap(None) => self.keys(&["keys", "rewrap", "--rate", "5000/s"]).await?,
+            Step::Rewrap(Some(point)) => {
+                let args = ["keys", "rewrap", "--rate", "5000/s"];
+                let killed = BrokerProcess::command_to(self.site.directory(), &args, point);
+                let (status, said) = killed.ended().await;
+                // Where nothing was left to do it ends by itself.
+                if status.signal() != Some(9) && !status.success() {
+                    return Err(format!("{step:?}: {status:?}: {said}"));
+                }
+            }
             Step::Ask(_) | Step::AskOnce(..) | Step::Connect(_) | Step::Decline(_) => {
                 unreachable!("a call, not a change")
             }
         }
         Ok(())
+    }
+
+    async fn keys(&self, args: &[&str]) -> Result<(), String> {
+        let ran = process::run(self.site.directory(), args).await;
+        if ran.code == 0 { Ok(()) } else { Err(format!("{args:?}: {ran:?}")) }
     }
 
     async fn block(&self, target: Target, stop: bool) -> Result<u64, tonic::Status> {

@@ -68,6 +68,22 @@ async fn refuses_to_start(edits: &[&str]) {
     }
 }
 
+/// A command's stream in the log, which is newer than the broker's, says nothing of the rules that the broker has made since.
+///
+/// Proves: VA11
+#[tokio::test]
+async fn va11_a_rule_made_after_a_key_was_rotated_is_missed_when_it_is_gone() {
+    let stage = Stage::start().await;
+    stage.connect(&ALICE, TicketHelper, READ).await;
+    crate::rotation::rotate(&stage.world).await;
+    Operator::of(&stage.world).block(person(&ALICE)).await.expect("blocked");
+    let Err(error) = stage.restart(async |database| edit(database, "DELETE FROM revocations").await).await
+    else {
+        panic!("it starts without its rule");
+    };
+    assert!(error.to_string().contains("revocation rule"), "{error}");
+}
+
 /// A running broker knows its rules; what the file says about them later does not count, or stops everything.
 ///
 /// Proves: RV2

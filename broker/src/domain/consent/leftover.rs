@@ -1,7 +1,7 @@
 //! Tokens that a consent obtained and nobody will own, or that it replaced.
 
 use super::ConsentState;
-use crate::domain::{AccessToken, RefreshToken, Sealed};
+use crate::domain::{AccessToken, RefreshToken, Sealed, sealed::same_value};
 
 /// Tokens that a consent obtained and nobody will own, or that it replaced: sealed under the consent's key until their provider has been told, or
 /// that was given up; then they are removed.
@@ -29,9 +29,12 @@ impl Leftover {
         self.refresh.is_none() && self.access.is_none()
     }
 
-    /// Whether it is the very same sealed values.
+    /// Whether it is the very same sealed values, whichever keys wrap them.
     pub fn is(&self, other: &Self) -> bool {
-        self.envelopes() == other.envelopes()
+        self.envelopes().into_iter().zip(other.envelopes()).all(|both| match both {
+            (Some(one), Some(other)) => same_value(one, other),
+            (one, other) => one == other,
+        })
     }
 
     /// The envelopes: of the refresh token, of the access token.

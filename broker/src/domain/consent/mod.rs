@@ -9,7 +9,7 @@ pub use reason::ConsentReason;
 pub use state::{ConsentState, Obtained};
 
 use super::{
-    Authority, Canonical, ConnectionId, ConsentId, Owner, PkceVerifier, ProviderId, Reason, RecordKey,
+    Authority, Canonical, ConnectionId, ConsentId, Kind, Owner, PkceVerifier, ProviderId, Reason, RecordKey,
     ScopeSet, Sealed, Subject, Timestamp, WorkloadId, sha256,
 };
 
@@ -248,6 +248,41 @@ impl Consent {
         self
     }
 
+    /// What is sealed in it: the PKCE verifier, a refresh token, an access token; whether it waits or is left over.
+    pub fn envelopes(&self) -> [Option<&[u8]>; 3] {
+        let [refresh, access] = self.leftover.envelopes();
+        match &self.state {
+            ConsentState::Approved { verifier, .. } => [Some(verifier.envelope()), refresh, access],
+            ConsentState::AwaitingConfirmation { obtained, .. } => {
+                [None, obtained.refresh.as_ref().map(Sealed::envelope), Some(obtained.access.envelope())]
+            }
+            _ => [None, refresh, access],
+        }
+    }
+
+    /// The same with what `rewrap` makes of each sealed value, which is to be the same value wrapped by another key: nothing that is
+    /// true of it changes, so its version stays.
+    ///
+    /// # Errors
+    /// Those of `rewrap`.
+    pub fn rewrapped<E>(mut self, rewrap: impl Fn(&[u8]) -> Result<Vec<u8>, E>) -> Result<Self, E> {
+        match &mut self.state {
+            ConsentState::Approved { verifier, .. } => *verifier = anew(verifier, &rewrap)?,
+            ConsentState::AwaitingConfirmation { obtained, .. } => {
+                obtained.access = anew(&obtained.access, &rewrap)?;
+                obtained.refresh =
+                    obtained.refresh.as_ref().map(|sealed| anew(sealed, &rewrap)).transpose()?;
+            }
+            _ => {}
+        }
+        let Leftover { refresh, access } = &self.leftover;
+        self.leftover = Leftover {
+            refresh: refresh.as_ref().map(|sealed| anew(sealed, &rewrap)).transpose()?,
+            access: access.as_ref().map(|sealed| anew(sealed, &rewrap)).transpose()?,
+        };
+        Ok(self)
+    }
+
     /// Somebody else opened the link. The state stays.
     #[must_use]
     pub fn count_mismatch(mut self) -> Self {
@@ -255,6 +290,13 @@ impl Consent {
         self.mismatches += 1;
         self
     }
+}
+
+fn anew<K: Kind, E>(
+    sealed: &Sealed<K>,
+    rewrap: impl Fn(&[u8]) -> Result<Vec<u8>, E>,
+) -> Result<Sealed<K>, E> {
+    rewrap(sealed.envelope()).map(Sealed::from_envelope)
 }
 
 impl Authority for Consent {

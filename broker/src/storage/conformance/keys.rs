@@ -26,11 +26,16 @@ pub(crate) async fn writes(fixture: &Fixture) {
 
     keys.insert(&key("s1", "pseudonym"), false).await.unwrap();
     assert!(matches!(keys.insert(&key("s2", "pseudonym"), false).await, Err(StoreError::Exists)));
-    keys.rewrap("s1", "k2", &[9]).await.unwrap();
-    let rewrapped = WrappedKey { wrapped_by: "k2".to_owned(), wrapped: vec![9], ..key("s1", "pseudonym") };
-    assert_eq!(keys.subject_key("acme", "pseudonym").await.unwrap(), Some(rewrapped));
+    let was = key("s1", "pseudonym");
+    assert!(keys.rewrap(&was, "k2", &[9]).await.unwrap());
+    let rewrapped = WrappedKey { wrapped_by: "k2".to_owned(), wrapped: vec![9], ..was.clone() };
+    assert_eq!(keys.subject_key("acme", "pseudonym").await.unwrap(), Some(rewrapped.clone()));
     assert_eq!(keys.subject_key("globex", "pseudonym").await.unwrap(), None);
-    keys.rewrap("k1", "root-2", &[8]).await.unwrap();
+    assert!(!keys.rewrap(&was, "k3", &[7]).await.unwrap(), "it is no more what was read");
+    assert!(!keys.rewrap(&WrappedKey { wrapped: vec![8], ..rewrapped.clone() }, "k3", &[7]).await.unwrap());
+    assert_eq!(keys.subject_key("acme", "pseudonym").await.unwrap(), Some(rewrapped));
+    assert!(keys.rewrap(&key("k1", ""), "root-2", &[8]).await.unwrap());
     assert_eq!(keys.tenant_keys("acme").await.unwrap()[1].wrapped, [8]);
-    keys.rewrap("gone", "root-2", &[8]).await.expect_err("a key that is not there");
+    assert!(!keys.rewrap(&key("gone", ""), "root-2", &[8]).await.unwrap(), "a key that is not there");
+    assert_eq!(keys.counts().await.unwrap(), [(String::new(), 1), ("acme".to_owned(), 2)]);
 }

@@ -16,6 +16,7 @@ pub(crate) mod parents;
 pub(crate) mod pen;
 pub(crate) mod random_batches;
 pub(crate) mod refresh;
+pub(crate) mod rewraps;
 pub(crate) mod rules;
 pub(crate) mod samples;
 pub(crate) mod seal;
@@ -23,8 +24,8 @@ pub(crate) mod secrets;
 pub(crate) mod sessions;
 
 use super::{
-    Approvals, AuditLog, Connections, Consents, Endings, Ledger, Parents, Requests, Sessions, Wakeups,
-    WrappedKeys,
+    Approvals, AuditLog, Connections, Consents, Endings, Ledger, Parents, Requests, Rewraps, Sessions,
+    Wakeups, WrappedKeys,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub(crate) struct Fixture {
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) requests: Arc<dyn Requests>,
     pub(crate) wrapped_keys: Arc<dyn WrappedKeys>,
+    pub(crate) rewraps: Arc<dyn Rewraps>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) audit_log: Arc<dyn AuditLog>,
     pub(crate) wakeups: Arc<dyn Wakeups>,
@@ -248,6 +250,30 @@ macro_rules! conformance {
         #[tokio::test]
         async fn wrapped_keys_are_made_once_and_wrapped_anew() {
             suite::keys::writes(&$open().await).await;
+        }
+
+        /// Proves: VA5, RF4
+        #[tokio::test]
+        async fn va5_rf4_a_token_wrapped_anew_takes_the_place_of_what_was_read_and_of_nothing_newer() {
+            suite::rewraps::tokens(&$open().await).await;
+        }
+
+        /// Proves: VA5, VA11
+        #[tokio::test]
+        async fn va5_va11_a_consent_wrapped_anew_is_the_same_one_under_its_version() {
+            suite::rewraps::consents(&$open().await).await;
+        }
+
+        /// Proves: VA5
+        #[tokio::test]
+        async fn va5_what_a_key_wraps_is_counted_and_found() {
+            suite::rewraps::subject_keys(&$open().await).await;
+        }
+
+        /// Proves: AU2
+        #[tokio::test]
+        async fn au2_a_tenants_further_key_comes_with_its_row() {
+            suite::rewraps::further_key(&$open().await).await;
         }
 
         #[tokio::test]

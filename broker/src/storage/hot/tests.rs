@@ -21,6 +21,7 @@ fn store(fixture: &Fixture) -> Store {
         sessions: fixture.sessions.clone(),
         requests: fixture.requests.clone(),
         wrapped_keys: fixture.wrapped_keys.clone(),
+        rewraps: fixture.rewraps.clone(),
         ledger: fixture.ledger.clone(),
         audit_log: fixture.audit_log.clone(),
         wakeups: fixture.wakeups.clone(),

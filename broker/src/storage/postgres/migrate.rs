@@ -51,6 +51,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "attempts",
         sql: include_str!("../../../../migrations/postgres/0008_attempts.sql"),
     },
+    Migration {
+        version: 9,
+        name: "rewrap",
+        sql: include_str!("../../../../migrations/postgres/0009_rewrap.sql"),
+    },
 ];
 
 const TABLE: &str = "\

@@ -22,6 +22,7 @@ mod parents;
 mod patient;
 mod pooler;
 mod requests;
+mod rewraps;
 mod rules;
 mod server;
 mod sessions;

@@ -15,6 +15,7 @@ pub(in crate::storage) mod connections;
 pub(in crate::storage) mod consents;
 pub(in crate::storage) mod parents;
 pub(in crate::storage) mod requests;
+pub(in crate::storage) mod rewraps;
 pub(in crate::storage) mod rules;
 pub(in crate::storage) mod sessions;
 pub(in crate::storage) mod wrapped_keys;
@@ -102,6 +103,11 @@ impl<'r, R: Columns> Cells<'r, R> {
 
     pub(in crate::storage) fn number(&self, column: &'static str) -> Result<i64, StoreError> {
         self.present(column, self.row.number(column))
+    }
+
+    /// What a `count(*)` came to.
+    pub(in crate::storage) fn count(&self, column: &'static str) -> Result<u64, StoreError> {
+        u64::try_from(self.number(column)?).map_err(|_| self.malformed(column))
     }
 
     pub(in crate::storage) fn blob(&self, column: &'static str) -> Result<Vec<u8>, StoreError> {

@@ -14,3 +14,8 @@ pub(in crate::storage) fn key<R: Columns>(row: &R, table: &'static str) -> Resul
         created_at: cells.time("created_at")?,
     })
 }
+
+pub(in crate::storage) fn count<R: Columns>(row: &R) -> Result<(String, u64), StoreError> {
+    let cells = Cells::new(row, "tenant_keys");
+    Ok((cells.text("tenant")?, cells.count("keys")?))
+}

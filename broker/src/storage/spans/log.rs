@@ -21,8 +21,12 @@ impl WrappedKeys for Traced<dyn WrappedKeys> {
         self.traced("INSERT", "tenant_keys", self.inner.insert(key, first_of_tenant)).await
     }
 
-    async fn rewrap(&self, id: &str, wrapped_by: &str, wrapped: &[u8]) -> Result<(), StoreError> {
-        self.traced("UPDATE", "tenant_keys", self.inner.rewrap(id, wrapped_by, wrapped)).await
+    async fn rewrap(&self, was: &WrappedKey, wrapped_by: &str, wrapped: &[u8]) -> Result<bool, StoreError> {
+        self.traced("UPDATE", "tenant_keys", self.inner.rewrap(was, wrapped_by, wrapped)).await
+    }
+
+    async fn counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.traced("SELECT", "tenant_keys", self.inner.counts()).await
     }
 }
 

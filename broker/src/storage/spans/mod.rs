@@ -22,6 +22,7 @@ pub fn with_spans(store: Store, system: &'static str) -> Store {
         sessions: Arc::new(Traced::new(store.sessions, system)),
         requests: Arc::new(Traced::new(store.requests, system)),
         wrapped_keys: Arc::new(Traced::new(store.wrapped_keys, system)),
+        rewraps: store.rewraps,
         ledger: Arc::new(Traced::new(store.ledger, system)),
         audit_log: Arc::new(Traced::new(store.audit_log, system)),
         wakeups: store.wakeups,

@@ -14,6 +14,7 @@ pub mod migrate;
 mod open;
 mod parents;
 mod requests;
+mod rewraps;
 mod rules;
 mod sessions;
 mod wrapped_keys;
@@ -47,7 +48,7 @@ pub struct SqliteStore {
     changed: broadcast::Sender<ConsentId>,
     recently_used: Arc<RecentlyUsed>,
     /// Held for as long as this process serves the file; the system releases it when the process ends, however it ends.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl SqliteStore {
@@ -59,7 +60,7 @@ impl SqliteStore {
             log_readers,
             changed: broadcast::Sender::new(WAKEUP_BACKLOG),
             recently_used: Arc::default(),
-            _lock: lock,
+            lock,
         }
     }
 

@@ -71,6 +71,19 @@ impl SqliteStore {
         Ok(Self::assemble(Writer::new(connection, options), readers(&reading), Some(lock)))
     }
 
+    /// Opens an existing database for a command that writes a little, also while another process serves it: in short transactions, and
+    /// it ends nobody's stream.
+    ///
+    /// # Errors
+    /// [`OpenError`]; a missing file is an error.
+    pub async fn open_beside(path: &Path) -> Result<Self, OpenError> {
+        let options = options(path);
+        let mut connection = options.connect().await.map_err(unavailable)?;
+        migrate::check_schema(&mut connection).await?;
+        let reading = options.clone().read_only(true);
+        Ok(Self::assemble(Writer::new(connection, options), readers(&reading), None))
+    }
+
     /// Opens an existing database for reading only, also while another process serves it. Every write is `Unavailable`.
     ///
     /// # Errors

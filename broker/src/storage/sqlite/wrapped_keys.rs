@@ -4,7 +4,10 @@ use super::{
     SqliteStore,
     error::{is_duplicate, unavailable},
 };
-use crate::storage::{StoreError, WrappedKey, WrappedKeys, rows::wrapped_keys::key};
+use crate::storage::{
+    StoreError, WrappedKey, WrappedKeys,
+    rows::wrapped_keys::{count, key},
+};
 use async_trait::async_trait;
 
 const TENANT_KEYS: &str = "\
@@ -17,6 +20,12 @@ SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT ?6 OR NOT EXISTS (SELECT 1 FROM tenant_keys 
 
 const INSERT_SUBJECT_KEY: &str = "\
 INSERT INTO subject_keys (id, tenant, wrapped_by, wrapped, created_at, subject) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+
+const REWRAP_TENANT_KEY: &str = "\
+UPDATE tenant_keys SET wrapped_by = ?1, wrapped = ?2 WHERE id = ?3 AND wrapped_by = ?4 AND wrapped = ?5";
+
+const REWRAP_SUBJECT_KEY: &str = "\
+UPDATE subject_keys SET wrapped_by = ?1, wrapped = ?2 WHERE id = ?3 AND wrapped_by = ?4 AND wrapped = ?5";
 
 #[async_trait]
 impl WrappedKeys for SqliteStore {
@@ -54,18 +63,21 @@ impl WrappedKeys for SqliteStore {
         }
     }
 
-    async fn rewrap(&self, id: &str, wrapped_by: &str, wrapped: &[u8]) -> Result<(), StoreError> {
+    async fn rewrap(&self, was: &WrappedKey, wrapped_by: &str, wrapped: &[u8]) -> Result<bool, StoreError> {
+        let query = sqlx::query(if was.subject.is_empty() { REWRAP_TENANT_KEY } else { REWRAP_SUBJECT_KEY })
+            .bind(wrapped_by)
+            .bind(wrapped)
+            .bind(was.id.as_str())
+            .bind(was.wrapped_by.as_str())
+            .bind(&was.wrapped[..]);
         let mut held = self.writer.hold().await?;
-        for sql in [
-            "UPDATE tenant_keys SET wrapped_by = ?, wrapped = ? WHERE id = ?",
-            "UPDATE subject_keys SET wrapped_by = ?, wrapped = ? WHERE id = ?",
-        ] {
-            let query = sqlx::query(sql).bind(wrapped_by).bind(wrapped).bind(id);
-            let done = query.execute(held.connection()?).await.map_err(unavailable)?;
-            if done.rows_affected() == 1 {
-                return Ok(());
-            }
-        }
-        Err(StoreError::Unavailable("the key to be wrapped anew is gone".to_owned()))
+        let done = query.execute(held.connection()?).await.map_err(unavailable)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let query =
+            sqlx::query("SELECT tenant, count(*) AS keys FROM tenant_keys GROUP BY tenant ORDER BY tenant");
+        query.fetch_all(&self.readers).await.map_err(unavailable)?.iter().map(count).collect()
     }
 }

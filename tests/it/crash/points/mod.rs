@@ -11,6 +11,7 @@ mod orphaned;
 mod outage;
 mod refresh;
 mod renewed;
+mod rewrap;
 mod scene;
 
 use std::collections::BTreeSet;
@@ -21,7 +22,8 @@ use std::collections::BTreeSet;
 #[test]
 fn rf5_every_crash_point_has_its_outcome() {
     let (refresh, code) = (refresh::POINTS.iter().map(|p| p.0), code::POINTS.iter().map(|p| p.0));
-    let told: BTreeSet<&str> = refresh.chain(code).chain(issue::POINTS.iter().map(|p| p.0)).collect();
+    let (issue, rewrap) = (issue::POINTS.iter().map(|p| p.0), rewrap::POINTS.iter().map(|p| p.0));
+    let told: BTreeSet<&str> = refresh.chain(code).chain(issue).chain(rewrap).collect();
     let all: BTreeSet<&str> = broker::crash::POINTS.iter().copied().collect();
     assert_eq!(told, all);
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reliability.md"));

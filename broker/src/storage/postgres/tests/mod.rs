@@ -6,6 +6,7 @@ mod plans;
 mod plugs;
 mod replicas;
 mod roles;
+mod sealed;
 
 use super::{PostgresStore, migrate::migrate_database};
 use crate::{
@@ -84,6 +85,7 @@ impl Place {
             sessions: store.clone(),
             requests: store.clone(),
             wrapped_keys: store.clone(),
+            rewraps: store.clone(),
             ledger: store.clone(),
             audit_log: store.clone(),
             wakeups: store,

@@ -4,6 +4,7 @@ mod file;
 
 mod migrations;
 mod plans;
+mod sealed;
 mod unavailable;
 
 use super::SqliteStore;
@@ -30,6 +31,7 @@ async fn open_fixture() -> (Fixture, Arc<SqliteStore>) {
         sessions: store.clone(),
         requests: store.clone(),
         wrapped_keys: store.clone(),
+        rewraps: store.clone(),
         ledger: store.clone(),
         audit_log: store.clone(),
         wakeups: store.clone(),

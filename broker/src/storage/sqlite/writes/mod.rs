@@ -9,6 +9,7 @@ mod refresh;
 mod secrets;
 mod sessions;
 pub(super) mod streams;
+mod tenant_keys;
 
 use super::error::unavailable;
 use crate::{
@@ -95,6 +96,7 @@ fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
             return Some(Statement { query: consents::delete_leftovers(consent), always_applies: true });
         }
         Write::UpdateSession { row, expected_version } => sessions::update(row, *expected_version),
+        Write::InsertTenantKey(key) => tenant_keys::insert(key),
         Write::EndStream { head, mac } => streams::end(head, mac),
         // Not a plain statement: the commit gives it its epoch and its tag.
         Write::AddRule { .. } => return None,

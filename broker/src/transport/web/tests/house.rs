@@ -334,6 +334,7 @@ fn store(sqlite: &Arc<SqliteStore>) -> Store {
         sessions: sqlite.clone(),
         requests: sqlite.clone(),
         wrapped_keys: sqlite.clone(),
+        rewraps: sqlite.clone(),
         ledger: sqlite.clone(),
         audit_log: sqlite.clone(),
         wakeups: sqlite.clone(),

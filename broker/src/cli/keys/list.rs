@@ -1,24 +1,18 @@
 //! `broker keys list`: the root keys, and the keys that they wrap.
 
-use super::{ConfigFile, Outcome, config::load, output, runtime};
+use super::super::{ConfigFile, Outcome, config::load, output, runtime};
 use crate::{
     app,
     config::{Config, Storage},
     keys::FileKeyring,
     storage::WrappedKey,
 };
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::{Value, json};
 use std::{error::Error, process::ExitCode};
 
-#[derive(Subcommand)]
-pub(super) enum KeysCommand {
-    /// List the root keys of the key file and the keys in the database that they wrap; never a key itself.
-    List(List),
-}
-
 #[derive(Args)]
-pub(super) struct List {
+pub(in crate::cli) struct List {
     #[command(flatten)]
     file: ConfigFile,
     /// Print a JSON list.
@@ -36,8 +30,7 @@ struct Shown {
     state: &'static str,
 }
 
-pub(super) fn run(command: &KeysCommand) -> Outcome {
-    let KeysCommand::List(list) = command;
+pub(super) fn run(list: &List) -> Outcome {
     let config = load(&list.file.config)?;
     let root = FileKeyring::load(&config.keys.file)?;
     let mut keys: Vec<Shown> = root.ids().enumerate().map(|(n, id)| root_key(n, id)).collect();
