@@ -38,7 +38,7 @@ enum Duty {
 }
 
 impl Duty {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Spool,
         Self::RefreshAhead,
         Self::ConsentExpiry,
