@@ -23,6 +23,7 @@ use crate::{
     net::{Limits, NetError, OAuthHttp, Outbound},
     policy::{self, Policy, PolicyProblems, PolicySet},
     provider::Engine,
+    relay,
     storage::{HotLimits, SchemaError, Store, postgres, sqlite, with_hot_rows, with_spans},
     trace::Sampling,
     transport::{
@@ -270,8 +271,11 @@ async fn rooms(
     let keys = open_keys(keyring, &store, &clock, &rng).await?;
     let system = store.wrapped_keys.tenant_keys("").await.map_err(KeyError::Unavailable)?;
     metrics.keys(keys.root_keys(), system.len(), system.first().map(|newest| newest.created_at));
-    let (store, hot) =
+    let (store, hot, forget) =
         with_hot_rows(with_known_keys(store, keys.clone(), clock.clone()), clock.clone(), limits);
+    let parts = relay::Parts { keys: keys.clone(), clock: clock.clone(), rng: rng.clone(), metrics: metrics.clone() };
+    let relay = wiring::relay(config.redis.as_ref(), parts, forget)?;
+    let store = relay.telling(store);
     let identity = identity(config, outbound, &clock)?.metered(metrics.clone());
     let policy = Policy::new(
         policies,
@@ -295,6 +299,7 @@ async fn rooms(
         detached: detached.clone(),
         spool,
         drain_grace: config.spool.drain_grace,
+        relay: relay.clone(),
         points: points.clone(),
         metrics: metrics.clone(),
         // A quarter of what is served at once: three providers may hang and there is room for the rest.
@@ -320,6 +325,7 @@ async fn rooms(
             clock.clone(),
         ),
         persons: Buckets::new(clock.clone(), PERSONS),
+        relay,
         settings: wiring::settings(config),
         providers: Arc::new(providers),
         refusals: Arc::new(Refusals::new(clock.clone(), rng.clone(), DENIAL_BUDGET).metered(metrics.clone())),

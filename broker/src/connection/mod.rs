@@ -13,6 +13,7 @@ mod seats;
 mod settlement;
 pub mod spool;
 mod tokens;
+mod watch;
 
 pub use ahead::{earliest, idle_margin};
 pub use resolve::{Need, Own, Resolved, Usable, Wanted, own_approval, own_connections, resolve};

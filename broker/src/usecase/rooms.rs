@@ -15,6 +15,7 @@ use crate::{
     metrics::Metrics,
     policy::Policy,
     provider::Engine,
+    relay::Relay,
     storage::Store,
     trace::Sampling,
     vault::Vault,
@@ -74,6 +75,8 @@ pub struct Rooms {
     pub identity: Identity,
     /// Where signatures of credentials and assertions are waited for.
     pub lines: Lines,
+    /// What other replicas say, where there is Redis.
+    pub relay: Relay,
     /// How often persons call who have shown who they are.
     pub persons: Buckets,
     /// Decides.

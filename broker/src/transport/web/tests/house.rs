@@ -107,6 +107,7 @@ impl House {
         let engine = Arc::new(Engine::new(outbound.clone(), clock.clone()));
         let vault = Arc::new(Vault::new(keys.clone(), clock.clone(), rng.clone()));
         let parts = Parts {
+            relay: crate::relay::Relay::none(),
             metrics: crate::metrics::Metrics::default(),
             store: store.clone(),
             hot: store.clone(),
@@ -130,6 +131,7 @@ impl House {
             metrics: crate::metrics::Metrics::default(),
             sampling: crate::trace::Sampling::off(),
             lines: Lines::new(4, 64, 1, clock.clone()),
+            relay: crate::relay::Relay::none(),
             persons: Buckets::new(clock.clone(), 100),
             clock: clock.clone(),
             rng,
