@@ -25,6 +25,7 @@ pub mod pki;
 pub mod postgres;
 pub mod power;
 pub mod process;
+pub mod redis;
 pub mod replicas;
 pub mod rpc;
 pub mod stage;

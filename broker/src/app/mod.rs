@@ -35,7 +35,7 @@ use crate::{
         tls::{self, TlsError, TlsFiles},
         web::{self, LoginSpec, Logins},
     },
-    usecase::{self, Rooms, bucket::Buckets, lines::Lines},
+    usecase::{self, Rooms, fleet_buckets::FleetBuckets, lines::Lines},
     vault::Vault,
     worker,
 };
@@ -324,7 +324,7 @@ async fn rooms(
             config.issuers.len(),
             clock.clone(),
         ),
-        persons: Buckets::new(clock.clone(), PERSONS),
+        persons: FleetBuckets::new(clock.clone(), PERSONS, relay.clone()),
         relay,
         settings: wiring::settings(config),
         providers: Arc::new(providers),

@@ -1,7 +1,6 @@
 //! Calls counted for all replicas, in one small script (GCRA, the generic cell rate algorithm) on the server's own clock.
 
-use super::Often;
-use crate::{domain::Canonical, keys::KeyRing};
+use crate::{domain::{Canonical, Rate}, keys::KeyRing};
 use redis::aio::MultiplexedConnection;
 use std::time::Duration;
 
@@ -36,10 +35,10 @@ pub(super) fn name(prefix: &str, keys: &KeyRing, caller: &[u8; 32]) -> String {
 pub(super) async fn ask(
     mut connection: MultiplexedConnection,
     name: &str,
-    often: Often,
+    rate: Rate,
 ) -> Result<Option<Duration>, Lost> {
-    let per_call = 1_000_000 / u64::from(often.per_second.max(1));
-    let room = per_call * u64::from(often.burst.max(1));
+    let per_call = 1_000_000 / u64::from(rate.per_second.max(1));
+    let room = per_call * u64::from(rate.burst.max(1));
     let mut command = redis::cmd("EVAL");
     command.arg(SCRIPT).arg(1).arg(name).arg(per_call).arg(room);
     match tokio::time::timeout(PATIENCE, command.query_async::<redis::Value>(&mut connection)).await {

@@ -1,13 +1,13 @@
 //! The way to the other replicas: connects, says, hears, and notices when nothing arrives any more.
 
 use super::{
-    Changed, Often, Parts,
+    Changed, Parts,
     budget::Budget,
     counter,
     message::{Message, Name},
     wire::{Asking, Wire, WireError},
 };
-use crate::{config, domain::Rng, keys::KeyRing, metrics::Metrics, net::NetError};
+use crate::{config, domain::{Rate, Rng}, keys::KeyRing, metrics::Metrics, net::NetError};
 use arc_swap::ArcSwapOption;
 use futures::StreamExt;
 use redis::{Msg, aio::MultiplexedConnection};
@@ -99,11 +99,11 @@ impl Link {
         let _ = self.to_say.try_send(changed);
     }
 
-    pub(super) async fn count(&self, caller: &[u8; 32], often: Often) -> Option<Duration> {
+    pub(super) async fn count(&self, caller: &[u8; 32], rate: Rate) -> Option<Duration> {
         // Where nothing arrives, nobody waits for it.
         let asking = self.asking.load_full()?;
         let name = counter::name(&self.prefix, &self.keys, caller);
-        match counter::ask(asking.connection.clone(), &name, often).await {
+        match counter::ask(asking.connection.clone(), &name, rate).await {
             Ok(wait) => wait,
             Err(counter::Lost) => {
                 // Nobody else asks over it.

@@ -25,7 +25,7 @@ pub use heard::Heard;
 
 use crate::{
     config::Redis,
-    domain::{Clock, ConnectionId, ConsentId, Rng},
+    domain::{Clock, ConnectionId, ConsentId, Rate, Rng},
     keys::KeyRing,
     metrics::Metrics,
     net::NetError,
@@ -42,15 +42,6 @@ pub enum Changed {
     Consent(ConsentId),
     /// Nobody knows: the way here was interrupted.
     Anything,
-}
-
-/// How often something may happen, fleet-wide.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Often {
-    /// Calls per second.
-    pub per_second: u32,
-    /// Calls at once.
-    pub burst: u32,
 }
 
 /// This replica's end. Clones are the same one; it is connected for as long as one of them lives.
@@ -145,12 +136,12 @@ impl Relay {
 
     /// Counts a call of `caller` (a digest) for all replicas. `Some` = it is to wait so long, as far as the others know; bounded by the time
     /// in which a bucket of its size fills.
-    pub async fn count(&self, caller: &[u8; 32], often: Often) -> Option<Duration> {
+    pub async fn count(&self, caller: &[u8; 32], rate: Rate) -> Option<Duration> {
         #[cfg(feature = "redis")]
         if let Some(link) = &self.link {
-            return link.count(caller, often).await;
+            return link.count(caller, rate).await;
         }
-        let _ = (caller, often);
+        let _ = (caller, rate);
         None
     }
 }

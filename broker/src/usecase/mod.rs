@@ -17,6 +17,7 @@ mod drain_spool;
 mod end_sessions_by_logout_token;
 mod expire;
 mod finish_consent;
+pub mod fleet_buckets;
 mod gather;
 mod get_consent;
 mod issue_grant;

@@ -1,6 +1,6 @@
 //! The finished parts a use case works with. Made once, in `app.rs`.
 
-use super::{bucket::Buckets, lines::Lines};
+use super::{fleet_buckets::FleetBuckets, lines::Lines};
 use crate::{
     audit::{Audit, Refusals},
     config::{Limits, RefreshAhead},
@@ -78,7 +78,7 @@ pub struct Rooms {
     /// What other replicas say, where there is Redis.
     pub relay: Relay,
     /// How often persons call who have shown who they are.
-    pub persons: Buckets,
+    pub persons: FleetBuckets,
     /// Decides.
     pub policy: Arc<Policy>,
     /// Writes down.

@@ -18,7 +18,7 @@ use crate::{
     provider::Engine,
     storage::{SqliteStore, Store},
     transport::web::{LoginSpec, Logins, cookies, incoming::sha256, router},
-    usecase::{Rooms, Settings, bucket::Buckets, lines::Lines, session::ABSOLUTE},
+    usecase::{Rooms, Settings, fleet_buckets::FleetBuckets, lines::Lines, session::ABSOLUTE},
     vault::Vault,
 };
 use axum::{
@@ -132,7 +132,7 @@ impl House {
             sampling: crate::trace::Sampling::off(),
             lines: Lines::new(4, 64, 1, clock.clone()),
             relay: crate::relay::Relay::none(),
-            persons: Buckets::new(clock.clone(), 100),
+            persons: FleetBuckets::new(clock.clone(), 100, crate::relay::Relay::none()),
             clock: clock.clone(),
             rng,
             settings: settings(),
