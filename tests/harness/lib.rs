@@ -12,6 +12,7 @@ pub mod composite;
 pub mod database;
 pub mod dialect;
 pub mod dice;
+pub mod fake_redis;
 pub mod forms;
 pub mod front;
 pub mod history;

@@ -11,17 +11,7 @@ const NOTICED: Duration = Duration::from_secs(30);
 
 /// Options whose brokers speak through `redis`.
 pub fn speaking_through(redis: &Redis, options: Options) -> Options {
-    with_section(redis.section(), options)
-}
-
-/// Options whose configuration has this section too.
-pub fn with_section(section: String, options: Options) -> Options {
-    let before = options.amend_config;
-    let amend = move |text: String| {
-        let text = text + &section;
-        before.map_or(text.clone(), |before| before(text))
-    };
-    Options { amend_config: Some(Box::new(amend)), ..options }
+    Options { extra_config: options.extra_config + &redis.section(), ..options }
 }
 
 /// Waits until a broker hears itself, or does not any more.

@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -45,12 +45,27 @@ pub enum Reply {
 
 /// Everything that a server is asked, by whomever.
 #[derive(Clone)]
-pub struct Tape(Arc<Mutex<Vec<u8>>>);
+pub struct Tape(Arc<(Mutex<Vec<u8>>, Condvar)>);
 
 impl Tape {
     /// So far.
     pub fn bytes(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns once `word` is on it.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub fn wait_for(&self, word: &str) {
+        let bytes = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = |bytes: &Vec<u8>| bytes.windows(word.len()).any(|window| window == word.as_bytes());
+        let (_bytes, waited) = self
+            .0
+            .1
+            .wait_timeout_while(bytes, PATIENCE, |bytes| !there(bytes))
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(!waited.timed_out(), "nobody says {word}");
     }
 }
 
@@ -149,12 +164,29 @@ impl Redis {
     ///
     /// # Panics
     /// When it is not.
-    pub fn number(&self, command: &[&str]) -> u64 {
-        let command: Vec<&[u8]> = command.iter().map(|word| word.as_bytes()).collect();
-        match self.ask(&command) {
-            Reply::Line(line) => line.parse().unwrap_or_else(|_| panic!("{command:?}: {line}")),
-            other => panic!("{command:?}: {other:?}"),
+    pub fn number_of(&self, command: &[&[u8]]) -> u64 {
+        match self.ask(command) {
+            Reply::Line(line) => line.parse().unwrap_or_else(|_| panic!("{line}")),
+            other => panic!("{other:?}"),
         }
+    }
+
+    /// Every key and what is under it.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn dump(&self) -> Vec<u8> {
+        let mut all = Vec::new();
+        let Reply::Many(keys) = self.ask(&[b"KEYS", b"*"]) else { panic!("keys") };
+        for key in keys {
+            let Reply::Bytes(Some(key)) = key else { panic!("a key") };
+            all.extend_from_slice(&key);
+            if let Reply::Bytes(Some(value)) = self.ask(&[b"GET", &key]) {
+                all.extend_from_slice(&value);
+            }
+            all.push(b'\n');
+        }
+        all
     }
 
     /// Forgets everything.
@@ -175,7 +207,8 @@ impl Redis {
         thread::spawn(move || {
             let mut chunk = [0; 4096];
             while let Ok(read @ 1..) = stream.read(&mut chunk) {
-                writing.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&chunk[..read]);
+                writing.0.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&chunk[..read]);
+                writing.0.1.notify_all();
             }
         });
         tape
@@ -231,6 +264,6 @@ mod tests {
         redis.kill();
         assert!(TcpStream::connect(redis.address()).is_err());
         redis.raise();
-        assert_eq!(redis.number(&["DBSIZE"]), 0);
+        assert_eq!(redis.number_of(&[b"DBSIZE"]), 0);
     }
 }
