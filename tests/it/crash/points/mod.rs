@@ -1,6 +1,7 @@
 //! A broker dies, or stands still, at each named point: what must come of it is in docs/reliability.md, and here as a table.
 
 mod code;
+mod flushed;
 mod held;
 mod issue;
 mod outage;
