@@ -74,9 +74,15 @@ async fn serve(stream: TcpStream, manner: Manner, said: broadcast::Sender<Arc<[u
             Manner::Strict | Manner::Parrot => match name.as_str() {
                 "SUBSCRIBE" => {
                     let mut heard = said.subscribe();
-                    write.write_all(&[b"*3\r\n$9\r\nsubscribe\r\n", &bulk(&command[1])[..], b":1\r\n"].concat()).await.ok()?;
+                    write
+                        .write_all(
+                            &[b"*3\r\n$9\r\nsubscribe\r\n", &bulk(&command[1])[..], b":1\r\n"].concat(),
+                        )
+                        .await
+                        .ok()?;
                     while let Ok(word) = heard.recv().await {
-                        let message = [b"*3\r\n$7\r\nmessage\r\n", &bulk(&command[1])[..], &bulk(&word)[..]].concat();
+                        let message =
+                            [b"*3\r\n$7\r\nmessage\r\n", &bulk(&command[1])[..], &bulk(&word)[..]].concat();
                         write.write_all(&message).await.ok()?;
                     }
                     return None;
@@ -85,7 +91,9 @@ async fn serve(stream: TcpStream, manner: Manner, said: broadcast::Sender<Arc<[u
                     repeat(manner, &command[2], &said);
                     write.write_all(b":1\r\n").await.ok()?;
                 }
-                "EVAL" if manner == Manner::Strict => write.write_all(b":9223372036854775807\r\n").await.ok()?,
+                "EVAL" if manner == Manner::Strict => {
+                    write.write_all(b":9223372036854775807\r\n").await.ok()?
+                }
                 "EVAL" => write.write_all(b"*2\r\n$5\r\nadmit\r\n:-1\r\n").await.ok()?,
                 _ => write.write_all(b"+OK\r\n").await.ok()?,
             },

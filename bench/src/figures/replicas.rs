@@ -46,7 +46,7 @@ pub(super) async fn measure(bench: &Bench) -> Result<Vec<Finding>, Fault> {
     }])
 }
 
-fn loopback() -> Result<(Sockets, SocketAddr), Fault> {
+pub(super) fn loopback() -> Result<(Sockets, SocketAddr), Fault> {
     let bind = || TcpListener::bind("127.0.0.1:0");
     let sockets = Sockets { grpc: bind()?, web: bind()?, ops: bind()? };
     let address = sockets.grpc.local_addr()?;

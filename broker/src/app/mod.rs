@@ -273,7 +273,8 @@ async fn rooms(
     metrics.keys(keys.root_keys(), system.len(), system.first().map(|newest| newest.created_at));
     let (store, hot, forget) =
         with_hot_rows(with_known_keys(store, keys.clone(), clock.clone()), clock.clone(), limits);
-    let parts = relay::Parts { keys: keys.clone(), clock: clock.clone(), rng: rng.clone(), metrics: metrics.clone() };
+    let parts =
+        relay::Parts { keys: keys.clone(), clock: clock.clone(), rng: rng.clone(), metrics: metrics.clone() };
     let relay = wiring::relay(config.redis.as_ref(), parts, forget)?;
     let store = relay.telling(store);
     let identity = identity(config, outbound, &clock)?.metered(metrics.clone());

@@ -89,13 +89,17 @@ fn server(text: &str, may_hold_secrets: bool, mesh: bool) -> Result<Redis, &'sta
     };
     let host = url.host_str().filter(|host| !host.is_empty()).ok_or("names no host")?;
     if !may_hold_secrets && (!url.username().is_empty() || url.password().is_some()) {
-        return Err("has a user name or password in it: put the URL into a file and write ${file:/path/to/it}");
+        return Err(
+            "has a user name or password in it: put the URL into a file and write ${file:/path/to/it}",
+        );
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("has parameters after `?` or `#`");
     }
     if !tls && !mesh && !is_local(&url) {
-        return Err("leads to another machine without TLS: write rediss://, or set encrypted_by_mesh where a mesh encrypts");
+        return Err(
+            "leads to another machine without TLS: write rediss://, or set encrypted_by_mesh where a mesh encrypts",
+        );
     }
     let database = match url.path().trim_start_matches('/') {
         "" => 0,

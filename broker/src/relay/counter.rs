@@ -1,6 +1,9 @@
 //! Calls counted for all replicas, in one small script (GCRA, the generic cell rate algorithm) on the server's own clock.
 
-use crate::{domain::{Canonical, Rate}, keys::KeyRing};
+use crate::{
+    domain::{Canonical, Rate},
+    keys::KeyRing,
+};
 use redis::aio::MultiplexedConnection;
 use std::time::Duration;
 
@@ -44,7 +47,9 @@ pub(super) async fn ask(
     match tokio::time::timeout(PATIENCE, command.query_async::<redis::Value>(&mut connection)).await {
         Ok(Ok(redis::Value::Int(wait))) => Ok(believed(wait, Duration::from_micros(room))),
         Ok(Ok(_)) => Ok(None),
-        Ok(Err(error)) if error.is_io_error() || error.is_connection_dropped() || error.is_timeout() => Err(Lost),
+        Ok(Err(error)) if error.is_io_error() || error.is_connection_dropped() || error.is_timeout() => {
+            Err(Lost)
+        }
         Ok(Err(_)) => Ok(None),
         Err(_) => Err(Lost),
     }

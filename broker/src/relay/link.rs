@@ -7,7 +7,13 @@ use super::{
     message::{Message, Name},
     wire::{Asking, Wire, WireError},
 };
-use crate::{config, domain::{Rate, Rng}, keys::KeyRing, metrics::Metrics, net::NetError};
+use crate::{
+    config,
+    domain::{Rate, Rng},
+    keys::KeyRing,
+    metrics::Metrics,
+    net::NetError,
+};
 use arc_swap::ArcSwapOption;
 use futures::StreamExt;
 use redis::{Msg, aio::MultiplexedConnection};

@@ -65,10 +65,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 impl Wire {
     pub(super) fn new(settings: &config::Redis, clock: Arc<dyn Clock>) -> Result<Self, NetError> {
         let tls = if settings.tls {
-            let destination =
-                Destination { name: "redis".to_owned(), ca_file: settings.ca_file.clone(), ..Destination::default() };
-            let name = ServerName::try_from(settings.host.clone())
-                .map_err(|_| NetError::Misconfigured("redis.url names no host that a certificate could name"))?;
+            let destination = Destination {
+                name: "redis".to_owned(),
+                ca_file: settings.ca_file.clone(),
+                ..Destination::default()
+            };
+            let name = ServerName::try_from(settings.host.clone()).map_err(|_| {
+                NetError::Misconfigured("redis.url names no host that a certificate could name")
+            })?;
             Some((TlsConnector::from(Arc::new(plain_client(&destination, clock)?)), name))
         } else {
             None
@@ -95,7 +99,7 @@ impl Wire {
 
     pub(super) async fn asking(&self, budget: &Budget) -> Result<Asking, WireError> {
         let stream = self.stream(budget).await?;
-        let (connection, driver) = 
+        let (connection, driver) =
             MultiplexedConnection::new_with_config(&self.login, stream, AsyncConnectionConfig::new()).await?;
         Ok(Asking { connection, _driver: AbortOnDropHandle::new(tokio::spawn(driver)) })
     }

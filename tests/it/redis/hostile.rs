@@ -14,6 +14,8 @@ use demo::world::{ALICE, BOB, Options, Workload::TicketHelper};
 
 use super::limits::{BURST, LEAST, admitted};
 
+/// Longer than anything here may take.
+const BOUND: Duration = Duration::from_secs(60);
 /// After this nothing more is said.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -22,7 +24,8 @@ async fn everything_works(replicas: &Replicas) {
     replicas.connect(0, &ALICE, TicketHelper, READ).await;
     replicas.connect(1, &BOB, TicketHelper, READ).await;
     replicas.advance(Duration::from_secs(700));
-    let refreshed = || replicas.site.notes().truth().iter().filter(|e| matches!(e, Event::Refreshed { .. })).count();
+    let refreshed =
+        || replicas.site.notes().truth().iter().filter(|e| matches!(e, Event::Refreshed { .. })).count();
     let before = refreshed();
     let (one, other) = tokio::join!(
         replicas.grant(0, &ALICE, TicketHelper, READ),
@@ -58,9 +61,20 @@ async fn av3_a_server_that_refuses_every_call_slows_callers_and_silences_nobody(
         works(&replica.rooms().relay, true).await;
     }
     everything_works(&replicas).await;
-    assert_eq!(admitted(&replicas, 0, BURST).await, LEAST, "what no server takes away");
-    replicas.advance(Duration::from_secs(1));
-    assert!(admitted(&replicas, 0, 1).await == 1, "and it comes back with time");
+    // A machine so busy that an answer takes 50 ms is one without Redis.
+    let relay = &replicas.at(0).rooms().relay;
+    let held_back = async {
+        loop {
+            works(relay, true).await;
+            replicas.advance(Duration::from_secs(10));
+            let admitted = admitted(&replicas, 0, BURST).await;
+            if relay.works() {
+                return admitted;
+            }
+        }
+    };
+    let admitted = tokio::time::timeout(BOUND, held_back).await.expect("its answers come");
+    assert_eq!(admitted, LEAST, "what no server takes away, and comes back with time");
     replicas.stop().await;
 }
 
@@ -84,7 +98,10 @@ async fn av3_words_that_are_repeated_or_changed_are_not_heard() {
     while tokio::time::timeout(SILENCE, heard.about(&this)).await.is_ok() {
         times += 1;
     }
-    assert!((1..=3).contains(&times), "heard {times} times of one refresh, each of whose words came a hundred times");
+    assert!(
+        (1..=3).contains(&times),
+        "heard {times} times of one refresh, each of whose words came a hundred times"
+    );
     assert_eq!(admitted(&replicas, 0, BURST + 10).await, BURST, "an answer that is none is no objection");
     replicas.stop().await;
 }

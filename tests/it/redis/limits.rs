@@ -1,10 +1,12 @@
 //! How often one caller may call is counted for all replicas together, and by each alone where there is no Redis.
 
+use std::time::Duration;
+
 use broker_proto::v1::WatchConsentRequest;
 use broker_proto::v1::consent_service_client::ConsentServiceClient;
 use broker_testkit::Redis;
-use broker_tests::replicas::Replicas;
 use broker_tests::redis::works;
+use broker_tests::replicas::Replicas;
 use demo::world::{Options, Workload::TicketHelper};
 use tonic::{Code, Request};
 
@@ -32,8 +34,23 @@ pub async fn admitted(replicas: &Replicas, number: usize, calls: usize) -> usize
 async fn av3_av1_a_callers_limit_is_one_for_all_replicas_and_each_ones_own_without_redis() {
     let mut redis = Redis::start();
     let replicas = super::replicas(&redis, 3, Options::default()).await;
-    assert_eq!(admitted(&replicas, 0, BURST + 10).await, BURST, "its own bucket comes first");
-    let (first, second) = (admitted(&replicas, 1, BURST).await, admitted(&replicas, 1, BURST).await);
+    // A machine so busy that an answer takes 50 ms is one without Redis.
+    let counted_together = async {
+        loop {
+            for replica in replicas.all() {
+                works(&replica.rooms().relay, true).await;
+            }
+            replicas.advance(Duration::from_secs(10));
+            redis.flush();
+            assert_eq!(admitted(&replicas, 0, BURST + 10).await, BURST, "its own bucket comes first");
+            let (first, second) = (admitted(&replicas, 1, BURST).await, admitted(&replicas, 1, BURST).await);
+            if replicas.all().iter().all(|replica| replica.rooms().relay.works()) {
+                return (first, second);
+            }
+        }
+    };
+    let counted = tokio::time::timeout(Duration::from_secs(60), counted_together).await;
+    let (first, second) = counted.expect("Redis answers in time");
     // Redis counts on its own clock, and fills twenty a second.
     assert!(first < BURST, "{first} of {BURST} though another replica admitted as many");
     assert!(first + second <= BURST, "{first} and {second}");

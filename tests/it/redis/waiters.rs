@@ -14,6 +14,7 @@ use demo::saas::{Event, Fault};
 use demo::walk;
 use demo::world::{ALICE, Options, Workload::TicketHelper};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tonic::Request;
 
@@ -33,6 +34,16 @@ async fn deaf_to_postgres(redis: &Redis) -> Replicas {
     super::replicas(redis, 2, Options { amend_config: Some(Box::new(amend)), ..Options::default() }).await
 }
 
+/// A call of its own: its token, and when that came.
+async fn asking(replicas: &Replicas, number: usize) -> JoinHandle<(String, Instant)> {
+    let client = client(&replicas.site, &replicas.at(number).grpc_url(), TicketHelper, BOUND).await;
+    let request = replicas.request(&ALICE, TicketHelper, READ);
+    tokio::spawn(async move {
+        let grant = granted(client.issue_grant(&request).await);
+        (grant.access_token.expose().to_owned(), Instant::now())
+    })
+}
+
 /// The refresh is under way on one replica for a while, so that the other's waiter has come to rest; then it has its token at once.
 ///
 /// Proves: AV3, RF1
@@ -42,25 +53,17 @@ async fn av3_rf1_a_waiter_is_woken_by_the_refresh_that_another_replica_settles()
     let replicas = super::replicas(&redis, 2, Options::default()).await;
     let notes = replicas.site.notes();
     let connection = replicas.connect(0, &ALICE, TicketHelper, READ).await.connection_id;
-    let ask = async |number: usize| {
-        let client = client(&replicas.site, &replicas.at(number).grpc_url(), TicketHelper, BOUND).await;
-        let request = replicas.request(&ALICE, TicketHelper, READ);
-        tokio::spawn(async move {
-            let grant = granted(client.issue_grant(&request).await);
-            (grant.access_token.expose().to_owned(), Instant::now())
-        })
-    };
     for _ in 0..3 {
         replicas.advance(Duration::from_secs(700));
         let release = Arc::new(Notify::new());
         notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
         let count = |events: &[Event]| events.iter().filter(|e| matches!(e, Event::Refreshed { .. })).count();
         let before = count(&notes.truth());
-        let first = ask(0).await;
+        let first = asking(&replicas, 0).await;
         let asked = notes.wait_until(|events| count(events) > before);
         tokio::time::timeout(BOUND, asked).await.expect("the provider is asked");
         let mut heard = replicas.at(1).rooms().relay.hear();
-        let mut second = ask(1).await;
+        let mut second = asking(&replicas, 1).await;
         assert!(tokio::time::timeout(RESTS, &mut second).await.is_err(), "there is nothing to serve yet");
         release.notify_one();
         let this = Changed::Connection(ConnectionId::parse(&connection).expect("an id"));

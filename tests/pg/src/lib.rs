@@ -5,7 +5,7 @@ mod pooler;
 mod redis;
 
 pub use pooler::Pooler;
-pub use redis::{Reply, Tape, Redis};
+pub use redis::{Redis, Reply, Tape};
 
 use std::{
     fs,

@@ -91,7 +91,16 @@ impl Redis {
         let mut shell = Command::new("sh")
             .args(["-c", include_str!("redis.sh"), "sh"])
             .arg(program)
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args([
+                "--port",
+                &self.port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .arg("--dir")
             .arg(self.directory.path())
             .stdin(Stdio::piped())

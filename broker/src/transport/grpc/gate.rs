@@ -13,11 +13,7 @@ use crate::{
     domain::{Reason, Refusal, Share, Shares, WorkloadId},
     identity::VerifiedWorkload,
     trace::{self, Remote, Sampling, step},
-    usecase::{
-        Call, Caller, Pace, Rooms,
-        bucket::bucket_key,
-        fleet_buckets::FleetBuckets,
-    },
+    usecase::{Call, Caller, Pace, Rooms, bucket::bucket_key, fleet_buckets::FleetBuckets},
 };
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION, request::Parts};
 use std::{

@@ -23,6 +23,8 @@ async fn lost_mid_lease(class: Class, loss: Loss) {
     let other = scene.victim(None).await;
     redis.tape().wait_for("PUBLISH");
     let (before, notes) = (scene.refreshes(), scene.site.notes());
+    // What comes is good for both.
+    notes.set_access_lifetime(600);
     let release = Arc::new(Notify::new());
     notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
     let ask = |client: &broker_client::Client| {
@@ -32,7 +34,11 @@ async fn lost_mid_lease(class: Class, loss: Loss) {
     let first = ask(&other.client);
     let sent = notes.wait_until(|events| super::scene::refreshes(events) > before);
     tokio::time::timeout(BOUND, sent).await.expect("the provider is asked");
-    assert_ne!(scene.database.sql("SELECT count(*) FROM connections WHERE lease_owner <> ''"), "0", "mid-lease");
+    assert_ne!(
+        scene.database.sql("SELECT count(*) FROM connections WHERE lease_owner <> ''"),
+        "0",
+        "mid-lease"
+    );
     match loss {
         Loss::Flushed => redis.flush(),
         Loss::Killed => redis.kill(),

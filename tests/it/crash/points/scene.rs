@@ -94,7 +94,9 @@ impl Scene {
         };
         let options = Options {
             amend_config: Some(Box::new(amend)),
-            extra_config: format!("refresh: {{ ahead: false }}\nconsent: {{ max_open_per_subject: 50 }}\n{more}"),
+            extra_config: format!(
+                "refresh: {{ ahead: false }}\nconsent: {{ max_open_per_subject: 50 }}\n{more}"
+            ),
             ..Options::default()
         };
         let site = World::prepare(database.options(options)).await.expect("prepared");
