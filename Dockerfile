@@ -9,7 +9,7 @@ ARG RUNTIME
 FROM ${BUILDER} AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --package broker --features otlp
+RUN cargo build --release --locked --package broker --features otlp,redis
 
 FROM ${RUNTIME}
 COPY --from=build /src/target/release/broker /usr/bin/broker

@@ -7,7 +7,7 @@ CHART = Path(__file__).parent / "broker"
 BROKER = CHART.parent.parent / "broker" / "config.schema.json"
 
 # Sections of the broker's configuration that are the operator's; the others the chart writes.
-SECTIONS = ["tenants", "issuers", "workloads", "providers", "operators", "grants", "consent", "limits", "refresh", "spool", "log", "telemetry"]
+SECTIONS = ["tenants", "issuers", "workloads", "providers", "operators", "grants", "consent", "limits", "refresh", "spool", "redis", "log", "telemetry"]
 
 NAME = {"type": "string", "maxLength": 253, "pattern": "^([a-z0-9]([-.a-z0-9]*[a-z0-9])?)?$"}
 LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -43,7 +43,7 @@ RULES = {
     "caConfigMap": NAME, "ca.configMap": NAME, "ca.secret": NAME, "serviceAccount.name": NAME,
     "priorityClassName": NAME, "ingress.className": NAME,
     "port": PORT, "services.web.port": {**PORT, "minimum": 1},
-    "databasePorts": PORTS, "httpsPorts": PORTS, "apiServerPorts": PORTS, "collectorPorts": PORTS,
+    "databasePorts": PORTS, "httpsPorts": PORTS, "apiServerPorts": PORTS, "collectorPorts": PORTS, "redisPorts": PORTS,
     "replicaCount": COUNT, "minReplicas": COUNT, "maxReplicas": COUNT, "periodSeconds": COUNT, "failureThreshold": COUNT,
     "activeDeadlineSeconds": COUNT, "backoffLimit": {"type": "integer", "minimum": 0},
     "targetCPUUtilizationPercentage": {**COUNT, "maximum": 100},

@@ -4,6 +4,7 @@ use crate::Fault;
 use broker::{
     app::{self, Running, Sockets},
     config::Config,
+    relay::Relay,
 };
 use demo::world::Site;
 use std::{
@@ -28,12 +29,24 @@ impl Replica {
     /// # Errors
     /// When it does not start.
     pub async fn beside(site: &Site) -> Result<Self, Fault> {
-        let config = Config::load(&site.config_path())?;
+        Self::with(&Config::load(&site.config_path())?, site).await
+    }
+
+    /// The same with another configuration.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn with(config: &Config, site: &Site) -> Result<Self, Fault> {
         let bind = || TcpListener::bind("127.0.0.1:0");
         let sockets = Sockets { grpc: bind()?, web: bind()?, ops: bind()? };
         let address = sockets.grpc.local_addr()?;
-        let running = app::start(&config, Arc::clone(site.clock()), Arc::clone(site.rng()), sockets).await?;
+        let running = app::start(config, Arc::clone(site.clock()), Arc::clone(site.rng()), sockets).await?;
         Ok(Self { address, running })
+    }
+
+    /// What it tells others through.
+    pub fn relay(&self) -> Relay {
+        self.running.rooms().relay.clone()
     }
 
     /// Lets it finish what runs.

@@ -20,6 +20,8 @@ pub mod storage;
 
 pub mod keys;
 
+pub mod relay;
+
 pub mod identity;
 
 pub mod policy;

@@ -19,6 +19,7 @@ mod pages;
 mod peers;
 mod postgres;
 mod power;
+mod redis;
 mod replicas;
 mod revocation;
 mod rotation;

@@ -3,6 +3,7 @@
 mod idle;
 mod memory;
 mod overload;
+mod redis;
 mod refreshing;
 mod replicas;
 mod stored;
@@ -26,6 +27,8 @@ pub enum Figure {
     Idle,
     /// Two replicas on one database against one.
     Replicas,
+    /// Warm calls while Redis is killed, against the same with Redis there.
+    Redis,
     /// A million stored connections against a thousand.
     Stored,
     /// Twice the capacity in an open loop, against that capacity.
@@ -48,12 +51,13 @@ pub enum Measured {
 
 impl Figure {
     /// In the order of the table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Warm,
         Self::Unseen,
         Self::Verify,
         Self::Idle,
         Self::Replicas,
+        Self::Redis,
         Self::Stored,
         Self::Overload,
         Self::Storm,
@@ -66,7 +70,7 @@ impl Figure {
     /// # Errors
     /// When it could not be measured. A goal that was missed is no error.
     pub async fn measure(self, bench: &mut Bench) -> Result<Measured, Fault> {
-        if self == Self::Replicas && !bench.dialect.has_replicas() {
+        if matches!(self, Self::Replicas | Self::Redis) && !bench.dialect.has_replicas() {
             return Ok(Measured::DoesNotApply("one process serves a file"));
         }
         // The other figures have brokers of their own.
@@ -80,6 +84,7 @@ impl Figure {
             Self::Verify => verify::measure(bench).await?,
             Self::Idle => idle::measure(bench).await?,
             Self::Replicas => replicas::measure(bench).await?,
+            Self::Redis => redis::measure(bench).await?,
             Self::Stored => stored::measure(bench).await?,
             Self::Overload => overload::measure(bench).await?,
             Self::Storm => storm::measure(bench).await?,

@@ -25,6 +25,7 @@ use crate::{
     net::{Limits, NetError, OAuthHttp, Outbound},
     policy::{self, Policy, PolicyProblems, PolicySet},
     provider::Engine,
+    relay,
     storage::{HotLimits, SchemaError, Store, postgres, sqlite, with_hot_rows, with_spans},
     trace::Sampling,
     transport::{
@@ -36,7 +37,7 @@ use crate::{
         tls::{self, TlsError, TlsFiles},
         web::{self, LoginSpec, Logins},
     },
-    usecase::{self, Rooms, bucket::Buckets, lines::Lines},
+    usecase::{self, Rooms, fleet_buckets::FleetBuckets, lines::Lines},
     vault::Vault,
     worker,
 };
@@ -272,8 +273,12 @@ async fn rooms(
     let keys = open_keys(keyring, &store, &clock, &rng).await?;
     let system = store.wrapped_keys.tenant_keys("").await.map_err(KeyError::Unavailable)?;
     metrics.keys(keys.root_keys(), system.len(), system.first().map(|newest| newest.created_at));
-    let (store, hot) =
+    let (store, hot, forget) =
         with_hot_rows(with_known_keys(store, keys.clone(), clock.clone()), clock.clone(), limits);
+    let parts =
+        relay::Parts { keys: keys.clone(), clock: clock.clone(), rng: rng.clone(), metrics: metrics.clone() };
+    let relay = wiring::relay(config.redis.as_ref(), parts, forget)?;
+    let store = relay.telling(store);
     let identity = identity(config, outbound, &clock)?.metered(metrics.clone());
     let policy = Policy::new(
         policies,
@@ -297,6 +302,7 @@ async fn rooms(
         detached: detached.clone(),
         spool,
         drain_grace: config.spool.drain_grace,
+        relay: relay.clone(),
         points: points.clone(),
         metrics: metrics.clone(),
         // A quarter of what is served at once: three providers may hang and there is room for the rest.
@@ -321,7 +327,8 @@ async fn rooms(
             config.issuers.len(),
             clock.clone(),
         ),
-        persons: Buckets::new(clock.clone(), PERSONS),
+        persons: FleetBuckets::new(clock.clone(), PERSONS, relay.clone()),
+        relay,
         settings: wiring::settings(config),
         providers: Arc::new(providers),
         refusals: Arc::new(Refusals::new(clock.clone(), rng.clone(), DENIAL_BUDGET).metered(metrics.clone())),

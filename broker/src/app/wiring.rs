@@ -8,6 +8,8 @@ use crate::{
         WorkloadSpec,
     },
     net::{Cidr, Destination},
+    relay::{self, Changed, Relay},
+    storage::Forget,
     usecase::Settings,
 };
 use std::{path::PathBuf, str::FromStr};
@@ -103,4 +105,19 @@ pub(super) fn settings(config: &Config) -> Settings {
             .filter_map(|w| w.providers.clone().map(|providers| (w.id.clone(), providers)))
             .collect(),
     }
+}
+
+/// What replicas tell each other through, if anything.
+pub(super) fn relay(
+    settings: Option<&config::Redis>,
+    parts: relay::Parts,
+    forget: Forget,
+) -> Result<Relay, StartError> {
+    let Some(settings) = settings else { return Ok(Relay::none()) };
+    let heard = move |changed: &Changed| {
+        if let Changed::Connection(id) = changed {
+            forget.tokens_of(id);
+        }
+    };
+    Ok(Relay::start(settings, parts, heard)?)
 }

@@ -15,6 +15,7 @@ use super::{
     problem::{Problem, Problems},
     provider_raw::RawProvider,
     providers,
+    redis::{self, RawRedis, Redis},
     refreshing::{self, RawRefresh, RefreshAhead},
     spool::{self, RawSpool, SpoolSettings},
     storage::{self, RawStorage, Storage},
@@ -73,6 +74,8 @@ pub(super) struct RawConfig {
     spool: Option<RawSpool>,
     /// Which connections are refreshed before anybody asks.
     refresh: Option<RawRefresh>,
+    /// What replicas tell each other through, to be quicker. Without it they look into the database.
+    redis: Option<RawRedis>,
     /// What the broker says about itself.
     log: Option<RawLog>,
     /// Where traces go, and of which calls. Without it nothing is traced.
@@ -113,6 +116,8 @@ pub struct Config {
     pub spool: SpoolSettings,
     /// Which connections are refreshed before anybody asks.
     pub refresh: RefreshAhead,
+    /// What replicas tell each other through; `None` = the database alone.
+    pub redis: Option<Redis>,
     /// What the broker says about itself.
     pub log: Log,
     /// Where traces go; `None` = nothing is traced.
@@ -213,6 +218,7 @@ fn config(sections: &mut Sections<'_>, check: &mut Check<'_>) -> Option<Config> 
     let spool = spool(sections, check);
     let refresh =
         sections.read_or_default::<RawRefresh>("refresh", check).map(|raw| refreshing::check(&raw, check));
+    let redis = sections.read::<RawRedis>("redis", check).and_then(|raw| redis::check(&raw, check));
     let log = sections.read_or_default::<RawLog>("log", check).map(|raw| log::check(&raw));
     let telemetry = sections.read::<RawTelemetry>("telemetry", check);
     let telemetry = telemetry.and_then(|raw| telemetry::check(&raw, check));
@@ -232,6 +238,7 @@ fn config(sections: &mut Sections<'_>, check: &mut Check<'_>) -> Option<Config> 
         limits: limits?,
         spool: spool?,
         refresh: refresh?,
+        redis,
         log: log?,
         telemetry,
         operators: parties.operators,

@@ -14,6 +14,7 @@ mod seats;
 mod settlement;
 pub mod spool;
 mod tokens;
+mod watch;
 
 pub use ahead::{earliest, idle_margin};
 pub use deadline::{ends_at, unkept};

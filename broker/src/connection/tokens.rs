@@ -8,6 +8,7 @@ use super::{
     refresh::{RefreshOutcome, Refreshing},
     seats::Seats,
     spool::Spool,
+    watch::{LOOK_AGAIN, Watch},
 };
 use crate::{
     audit::{Audit, Deadline},
@@ -19,7 +20,8 @@ use crate::{
     keys::KeyRing,
     metrics::Metrics,
     policy::{Grounds, Policy, Verdict},
-    provider::{Engine, WORST_CASE},
+    provider::Engine,
+    relay::Relay,
     storage::Store,
     trace::{self, step},
     vault::Vault,
@@ -32,10 +34,6 @@ const CROWDED: &str = "Too many calls wait for this provider, which answers slow
 /// When to come back then.
 const CROWD_CLEARS: Duration = Duration::from_secs(1);
 
-/// How long in between, and how often at most, a call looks for what another replica is about to store: as long as that one's call to
-/// the provider may take.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-const LOOKS: u128 = WORST_CASE.as_millis() / LOOK_AGAIN.as_millis();
 /// What is left to a caller that has waited for another replica in vain, for its answer to reach it; and when to come back then.
 const TO_ANSWER: Duration = Duration::from_millis(500);
 const COME_BACK: Duration = Duration::from_secs(1);
@@ -102,6 +100,7 @@ pub struct Tokens {
     pub(super) points: CrashPoints,
     pub(super) detached: TaskTracker,
     pub(super) flights: Flights,
+    relay: Relay,
     metrics: Metrics,
     seats: Seats,
     /// What a provider really gave when asked for a narrower set, so that it is not asked each time.
@@ -138,6 +137,8 @@ pub struct Parts {
     pub points: CrashPoints,
     /// Work that outlives its caller.
     pub detached: TaskTracker,
+    /// What other replicas say.
+    pub relay: Relay,
     /// Counts what is shed.
     pub metrics: Metrics,
     /// Most callers of one tenant that wait for one provider; more are shed.
@@ -163,6 +164,7 @@ impl Tokens {
             rng,
             replica,
             detached: parts.detached,
+            relay: parts.relay,
             metrics: parts.metrics,
             flights: Flights::default(),
             seats: Seats::new(parts.waiting_per_provider),
@@ -269,7 +271,7 @@ impl Tokens {
 
     /// Looks what is to be done; waits a moment for another replica that does it. The caller has the turn.
     async fn prepared(&self, wanting: &Wanting<'_>) -> Result<Begun, Refusal> {
-        let mut looks = LOOKS;
+        let mut watch = Watch::of(&self.relay, &wanting.connection.id);
         loop {
             // Whoever had the turn or the lease before may have done the work: look again before calling anybody.
             let (narrow_to, fallback) = match self.pick(&self.store, wanting).await? {
@@ -294,11 +296,10 @@ impl Tokens {
                 }
                 // Whoever took it may still be at it, and is about to store what this call wants (RF1). Held for longer: they died.
                 (Ok(Prepared::Elsewhere { alive: true, .. }), None) => {
-                    if looks == 0 || wanting.deadline.remaining(&*self.clock) <= TO_ANSWER {
+                    let late = wanting.deadline.remaining(&*self.clock) <= TO_ANSWER;
+                    if late || !watch.again().await {
                         return Err(Refusal::new(Reason::ProviderUnavailable).retry_after(COME_BACK));
                     }
-                    looks -= 1;
-                    tokio::time::sleep(LOOK_AGAIN).await;
                 }
                 (Ok(Prepared::Elsewhere { rest, .. }), None) => {
                     return Err(Refusal::new(Reason::ProviderUnavailable).retry_after(rest));

@@ -61,6 +61,8 @@ pub struct KeyRing {
     pub(super) tenants: moka::sync::Cache<TenantId, Aged<TenantKeys>>,
     /// Tenant keys that nobody has made, and the monotonic reading when they were last looked for.
     pub(super) absent: moka::sync::Cache<(TenantId, String), Duration>,
+    relay: AeadKeys,
+    counts: hmac::Key,
     subjects: moka::sync::Cache<Subject, Aged<SubjectKey>>,
 }
 
@@ -100,6 +102,8 @@ impl KeyRing {
             spool: AeadKeys::new(system.derive(Subkey::Spool)),
             handles: hmacs(Subkey::ConsentHandle),
             claims: hmacs(Subkey::RequestClaim).swap_remove(0),
+            relay: AeadKeys::new(system.derive(Subkey::Relay)),
+            counts: hmacs(Subkey::CallCount).swap_remove(0),
             tenants: moka::sync::Cache::new(limits.tenants),
             subjects: moka::sync::Cache::new(limits.subjects),
             absent: moka::sync::Cache::new(MOST_ABSENT),
@@ -148,6 +152,16 @@ impl KeyRing {
     /// Seals and opens what is spooled to disk.
     pub fn spool(&self) -> &AeadKeys {
         &self.spool
+    }
+
+    /// Seals and opens what replicas tell each other through Redis.
+    pub fn relay(&self) -> &AeadKeys {
+        &self.relay
+    }
+
+    /// The name that Redis counts a caller's calls under: who it is cannot be guessed from it.
+    pub fn call_count(&self, message: &Canonical) -> [u8; 32] {
+        mac(&self.counts, message)
     }
 
     /// A MAC of a request id's lookup key or fingerprint, so that a stolen table cannot be searched by guessing.

@@ -17,6 +17,10 @@ pub enum Subkey {
     Audit,
     /// Lookup keys and fingerprints of request ids.
     RequestClaim,
+    /// What replicas tell each other through Redis.
+    Relay,
+    /// The names that Redis counts calls under.
+    CallCount,
 }
 
 impl Subkey {
@@ -28,6 +32,8 @@ impl Subkey {
             Self::Spool => "system: spool",
             Self::Audit => "system: audit",
             Self::RequestClaim => "system: request claim",
+            Self::Relay => "system: relay",
+            Self::CallCount => "system: call count",
         }
     }
 }

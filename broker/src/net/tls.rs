@@ -52,6 +52,16 @@ pub(super) fn client_config(
     Ok(config)
 }
 
+/// The same for one that speaks neither HTTP nor ALPN.
+///
+/// # Errors
+/// As of every destination: [`NetError::Misconfigured`].
+pub fn plain_client(destination: &Destination, clock: Arc<dyn Clock>) -> Result<ClientConfig, NetError> {
+    let mut config = client_config(destination, clock)?;
+    config.alpn_protocols.clear();
+    Ok(config)
+}
+
 fn verifier(
     extra: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,

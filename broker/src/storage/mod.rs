@@ -23,7 +23,7 @@ mod conformance;
 pub use crate::domain::WrappedKey;
 pub use endings::{Ending, EndingToken, Endings, Over};
 pub use error::StoreError;
-pub use hot::{HotLimits, with_hot_rows};
+pub use hot::{Forget, HotLimits, with_hot_rows};
 pub use log_order::STREAM_WINDOW;
 pub use pools::{PoolUse, Pools};
 pub use postgres::PostgresStore;

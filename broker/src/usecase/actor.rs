@@ -100,10 +100,10 @@ impl Actor {
     /// Whether a person calls no more often than they may; a workload was held to it before. What is refused for this is summed up
     /// like a workload's denials beyond its budget (AU2): else its rows would be the flood. It comes before policy is asked, so that
     /// whoever lacks the role has no more rows to spend either.
-    fn keeps(&self, rooms: &Rooms, pace: Pace) -> Result<(), Refusal> {
+    async fn keeps(&self, rooms: &Rooms, pace: Pace) -> Result<(), Refusal> {
         let Self::Person(..) = self else { return Ok(()) };
         let key = bucket_key(pace.of, Some(&self.name()), None);
-        rooms.persons.take(key, pace.rate).map_err(|wait| {
+        rooms.persons.take(key, pace.rate).await.map_err(|wait| {
             let refusal = Refusal::new(Reason::RateLimited).retry_after(wait);
             if let Some(source) = self.call().client_address {
                 rooms.refusals.count("grpc", refusal.reason, source);
@@ -153,7 +153,7 @@ pub async fn authorize(
         (None, None) => return Err(Refusal::new(Reason::AssertionMissing)),
     };
     if let Some(pace) = pace {
-        actor.keeps(rooms, pace)?;
+        actor.keeps(rooms, pace).await?;
     }
     let allowed = rooms.not_blocked(&actor.names()).and_then(|_| {
         let caller = match &actor {

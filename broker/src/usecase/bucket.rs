@@ -1,5 +1,7 @@
 //! Token buckets: how often one caller may call (AV1). Kept per key, bounded, on the monotonic clock.
 
+pub use crate::domain::Rate;
+
 use crate::domain::Clock;
 use ring::digest;
 use std::{
@@ -7,15 +9,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-
-/// So many calls a second on average, so many at once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Rate {
-    /// Calls per second.
-    pub per_second: u32,
-    /// Calls at once.
-    pub burst: u32,
-}
 
 /// Bad credentials from one peer.
 pub const FAILURES: Rate = Rate { per_second: 10, burst: 50 };

@@ -1,12 +1,17 @@
 //! How a consent stands: for the workload that asked and nobody else (CO17).
 
 use super::{Caller, Rooms};
-use crate::domain::{Consent, ConsentId, Names, Reason, Refusal};
+use crate::{
+    domain::{Consent, ConsentId, Names, Reason, Refusal},
+    relay::Changed,
+};
 use std::{sync::Arc, time::Duration};
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 /// Longest pause between two looks while watching, where no wake-up comes.
 const POLL: Duration = Duration::from_secs(5);
+/// Between two looks, whatever wakes it.
+const REST: Duration = Duration::from_millis(50);
 
 /// One consent of the calling workload.
 ///
@@ -41,17 +46,33 @@ pub async fn consent_changed(
     id: &ConsentId,
     seen_version: i64,
 ) -> Result<Consent, Refusal> {
-    let mut wakeups = rooms.store.wakeups.consents();
+    let (mut wakeups, mut heard) = (rooms.store.wakeups.consents(), rooms.relay.hear());
+    let this = Changed::Consent(id.clone());
     loop {
         let consent = get_consent(rooms, caller, id, None).await?;
         if consent.version != seen_version {
             return Ok(consent);
         }
-        let left = consent.expires_at.since(rooms.clock.now()).max(Duration::from_millis(10));
-        // A wake-up for another consent, or none in time, only means looking again.
-        match tokio::time::timeout(left.min(POLL), wakeups.recv()).await {
-            Ok(Err(RecvError::Closed)) => return Err(Refusal::new(Reason::StoreUnavailable)),
-            Ok(Ok(_) | Err(RecvError::Lagged(_))) | Err(_) => {}
+        let left = consent.expires_at.since(rooms.clock.now()).max(Duration::from_millis(10)).min(POLL);
+        tokio::time::sleep(left.min(REST)).await;
+        // None in time only means looking again.
+        let woken = async {
+            tokio::select! {
+                () = heard.about(&this) => Ok(()),
+                woken = changed(&mut wakeups, id) => woken,
+            }
+        };
+        tokio::time::timeout(left.saturating_sub(REST), woken).await.unwrap_or(Ok(()))?;
+    }
+}
+
+/// Waits for a wake-up for `id`.
+async fn changed(wakeups: &mut Receiver<ConsentId>, id: &ConsentId) -> Result<(), Refusal> {
+    loop {
+        match wakeups.recv().await {
+            Ok(other) if other != *id => {}
+            Ok(_) | Err(RecvError::Lagged(_)) => return Ok(()),
+            Err(RecvError::Closed) => return Err(Refusal::new(Reason::StoreUnavailable)),
         }
     }
 }

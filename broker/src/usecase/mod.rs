@@ -18,6 +18,7 @@ mod drain_spool;
 mod end_sessions_by_logout_token;
 mod expire;
 mod finish_consent;
+pub mod fleet_buckets;
 mod gather;
 mod get_consent;
 mod give_back_outlived;

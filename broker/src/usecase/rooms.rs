@@ -1,6 +1,6 @@
 //! The finished parts a use case works with. Made once, in `app.rs`.
 
-use super::{bucket::Buckets, lines::Lines};
+use super::{fleet_buckets::FleetBuckets, lines::Lines};
 use crate::{
     audit::{Audit, Refusals},
     config::{Limits, RefreshAhead},
@@ -15,6 +15,7 @@ use crate::{
     metrics::Metrics,
     policy::Policy,
     provider::Engine,
+    relay::Relay,
     storage::Store,
     trace::Sampling,
     vault::Vault,
@@ -74,8 +75,10 @@ pub struct Rooms {
     pub identity: Identity,
     /// Where signatures of credentials and assertions are waited for.
     pub lines: Lines,
+    /// What other replicas say, where there is Redis.
+    pub relay: Relay,
     /// How often persons call who have shown who they are.
-    pub persons: Buckets,
+    pub persons: FleetBuckets,
     /// Decides.
     pub policy: Arc<Policy>,
     /// Writes down.

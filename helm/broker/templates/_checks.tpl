@@ -36,6 +36,11 @@
 {{- range $name, $text := ($values.config.telemetry | default dict).headers | default dict -}}
 {{- include "broker.secretReference" (dict "where" (printf "config.telemetry.headers.%s" $name) "text" $text) -}}
 {{- end -}}
+{{- with ($values.config.redis | default dict).url -}}
+{{- if contains "@" . -}}
+{{- include "broker.secretReference" (dict "where" "config.redis.url" "text" .) -}}
+{{- end -}}
+{{- end -}}
 {{- if $values.clusterIssuer.enabled -}}
 {{- range ($values.config.issuers | default list) -}}
 {{- if eq .name $values.clusterIssuer.name -}}

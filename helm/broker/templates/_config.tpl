@@ -88,7 +88,7 @@ limits:
   {{- end }}
 log:
   {{- toYaml (merge (dict) ($config.log | default dict) (dict "format" "json")) | nindent 2 }}
-{{- range $section := list "tenants" "workloads" "providers" "operators" "grants" "consent" "refresh" "telemetry" }}
+{{- range $section := list "tenants" "workloads" "providers" "operators" "grants" "consent" "refresh" "redis" "telemetry" }}
 {{- with get $config $section }}
 {{ $section }}:
   {{- toYaml . | nindent 2 }}

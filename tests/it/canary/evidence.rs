@@ -16,11 +16,21 @@ pub enum Place {
     CommandLine,
     /// What came to the collector of traces.
     Trace,
+    /// What Redis was told and asked, and what it kept.
+    Redis,
 }
 
 impl Place {
-    pub const ALL: [Place; 7] =
-        [Place::Database, Place::Log, Place::Rpc, Place::Page, Place::Ops, Place::CommandLine, Place::Trace];
+    pub const ALL: [Place; 8] = [
+        Place::Database,
+        Place::Log,
+        Place::Rpc,
+        Place::Page,
+        Place::Ops,
+        Place::CommandLine,
+        Place::Trace,
+        Place::Redis,
+    ];
 }
 
 /// A secret, and where it may be all the same.

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use broker_testkit::Redis;
 use broker_tests::collector::Collector;
 use broker_tests::process::{self, BrokerProcess};
 use demo::world::{Options, Site, World};
@@ -14,9 +15,11 @@ use super::job::Job;
 async fn va10_database_logs_statuses_pages_and_command_line_hold_no_secret() {
     let amend = |text: String| text.replace("log: { level: warn }", "log: { level: trace }");
     let collector = Collector::start().await;
+    let redis = Redis::start();
+    let tape = redis.tape();
     let options = Options {
         amend_config: Some(Box::new(amend)),
-        extra_config: telemetry(&collector),
+        extra_config: telemetry(&collector) + &redis.section(),
         ..Options::default()
     };
     let site = World::prepare(options).await.expect("prepared");
@@ -29,6 +32,7 @@ async fn va10_database_logs_statuses_pages_and_command_line_hold_no_secret() {
 
     let mut broker = BrokerProcess::serve(site.directory(), "broker.yaml");
     broker.listening().await;
+    tape.wait_for("PUBLISH");
     let mut job = Job::new(&site, evidence);
     job.run().await;
     let mut evidence = job.evidence;
@@ -40,6 +44,8 @@ async fn va10_database_logs_statuses_pages_and_command_line_hold_no_secret() {
     assert!(status.success(), "{status:?}");
     evidence.wrote(Place::Log, "standard error", &log);
     database(&site, &mut evidence, "afterwards");
+    evidence.wrote(Place::Redis, "all it was told and asked", tape.bytes());
+    evidence.wrote(Place::Redis, "all it keeps", redis.dump());
     evidence.wrote(Place::Trace, "spans", collector.bytes());
     wire(&site, &mut evidence);
 

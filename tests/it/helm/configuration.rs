@@ -29,6 +29,7 @@ pub fn cluster() -> Cluster {
     }
     cluster.secret("database-ca", "root.pem", "PEM");
     cluster.secret("broker-sso", "client-secret", "for the check only");
+    cluster.secret("broker-redis", "url", "rediss://:hunter2@redis.example.com");
     cluster.secret("broker-notes", "client-secret", "for the check only");
     cluster.config_map("corp-ca", "ca.crt", "PEM");
     cluster.config_map("kube-root-ca.crt", "ca.crt", "PEM");

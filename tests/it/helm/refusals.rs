@@ -82,6 +82,11 @@ fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             json!({ "endpoint": "https://collector.example.com:4317", "headers": { "x-key": "hunter2" } }),
             "config.telemetry.headers.x-key: is a secret written out",
         ),
+        (
+            "/config/redis",
+            json!({ "url": "rediss://:hunter2@redis.example.com" }),
+            "config.redis.url: is a secret written out",
+        ),
         ("/listeners/grpc/tls/clientCaSecret", json!("ca"), "helmTest.clientCertificateSecret: gRPC asks"),
         ("/listeners/host", json!("broker.example.com"), "at '/listeners/host'"),
         ("/authorities/corp/secret", json!("ca"), "authorities.corp: name a configMap or a secret"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use broker_testkit::Redis;
 use broker_tests::cluster::Cluster;
 use demo::saas::{Event, Fault};
 use tokio::time::{Instant, timeout};
@@ -23,18 +24,20 @@ const LEAST: usize = 4;
 pub type Tally = BTreeMap<&'static str, usize>;
 
 /// Until `over`, and until enough happened to prove something: a moment, a fault, and everybody up again.
-pub async fn trouble(cluster: &mut Cluster, load: &Load, over: Instant) -> Tally {
+pub async fn trouble(cluster: &mut Cluster, redis: &mut Redis, load: &Load, over: Instant) -> Tally {
     let mut tally = Tally::new();
     while Instant::now() < over || tally.values().sum::<usize>() < LEAST || !load.has_lost() {
         at_provider(load);
         timeout(MOMENT, moment(load)).await.ok();
         let number = load.dice.below(cluster.size());
-        let what = match load.dice.below(11) {
+        let what = match load.dice.below(14) {
             0..=4 => killed(cluster, load, number).await,
             5 | 6 => paused(cluster, load, number).await,
             7 => stopped(cluster, load, number).await,
             8 => database(cluster, load).await,
             9 => jumped(cluster),
+            10 => flushed(redis),
+            11 | 12 => without(redis, load).await,
             _ => all_killed(cluster, load).await,
         };
         *tally.entry(what).or_default() += 1;
@@ -124,4 +127,19 @@ async fn database(cluster: &mut Cluster, load: &Load) -> &'static str {
     // A replica that dies now would not start on a database that is not there yet.
     timeout(MOMENT, load.until(|now| now.granted > granted)).await.ok();
     "database crashed"
+}
+
+/// Redis forgets what it counted.
+fn flushed(redis: &Redis) -> &'static str {
+    redis.flush();
+    "Redis flushed"
+}
+
+/// Redis dies, everybody goes on without it for a while, and it comes back empty.
+async fn without(redis: &mut Redis, load: &Load) -> &'static str {
+    redis.kill();
+    let (answered, more) = (load.progress.borrow().answered, load.dice.below(60) as u64);
+    timeout(MOMENT, load.until(|now| now.answered > answered + more)).await.ok();
+    redis.raise();
+    "Redis killed"
 }

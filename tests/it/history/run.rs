@@ -1,10 +1,11 @@
-//! Three replicas on PostgreSQL that are killed, paused and stopped, whose database crashes and whose provider misbehaves: what
+//! Three replicas on PostgreSQL that are killed, paused and stopped, whose database and Redis crash and whose provider misbehaves: what
 //! happened is written down and held against every rule.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker_testkit::Redis;
 use broker_tests::cluster::Cluster;
 use broker_tests::dice::Dice;
 use broker_tests::history::{self, Act, Deed, End, History, Rule};
@@ -42,11 +43,12 @@ const EXPLAINED: &[&str] = &[
 
 /// The same seed gives the same choices, though not the same interleaving: `TEST_SEED`. `tests/run soak --minutes N` runs it longer.
 ///
-/// Proves: AU1, AU8, AU17, RF1, RF11, RV2, GR5, CO1
+/// Proves: AU1, AU8, AU17, AV3, RF1, RF11, RV2, GR5, CO1
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn au17_rf1_a_run_of_three_replicas_that_fail_in_every_way_keeps_to_every_rule() {
-    let options =
-        Options { extra_config: "consent: { max_open_per_subject: 100 }".to_owned(), ..Options::default() };
+    let mut redis = Redis::start();
+    let extra_config = "consent: { max_open_per_subject: 100 }".to_owned() + &redis.section();
+    let options = Options { extra_config, ..Options::default() };
     let mut cluster = Cluster::start(REPLICAS, options).await;
     let seed = Dice::seed(&**cluster.site.rng());
     println!("TEST_SEED={seed}");
@@ -62,7 +64,7 @@ async fn au17_rf1_a_run_of_three_replicas_that_fail_in_every_way_keeps_to_every_
     work.spawn(Arc::clone(&load).block_on());
     let connected = load.until(|now| now.granted > 20);
     tokio::time::timeout(PATIENCE, connected).await.expect("people connect");
-    let tally = trouble(&mut cluster, &load, Instant::now() + length()).await;
+    let tally = trouble(&mut cluster, &mut redis, &load, Instant::now() + length()).await;
 
     let before = load.progress.borrow().granted;
     let served = tokio::time::timeout(PATIENCE, load.until(|now| now.granted > before + 20));

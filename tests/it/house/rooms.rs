@@ -12,6 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["net"],
     &["storage"],
     &["keys"],
+    &["relay"],
     &["identity"],
     &["policy"],
     &["audit"],

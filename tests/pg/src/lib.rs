@@ -1,8 +1,11 @@
-//! A private PostgreSQL server for tests: no TCP port, a directory of its own, gone when the test process is.
+//! Private servers for tests: PostgreSQL without a TCP port, a pooler before it, Redis; each with a directory of its own, gone when the
+//! test process is.
 
 mod pooler;
+mod redis;
 
 pub use pooler::Pooler;
+pub use redis::{Redis, Reply, Tape};
 
 use std::{
     fs,

@@ -139,18 +139,31 @@ fn written(write: &Write) -> Option<Key> {
     }
 }
 
-/// The store with a ledger that notes what it writes, and a second one whose connections and approvals may be kept rows.
-pub fn with_hot_rows(store: Store, clock: Arc<dyn Clock>, limits: HotLimits) -> (Store, Store) {
+/// Forgets rows that another replica changed, sooner than they would be too old.
+#[derive(Clone)]
+pub struct Forget(Arc<Hot>);
+
+impl Forget {
+    /// The tokens of a connection.
+    pub fn tokens_of(&self, connection: &ConnectionId) {
+        self.0.forget(&Key::Secrets(connection.clone()));
+    }
+}
+
+/// The store with a ledger that notes what it writes, a second one whose connections and approvals may be kept rows, and what makes that
+/// forget some.
+pub fn with_hot_rows(store: Store, clock: Arc<dyn Clock>, limits: HotLimits) -> (Store, Store, Forget) {
     let weigh = |_: &Key, kept: &Kept| u32::try_from(kept.rows.weight() + 200).unwrap_or(u32::MAX);
     let kept = moka::sync::Cache::builder().max_capacity(limits.bytes).weigher(weigh).build();
     let writes = std::array::from_fn(|_| AtomicU64::new(0));
     let hot = Arc::new(Hot { clock, max_age: limits.max_age, kept, writes });
     let ledger = Arc::new(Noting { inner: store.ledger.clone(), hot: hot.clone() });
     let store = Store { ledger, ..store };
+    let forget = Forget(hot.clone());
     let rows =
         Arc::new(HotRows { connections: store.connections.clone(), approvals: store.approvals.clone(), hot });
     let reading = Store { connections: rows.clone(), approvals: rows, ..store.clone() };
-    (store, reading)
+    (store, reading, forget)
 }
 
 struct HotRows {

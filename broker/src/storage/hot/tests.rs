@@ -53,7 +53,7 @@ async fn own_writes_are_seen_at_once_and_those_of_others_when_the_rows_are_old()
     let mut fixture = fixture().await;
     let clock = Arc::new(ManualClock::at(samples::NOW));
     let limits = HotLimits { bytes: 1024 * 1024, max_age: MAX_AGE };
-    let (own, hot) = with_hot_rows(store(&fixture), clock.clone(), limits);
+    let (own, hot, _) = with_hot_rows(store(&fixture), clock.clone(), limits);
     fixture.ledger = own.ledger.clone();
     let fixture = fixture;
     let mut pen = Pen::open(&fixture).await;
@@ -100,7 +100,7 @@ async fn own_writes_are_seen_at_once_and_those_of_others_when_the_rows_are_old()
 async fn a_row_that_cannot_be_read_is_never_kept() {
     let fixture = fixture().await;
     let clock = Arc::new(ManualClock::at(samples::NOW));
-    let (_, hot) = with_hot_rows(store(&fixture), clock, HotLimits { bytes: 1024, max_age: MAX_AGE });
+    let (_, hot, _) = with_hot_rows(store(&fixture), clock, HotLimits { bytes: 1024, max_age: MAX_AGE });
     let mut pen = Pen::open(&fixture).await;
     pen.write(vec![Write::InsertConnection(pen.tag(samples::connection()))]).await;
     fixture.sql.run("UPDATE connections SET state = 'fine'").await.unwrap();

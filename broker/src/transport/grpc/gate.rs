@@ -13,10 +13,7 @@ use crate::{
     domain::{Reason, Refusal, Share, Shares, WorkloadId},
     identity::VerifiedWorkload,
     trace::{self, Remote, Sampling, step},
-    usecase::{
-        Call, Caller, Pace, Rooms,
-        bucket::{Buckets, bucket_key},
-    },
+    usecase::{Call, Caller, Pace, Rooms, bucket::bucket_key, fleet_buckets::FleetBuckets},
 };
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION, request::Parts};
 use std::{
@@ -95,7 +92,7 @@ pub struct GateLayer(Arc<Gate>);
 
 struct Gate {
     rooms: Arc<Rooms>,
-    buckets: Buckets,
+    buckets: FleetBuckets,
     /// Calls served at once; more are shed (AV1).
     calls: Semaphore,
     /// The same of methods that are anyone's: strangers and everybody else keep no place from each other, and health stays
@@ -110,7 +107,7 @@ struct Gate {
 impl GateLayer {
     /// The gate of one listener.
     pub fn new(rooms: Arc<Rooms>) -> Self {
-        let buckets = Buckets::new(Arc::clone(&rooms.clock), 100_000);
+        let buckets = FleetBuckets::new(Arc::clone(&rooms.clock), 100_000, rooms.relay.clone());
         let limits = rooms.settings.limits;
         let at_once = limits.max_concurrent_requests as usize;
         let (calls, open_calls) = (Semaphore::new(at_once), Semaphore::new(OPEN_CALLS));
@@ -304,7 +301,7 @@ impl Gate {
             // Two of them: which one a proxy in front believed is anybody's guess.
             _ => return Err(Refusal::new(Reason::WorkloadCredentialInvalid)),
         };
-        self.limit(row, credential, peer)?;
+        self.limit(row, credential, peer).await?;
         // Of a traced call the ids agree; of others, what the caller says.
         let trace_id = trace::current().map(|ids| ids.trace).or_else(|| trace_id(request));
         let call = Call { client_address: peer, trace_id, deadline };
@@ -317,14 +314,20 @@ impl Gate {
         Ok(Some(self.principal(Some(workload), call, row)))
     }
 
-    fn limit(&self, row: &GateRow, credential: Option<&str>, peer: Option<IpAddr>) -> Result<(), Refusal> {
+    async fn limit(
+        &self,
+        row: &GateRow,
+        credential: Option<&str>,
+        peer: Option<IpAddr>,
+    ) -> Result<(), Refusal> {
         let Limit::PerCaller(mut rate) = row.limit else { return Ok(()) };
         if credential.is_none() && row.who == Who::WorkloadOrPerson {
             // Who it is will be known from the message, and has the method's own pace then.
             rate = STRANGERS;
         }
         let key = bucket_key(row.method, credential, peer);
-        self.buckets.take(key, rate).map_err(|wait| Refusal::new(Reason::RateLimited).retry_after(wait))
+        let taken = self.buckets.take(key, rate).await;
+        taken.map_err(|wait| Refusal::new(Reason::RateLimited).retry_after(wait))
     }
 }
 

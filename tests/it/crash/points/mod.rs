@@ -3,6 +3,7 @@
 mod code;
 mod ended;
 mod fenced;
+mod flushed;
 mod held;
 mod issue;
 mod limits;

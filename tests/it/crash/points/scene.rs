@@ -13,6 +13,7 @@ use broker_tests::stage::READ;
 use demo::saas::{Event, Rotation};
 use demo::walk;
 use demo::world::{ALICE, Options, PROVIDER, Site, Workload::TicketHelper, World};
+use tokio::task::JoinHandle;
 
 /// Longer than anything here may take.
 pub const BOUND: Duration = Duration::from_secs(60);
@@ -85,6 +86,11 @@ pub struct Victim {
 impl Scene {
     /// The survivor runs, and alice is connected.
     pub async fn set(class: Class, database: PgDatabase) -> Scene {
+        Scene::set_with(class, database, "").await
+    }
+
+    /// The same with more of a configuration.
+    pub async fn set_with(class: Class, database: PgDatabase, more: &str) -> Scene {
         let amend = move |text: String| {
             let text = text.replace("rotation: family_revoking", class.configured());
             let text = text.replace("level: warn", "level: info");
@@ -92,7 +98,9 @@ impl Scene {
         };
         let options = Options {
             amend_config: Some(Box::new(amend)),
-            extra_config: "refresh: { ahead: false }\nconsent: { max_open_per_subject: 50 }".to_owned(),
+            extra_config: format!(
+                "refresh: {{ ahead: false }}\nconsent: {{ max_open_per_subject: 50 }}\n{more}"
+            ),
             ..Options::default()
         };
         let site = World::prepare(database.options(options)).await.expect("prepared");
@@ -162,6 +170,12 @@ impl Scene {
     /// Calls the survivor.
     pub fn survivor(&self) -> &Client {
         &self.client
+    }
+
+    /// A call to the survivor, under way.
+    pub fn asking(&self) -> JoinHandle<Result<Outcome, Error>> {
+        let (client, request) = (self.client.clone(), self.request());
+        tokio::spawn(async move { client.issue_grant(&request).await })
     }
 
     /// What the survivor answers. Its own stream may have been ended by a broker that started after the database's clock was moved.

@@ -18,7 +18,7 @@ use crate::{
     provider::Engine,
     storage::{SqliteStore, Store},
     transport::web::{LoginSpec, Logins, cookies, incoming::sha256, router},
-    usecase::{Rooms, Settings, bucket::Buckets, lines::Lines, session::ABSOLUTE},
+    usecase::{Rooms, Settings, fleet_buckets::FleetBuckets, lines::Lines, session::ABSOLUTE},
     vault::Vault,
 };
 use axum::{
@@ -107,6 +107,7 @@ impl House {
         let engine = Arc::new(Engine::new(outbound.clone(), clock.clone()));
         let vault = Arc::new(Vault::new(keys.clone(), clock.clone(), rng.clone()));
         let parts = Parts {
+            relay: crate::relay::Relay::none(),
             metrics: crate::metrics::Metrics::default(),
             store: store.clone(),
             hot: store.clone(),
@@ -130,7 +131,8 @@ impl House {
             metrics: crate::metrics::Metrics::default(),
             sampling: crate::trace::Sampling::off(),
             lines: Lines::new(4, 64, 1, clock.clone()),
-            persons: Buckets::new(clock.clone(), 100),
+            relay: crate::relay::Relay::none(),
+            persons: FleetBuckets::new(clock.clone(), 100, crate::relay::Relay::none()),
             clock: clock.clone(),
             rng,
             settings: settings(),
