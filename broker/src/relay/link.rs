@@ -15,7 +15,7 @@ use crate::{
     net::NetError,
 };
 use arc_swap::ArcSwapOption;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use redis::{Msg, aio::MultiplexedConnection};
 use std::{
     sync::{
@@ -152,7 +152,8 @@ impl Link {
         let (listening, asking) =
             tokio::time::timeout(PATIENCE, connected).await.map_err(|_| WireError::Slow)??;
         let (_sink, mut words) = listening.split();
-        // What was to be said meanwhile is old.
+        // What was to be said meanwhile is old, and so is what was wrong with the connection before.
+        let _ = self.broken.notified().now_or_never();
         while said.try_recv().is_ok() {}
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -1,5 +1,6 @@
 //! Redis makes replicas quicker and is trusted with nothing (AV3).
 
+mod encrypted;
 mod hostile;
 mod limits;
 mod loss;

@@ -4,7 +4,7 @@ use super::free_port;
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Redis {
     port: u16,
     directory: TempDir,
+    /// How it listens, and to whom.
+    settings: Vec<String>,
     running: Option<Running>,
 }
 
@@ -75,8 +77,25 @@ impl Redis {
     /// # Panics
     /// When it does not start.
     pub fn start() -> Redis {
+        let port = free_port();
+        Redis::with(port, vec!["--port".to_owned(), port.to_string()])
+    }
+
+    /// Starts one that is reached over TLS alone, with this certificate and key (files), by whoever knows the password.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn encrypted(certificate: &Path, key: &Path, password: &str) -> Redis {
+        let (port, file) = (free_port(), |path: &Path| path.display().to_string());
+        let (number, certificate, key) = (port.to_string(), file(certificate), file(key));
+        let tls = ["--tls-port", &number, "--tls-cert-file", &certificate, "--tls-key-file", &key];
+        let access = ["--port", "0", "--tls-auth-clients", "no", "--requirepass", password];
+        Redis::with(port, tls.iter().chain(&access).map(|&word| word.to_owned()).collect())
+    }
+
+    fn with(port: u16, settings: Vec<String>) -> Redis {
         let directory = tempfile::Builder::new().prefix("broker-redis-").tempdir().expect("a directory");
-        let mut redis = Redis { port: free_port(), directory, running: None };
+        let mut redis = Redis { port, directory, settings, running: None };
         redis.raise();
         redis
     }
@@ -91,16 +110,8 @@ impl Redis {
         let mut shell = Command::new("sh")
             .args(["-c", include_str!("redis.sh"), "sh"])
             .arg(program)
-            .args([
-                "--port",
-                &self.port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ])
+            .args(&self.settings)
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .arg("--dir")
             .arg(self.directory.path())
             .stdin(Stdio::piped())
