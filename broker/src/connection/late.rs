@@ -37,10 +37,7 @@ pub(super) async fn store_late(
     let stored = tokens.store.connections.by_id(&settlement.tenant, &settlement.connection).await?;
     let Some(stored) = stored else { return Ok(Fate::Superseded) };
     let connection = stored.row.check(&key)?;
-    let mut rows = Vec::new();
-    for found in tokens.store.connections.secrets(&settlement.connection).await? {
-        rows.push(found.map_err(crate::domain::Quarantined::from)?.check(&key)?);
-    }
+    let rows = stored_rows(tokens, settlement).await?;
     if is_stored(settlement, &rows) {
         return Ok(Fate::Stored);
     }
@@ -51,7 +48,7 @@ pub(super) async fn store_late(
     let mut noted = draft(tokens, &connection, None, EventKind::RefreshStored, Outcome::Allowed);
     noted.detail.insert("late", true.into());
     noted.scopes_granted = settlement.access.as_ref().map(|row| row.scopes.clone()).unwrap_or_default();
-    let mut effect = settlement.tokens(tokens);
+    let mut effect = settlement.tokens_beside(tokens, &rows);
     if connection.state == ConnectionState::ReauthRequired {
         let expected_version = connection.version;
         let version = expected_version + 1;
@@ -71,10 +68,20 @@ pub(super) async fn store_late(
     }
 }
 
-/// Whether the very values are there; they may have been wrapped by another key since.
+async fn stored_rows(tokens: &Tokens, settlement: &Settlement) -> Result<Vec<SecretRow>, Refusal> {
+    let key = tokens.keys.row_key();
+    let mut rows = Vec::new();
+    for found in tokens.store.connections.secrets(&settlement.connection).await? {
+        rows.push(found.map_err(crate::domain::Quarantined::from)?.check(&key)?);
+    }
+    Ok(rows)
+}
+
+/// Whether the very values are there; they may have been wrapped by another key since. One commit stores both tokens, and the access token
+/// may have gone since: where there is a refresh token, it alone tells.
 fn is_stored(settlement: &Settlement, rows: &[SecretRow]) -> bool {
-    let mut came = [&settlement.access, &settlement.refresh].into_iter().flatten();
-    came.all(|came| rows.iter().any(|row| same_value(&row.envelope, &came.envelope)))
+    let came = settlement.refresh.as_ref().or(settlement.access.as_ref());
+    came.is_some_and(|came| rows.iter().any(|row| same_value(&row.envelope, &came.envelope)))
 }
 
 fn judge(
@@ -135,11 +142,17 @@ impl Tokens {
         let settlement =
             Settlement::of_record(record).ok_or_else(|| Refusal::new(Reason::RecordQuarantined))?;
         let stored = self.store.connections.by_id(&settlement.tenant, &settlement.connection).await?;
-        let Some(stored) = stored else { return Ok(Kept::Done) };
+        let Some(stored) = stored else {
+            tracing::warn!(connection = %settlement.connection, "tokens in the spool have no connection any more and were dropped");
+            return Ok(Kept::Done);
+        };
         let connection = stored.row.check(&self.keys.row_key())?;
         // A provider that is configured no more: the cautious choice.
         let rotation = rotation_of(&connection.provider).unwrap_or(Rotation::SingleUse);
+        // Whatever was noted of them: what is in use is nobody's to end.
+        let in_use = record.outlived && is_stored(&settlement, &stored_rows(self, &settlement).await?);
         let fate = match record.outlived {
+            true if in_use => Fate::Stored,
             true => Fate::Outlived,
             false => store_late(self, &settlement, rotation).await?,
         };

@@ -112,9 +112,25 @@ impl Settlement {
     }
 
     /// The tokens, and that the provider is told of them if the connection has ended meanwhile.
-    pub(super) fn tokens(&self, tokens: &Tokens) -> Vec<Write> {
+    fn tokens(&self, tokens: &Tokens) -> Vec<Write> {
+        self.put(tokens, self.access.as_ref())
+    }
+
+    /// The same beside the tokens that are stored by now: an access token that came no earlier than this one stays.
+    pub(super) fn tokens_beside(&self, tokens: &Tokens, stored: &[SecretRow]) -> Vec<Write> {
+        let newer = |access: &&SecretRow| {
+            stored.iter().any(|row| {
+                row.kind == SecretKind::Access
+                    && row.scope_key() == access.scope_key()
+                    && row.generation >= access.generation
+            })
+        };
+        self.put(tokens, self.access.as_ref().filter(|access| !newer(access)))
+    }
+
+    fn put(&self, tokens: &Tokens, access: Option<&SecretRow>) -> Vec<Write> {
         let key = tokens.keys.row_key();
-        let rows = [&self.access, &self.refresh].into_iter().flatten();
+        let rows = [access, self.refresh.as_ref()].into_iter().flatten();
         let mut effect: Vec<Write> = rows.map(|row| Write::PutSecret(key.tag(row.clone()))).collect();
         let due_at = tokens.clock.now();
         effect.push(Write::QueueIfRevoked { connection: self.connection.clone(), due_at });

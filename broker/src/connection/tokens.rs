@@ -296,8 +296,8 @@ impl Tokens {
                 }
                 // Whoever took it may still be at it, and is about to store what this call wants (RF1). Held for longer: they died.
                 (Ok(Prepared::Elsewhere { alive: true, .. }), None) => {
-                    let late = wanting.deadline.remaining(&*self.clock) <= TO_ANSWER;
-                    if late || !watch.again().await {
+                    let left = wanting.deadline.remaining(&*self.clock).saturating_sub(TO_ANSWER);
+                    if left.is_zero() || !watch.again(left).await {
                         return Err(Refusal::new(Reason::ProviderUnavailable).retry_after(COME_BACK));
                     }
                 }

@@ -112,9 +112,11 @@ impl Link {
         match counter::ask(asking.connection.clone(), &name, rate).await {
             Ok(wait) => wait,
             Err(counter::Lost) => {
-                // Nobody else asks over it.
-                self.asking.compare_and_swap(&asking, None);
-                self.broken.notify_one();
+                // Nobody else asks over it. Of several whose answer does not come the first ends the connection, and none the next one.
+                let before = self.asking.compare_and_swap(&asking, None);
+                if before.as_ref().is_some_and(|before| Arc::ptr_eq(before, &asking)) {
+                    self.broken.notify_one();
+                }
                 None
             }
         }

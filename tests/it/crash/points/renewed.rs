@@ -3,14 +3,18 @@
 
 use std::sync::Arc;
 
-use broker_client::{GrantRequest, Outcome};
+use broker_client::{Client, GrantRequest, Outcome};
 use broker_tests::postgres::PgDatabase;
+use broker_tests::replicas::client;
 use demo::saas::{Event, Fault, RevokedKind};
 use demo::walk;
-use demo::world::{ALICE, PROVIDER, Workload::TicketHelper};
+use demo::world::{
+    ALICE, PROVIDER,
+    Workload::{self, ReportWriter, TicketHelper},
+};
 use tokio::sync::Notify;
 
-use super::scene::{Class, Scene};
+use super::scene::{BOUND, Class, Scene, Told};
 
 /// What was told to the provider of tokens that came too late.
 const OUTLIVED: &str = "\
@@ -26,16 +30,27 @@ fn ended(events: &[Event]) -> Vec<u64> {
     ended.collect()
 }
 
-/// More is asked for than the connection has, and the person allows it.
-async fn connects_again(scene: &Scene) {
-    let assertion = scene.site.assertion(&ALICE, TicketHelper);
+/// The link that leads to more than the connection has.
+async fn link(scene: &Scene, client: &Client, workload: Workload) -> String {
+    let assertion = scene.site.assertion(&ALICE, workload);
     let more = GrantRequest::new(assertion, PROVIDER, ["notes.read", "notes.write"]);
-    let Ok(Outcome::ConsentRequired(consent)) = scene.survivor().issue_grant(&more).await else {
+    let Ok(Outcome::ConsentRequired(consent)) = client.issue_grant(&more).await else {
         panic!("a consent was due")
     };
+    consent.url.expose().to_owned()
+}
+
+/// The person allows it.
+async fn walks(scene: &Scene, link: &str) {
     let browser = scene.site.browser().expect("a browser");
-    let page = walk::connect(&browser, consent.url.expose(), &ALICE.sso, &ALICE.notes).await;
+    let page = walk::connect(&browser, link, &ALICE.sso, &ALICE.notes).await;
     assert_eq!(page.expect("the pages lead through").status, 200);
+}
+
+/// More is asked for than the connection has, and the person allows it.
+async fn connects_again(scene: &Scene) {
+    let link = link(scene, scene.survivor(), TicketHelper).await;
+    walks(scene, &link).await;
 }
 
 /// The newer tokens serve, and end with nobody.
@@ -110,6 +125,64 @@ async fn rf5_co9_what_is_in_a_spool_and_was_outlived_ends_at_the_provider() {
         the_newer_ones_serve(&scene, class).await;
         back.process.terminate().await;
         assert!(back.process.ended().await.0.success());
+        scene.end().await;
+    }))
+    .await;
+}
+
+/// A step-up that brings no refresh token leaves the one that the dead holder stored: its entry ends nothing that is in use.
+///
+/// Proves: RF5, CO9
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rf5_co9_what_is_stored_and_in_use_is_not_taken_for_outlived() {
+    futures::future::join_all([Class::Grace, Class::SingleUse, Class::FamilyRevoking].map(async |class| {
+        let scene = Scene::set(class, PgDatabase::create()).await;
+        let dying = scene.victim(Some("refresh.committed")).await;
+        assert!(scene.ask_by(&dying.client).await.is_err());
+        dying.process.died().await;
+        assert_eq!(scene.kept(), 1, "{class:?}");
+        scene.site.notes().script(Fault::NoRefreshToken, 1);
+        connects_again(&scene).await;
+        let back = scene.victim(None).await;
+        scene.emptied().await;
+        assert_eq!(scene.database.sql(OUTLIVED), "0", "{class:?}");
+        assert_eq!(ended(&scene.site.notes().truth()), Vec::<u64>::new(), "{class:?}");
+        assert_eq!(scene.settled().await, Told::Granted, "{class:?}");
+        assert_eq!(scene.events("connection.reauth_required"), 0, "{class:?}");
+        back.process.terminate().await;
+        assert!(back.process.ended().await.0.success());
+        scene.end().await;
+    }))
+    .await;
+}
+
+/// The same while the refresh is on its way: what it brings is stored beside the new access token, which is as young as its own.
+///
+/// Proves: RF4, CO9
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rf4_co9_a_refresh_token_is_stored_beside_an_access_token_that_came_meanwhile() {
+    futures::future::join_all([Class::Grace, Class::SingleUse, Class::FamilyRevoking].map(async |class| {
+        let scene = Scene::set(class, PgDatabase::create()).await;
+        let victim = scene.victim(None).await;
+        // Two of the same scopes: the second brings an access token that takes the place of the refresh's own.
+        let other = client(&scene.site, &scene.site.grpc_url(), ReportWriter, BOUND).await;
+        let first = link(&scene, scene.survivor(), TicketHelper).await;
+        let second = link(&scene, &other, ReportWriter).await;
+        walks(&scene, &first).await;
+        let (notes, release, before) = (scene.site.notes(), Arc::new(Notify::new()), scene.refreshes());
+        notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
+        let meanwhile = async {
+            scene.refreshed(before + 1).await;
+            notes.script(Fault::NoRefreshToken, 1);
+            walks(&scene, &second).await;
+            release.notify_one();
+        };
+        let (_, ()) = tokio::join!(scene.ask_by(&victim.client), meanwhile);
+        scene.emptied().await;
+        assert_eq!(scene.settled().await, Told::Granted, "{class:?}");
+        assert_eq!(scene.events("connection.reauth_required"), 0, "{class:?}");
+        victim.process.terminate().await;
+        assert!(victim.process.ended().await.0.success());
         scene.end().await;
     }))
     .await;
