@@ -60,28 +60,31 @@ impl KeyRing {
     }
 
     /// A fresh key for a tenant, wrapped by the root key that wraps, and the id of the one it follows; not yet stored. It sorts as the
-    /// newest whatever the clock says.
+    /// newest whatever the clock says. A tenant that has none gets its first one before, which is stored.
     ///
     /// # Errors
     /// See [`Self::tenant_key`]: nobody gets a further key while the ones there are cannot be used.
     pub async fn further_tenant_key(
         &self,
         tenant: &TenantId,
-    ) -> Result<(WrappedKey, Option<String>), KeyError> {
+    ) -> Result<(WrappedKey, String), KeyError> {
+        // A first key comes by the insert that lets one replica win. Were this one stored as the first, another replica's, made meanwhile,
+        // could sort after it, and whom that one named would be renamed.
+        let known = self.tenant_key(tenant).await?;
         let stored = self.store.tenant_keys(tenant.as_str()).await.map_err(KeyError::Unavailable)?;
         unwrap_all(&self.root, tenant.as_str(), &stored)?;
         let (id, key) = (random_key_id(&*self.rng), SecretKey::random(&*self.rng));
-        let newest = stored.first();
-        let after = newest.map(|key| key.created_at.plus(Duration::from_micros(1)));
+        let newest = stored.first().ok_or_else(|| KeyError::Unknown { key: known.newest().to_owned() })?;
+        let after = newest.created_at.plus(Duration::from_micros(1));
         let row = WrappedKey {
             wrapped: self.root.wrap(wrapping(tenant.as_str(), &id), &key, &*self.rng),
             id,
             tenant: tenant.as_str().to_owned(),
             subject: String::new(),
             wrapped_by: self.root.primary().to_owned(),
-            created_at: after.map_or(self.clock.now(), |after| after.max(self.clock.now())),
+            created_at: after.max(self.clock.now()),
         };
-        Ok((row, newest.map(|key| key.id.clone())))
+        Ok((row, newest.id.clone()))
     }
 
     /// Wraps a tenant's keys (`""` = the system's) with the root key that wraps, where another does; how many it was.
@@ -213,15 +216,33 @@ mod tests {
     #[tokio::test]
     async fn va5_a_further_key_is_the_newest_whatever_the_clock_says() {
         let (here, store, clock) = ring().await;
-        let (first, none) = here.further_tenant_key(&acme()).await.unwrap();
-        assert_eq!(none, None);
-        store.rows.lock().unwrap().push(first.clone());
+        let first = rotate(&here, &store).await;
         clock.set_wall(Timestamp::from_unix_seconds(1_000_000));
         let (second, previous) = here.further_tenant_key(&acme()).await.unwrap();
-        assert!(second.created_at > first.created_at && previous == Some(first.id));
+        assert!(second.created_at > first.created_at && previous == first.id);
         // What is there must open: else nobody could read what it wraps together with the older ones.
         store.rows.lock().unwrap().iter_mut().for_each(|row| row.wrapped[20] ^= 1);
         assert!(matches!(here.further_tenant_key(&acme()).await, Err(KeyError::Tampered { .. })));
+    }
+
+    /// A replica meets a tenant for the first time while somebody gives it a further key.
+    ///
+    /// Proves: VA5
+    #[tokio::test]
+    async fn va5_a_key_for_a_tenant_that_has_none_renames_nobody_who_is_met_meanwhile() {
+        let (here, store, earlier) = ring().await;
+        earlier.set_wall(Timestamp::from_unix_seconds(1_700_000_000));
+        let (key, first) = here.further_tenant_key(&acme()).await.unwrap();
+        let other = beside(&store, 100).await;
+        let name = other.pseudonym(&alice()).await.unwrap();
+        store.rows.lock().unwrap().push(key.clone());
+        let later = beside(&store, 200).await;
+        assert_eq!(later.pseudonym(&alice()).await.unwrap(), name);
+        let keys = later.tenant_key(&acme()).await.unwrap();
+        assert_eq!(keys.ids().collect::<Vec<_>>(), [key.id, first]);
+        // Keys that vanished while this one knows them are no reason to begin anew.
+        store.rows.lock().unwrap().retain(|row| row.tenant.is_empty());
+        assert!(matches!(here.further_tenant_key(&acme()).await, Err(KeyError::Unknown { .. })));
     }
 
     /// Proves: VA5
@@ -231,7 +252,7 @@ mod tests {
         let sealed = here.subject_key(&alice()).await.unwrap();
         let other = beside(&store, 100).await;
         let key = rotate(&other, &store).await;
-        let keys = other.tenant_key(&acme()).await.unwrap();
+        let keys = other.reread_tenant_key(&acme()).await.unwrap();
         let pseudonym = other.pseudonym(&alice()).await.unwrap();
         let row = store.rows.lock().unwrap().iter().find(|row| row.subject == pseudonym).unwrap().clone();
         assert!(other.rewrap_subject_key(&keys, &row).await.unwrap());
