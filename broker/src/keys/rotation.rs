@@ -64,10 +64,7 @@ impl KeyRing {
     ///
     /// # Errors
     /// See [`Self::tenant_key`]: nobody gets a further key while the ones there are cannot be used.
-    pub async fn further_tenant_key(
-        &self,
-        tenant: &TenantId,
-    ) -> Result<(WrappedKey, String), KeyError> {
+    pub async fn further_tenant_key(&self, tenant: &TenantId) -> Result<(WrappedKey, String), KeyError> {
         // A first key comes by the insert that lets one replica win. Were this one stored as the first, another replica's, made meanwhile,
         // could sort after it, and whom that one named would be renamed.
         let known = self.tenant_key(tenant).await?;
@@ -103,6 +100,20 @@ impl KeyRing {
             rewrapped += u64::from(self.replace(&row, self.root.primary(), &wrapped).await?);
         }
         Ok(rewrapped)
+    }
+
+    /// The stored keys that another root key wraps than the one that wraps, of the system (tenant `""`) and of every tenant there is in
+    /// the database.
+    ///
+    /// # Errors
+    /// [`KeyError::Unavailable`].
+    pub async fn wrapped_by_other_roots(&self) -> Result<Vec<WrappedKey>, KeyError> {
+        let mut found = Vec::new();
+        for (tenant, _) in self.store.counts().await.map_err(KeyError::Unavailable)? {
+            let keys = self.store.tenant_keys(&tenant).await.map_err(KeyError::Unavailable)?;
+            found.extend(keys.into_iter().filter(|key| key.wrapped_by != self.root.primary()));
+        }
+        Ok(found)
     }
 
     /// Wraps a person's key with the tenant's newest; whether it was still what was read.
@@ -272,10 +283,12 @@ mod tests {
         let both = || FileKeyring::both(("root-2", [9; 32]), ("root", ROOT));
         let ring =
             KeyRing::open(both(), store.clone(), clock(), Arc::new(SeededRng::default())).await.unwrap();
-        for tenant in ["", "acme"] {
+        for (n, tenant) in ["", "acme"].into_iter().enumerate() {
+            assert_eq!(ring.wrapped_by_other_roots().await.unwrap().len(), 2 - n);
             assert_eq!(ring.rewrap_by_root(tenant).await.unwrap(), 1);
             assert_eq!(ring.rewrap_by_root(tenant).await.unwrap(), 0);
         }
+        assert_eq!(ring.wrapped_by_other_roots().await.unwrap(), []);
         let alone = FileKeyring::of("root-2", [9; 32]);
         let alone =
             KeyRing::open(alone, store.clone(), clock(), Arc::new(SeededRng::default())).await.unwrap();
