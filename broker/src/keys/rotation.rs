@@ -2,7 +2,8 @@
 
 use super::{
     KeyError, KeyRing, SecretKey, TenantKeys,
-    key_ring::{unwrap_all, wrapping},
+    file_keyring::Further,
+    key_ring::{in_order, unwrap_all, wrapping},
     known_rows::{ABSENT_FOR, is_key_id},
     random_key_id,
 };
@@ -71,15 +72,17 @@ impl KeyRing {
         let stored = self.store.tenant_keys(tenant.as_str()).await.map_err(KeyError::Unavailable)?;
         unwrap_all(&self.root, tenant.as_str(), &stored)?;
         let (id, key) = (random_key_id(&*self.rng), SecretKey::random(&*self.rng));
-        let newest = stored.first().ok_or_else(|| KeyError::Unknown { key: known.newest().to_owned() })?;
-        let after = newest.created_at.plus(Duration::from_micros(1));
+        let ends = stored.first().zip(stored.last());
+        let (newest, first) = ends.ok_or_else(|| KeyError::Unknown { key: known.newest().to_owned() })?;
+        let created_at = newest.created_at.plus(Duration::from_micros(1)).max(self.clock.now());
+        let further = Further { first: &first.id, created_at };
         let row = WrappedKey {
-            wrapped: self.root.wrap(wrapping(tenant.as_str(), &id), &key, &*self.rng),
+            wrapped: self.root.wrap(wrapping(tenant.as_str(), &id, Some(further)), &key, &*self.rng),
             id,
             tenant: tenant.as_str().to_owned(),
             subject: String::new(),
             wrapped_by: self.root.primary().to_owned(),
-            created_at: after.max(self.clock.now()),
+            created_at,
         };
         Ok((row, newest.id.clone()))
     }
@@ -90,14 +93,14 @@ impl KeyRing {
     /// [`KeyError::Unknown`] and [`KeyError::Tampered`] where one does not unwrap: those before it are wrapped anew.
     pub async fn rewrap_by_root(&self, tenant: &str) -> Result<u64, KeyError> {
         let mut rewrapped = 0;
-        for row in self.store.tenant_keys(tenant).await.map_err(KeyError::Unavailable)? {
+        let stored = self.store.tenant_keys(tenant).await.map_err(KeyError::Unavailable)?;
+        for (row, what) in in_order(tenant, &stored) {
             if row.wrapped_by == self.root.primary() {
                 continue;
             }
-            let what = wrapping(tenant, &row.id);
             let key = self.root.unwrap(what, &row.wrapped_by, &row.wrapped)?;
             let wrapped = self.root.wrap(what, &key, &*self.rng);
-            rewrapped += u64::from(self.replace(&row, self.root.primary(), &wrapped).await?);
+            rewrapped += u64::from(self.replace(row, self.root.primary(), &wrapped).await?);
         }
         Ok(rewrapped)
     }
@@ -136,7 +139,7 @@ impl KeyRing {
 mod tests {
     use super::*;
     use crate::{
-        domain::{RealmId, Subject, Timestamp},
+        domain::{RealmId, Reason, Subject, Timestamp},
         keys::{
             FileKeyring,
             testing::{MemoryKeys, ROOT, SeededRng, clock, ring},
@@ -273,6 +276,58 @@ mod tests {
         // This one has the older keys in memory.
         let opened = here.subject_key_of(&acme(), &pseudonym).await.unwrap().unwrap();
         assert_eq!(opened.id(), sealed.id());
+    }
+
+    /// Whoever can write to the database gives the tenant's keys another order: then they serve nobody, also after a change of the root
+    /// key.
+    ///
+    /// Proves: VA5, VA11
+    #[tokio::test]
+    async fn va5_va11_keys_whose_order_was_edited_are_not_used() {
+        let (here, store, clock) = ring().await;
+        for _ in 0..2 {
+            rotate(&here, &store).await;
+            clock.advance(Duration::from_secs(60));
+        }
+        let both = || FileKeyring::both(("root-2", [9; 32]), ("root", ROOT));
+        for rewrapped in [false, true] {
+            let open = || KeyRing::open(both(), store.clone(), clock.clone(), Arc::new(SeededRng::default()));
+            let sound = open().await.unwrap();
+            if rewrapped {
+                assert_eq!(sound.rewrap_by_root("acme").await.unwrap(), 3);
+            }
+            sound.tenant_key(&acme()).await.unwrap();
+            let stored = store.rows.lock().unwrap().clone();
+            let of_acme: Vec<_> = (0..stored.len()).filter(|n| stored[*n].tenant == "acme").collect();
+            let [first, second, third] = of_acme[..] else { panic!("three keys") };
+            for (one, other) in [(first, second), (second, third), (first, third)] {
+                {
+                    let mut rows = store.rows.lock().unwrap();
+                    (rows[one].created_at, rows[other].created_at) =
+                        (stored[other].created_at, stored[one].created_at);
+                }
+                for refused in [
+                    open().await.unwrap().tenant_key(&acme()).await.map(drop),
+                    sound.further_tenant_key(&acme()).await.map(drop),
+                    sound.reread_tenant_key(&acme()).await.map(drop),
+                ] {
+                    let refused = refused.expect_err("another order");
+                    assert!(matches!(refused, KeyError::Tampered { .. }), "{refused}");
+                    assert_eq!(refused.reason(), Reason::KeyUnavailable);
+                }
+                if !rewrapped {
+                    sound.rewrap_by_root("acme").await.expect_err("it would make the order hold");
+                }
+                store.rows.lock().unwrap().clone_from(&stored);
+            }
+            // Nor can the key that names people be taken away, so that another names them.
+            store.rows.lock().unwrap().remove(first);
+            assert!(matches!(
+                open().await.unwrap().tenant_key(&acme()).await,
+                Err(KeyError::Tampered { .. })
+            ));
+            store.rows.lock().unwrap().clone_from(&stored);
+        }
     }
 
     /// Proves: VA1, VA5

@@ -53,7 +53,7 @@ impl WrappedKeys for MemoryKeys {
         let rows = self.rows.lock().unwrap();
         let of_tenant = rows.iter().rev().filter(|r| r.tenant == tenant && r.subject.is_empty());
         let mut found: Vec<_> = of_tenant.cloned().collect();
-        found.sort_by_key(|row| std::cmp::Reverse(row.created_at));
+        found.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
         Ok(found)
     }
 
