@@ -7,7 +7,7 @@ use crate::{
     crash::CrashPoints,
     domain::{Clock, Rng, TenantId},
     keys::{FileKeyring, KeyError, KeyRing},
-    storage::{Store, Uses},
+    storage::{Store, Uses, WrappedKey},
     usecase::{self, RotateError, Rotated},
     vault::{Pace, Rewrap},
 };
@@ -69,6 +69,23 @@ impl KeyDesk {
     /// [`KeyError`].
     pub async fn rewrap_by_root(&self, tenant: &str) -> Result<u64, KeyError> {
         self.keys.rewrap_by_root(tenant).await
+    }
+
+    /// The stored keys, of whatever tenant, that another root key wraps than the one that wraps.
+    ///
+    /// # Errors
+    /// [`KeyError::Unavailable`].
+    pub async fn wrapped_by_other_roots(&self) -> Result<Vec<WrappedKey>, KeyError> {
+        self.keys.wrapped_by_other_roots().await
+    }
+
+    /// Every tenant that has keys, also one that is no more in the configuration.
+    ///
+    /// # Errors
+    /// [`KeyError::Unavailable`].
+    pub async fn tenants_with_keys(&self) -> Result<Vec<TenantId>, KeyError> {
+        let counts = self.store.wrapped_keys.counts().await.map_err(KeyError::Unavailable)?;
+        Ok(counts.into_iter().filter_map(|(tenant, _)| TenantId::parse(&tenant).ok()).collect())
     }
 
     /// Whether the tenant has a key at all. One that nobody ever used has none.

@@ -1,7 +1,7 @@
 //! The root key ring in a file: the default KEK. Loading refuses what would make encryption a pretence (VA7).
 
 use super::{KeyError, KeyringError, SecretKey, random_key_id};
-use crate::domain::{Canonical, Rng};
+use crate::domain::{Canonical, Rng, Timestamp};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{
     collections::BTreeSet,
@@ -45,12 +45,28 @@ pub struct Wrapping<'a> {
     pub tenant: &'a str,
     /// The wrapped key's id.
     pub key: &'a str,
+    /// Its place among the tenant's keys; `None` for the first.
+    pub further: Option<Further<'a>>,
+}
+
+/// The place of a key that a tenant got after its first: nobody can give it another without the root key.
+#[derive(Clone, Copy)]
+pub struct Further<'a> {
+    /// The id of the tenant's first key.
+    pub first: &'a str,
+    /// When it was made: the keys are ordered by that.
+    pub created_at: Timestamp,
 }
 
 impl Wrapping<'_> {
     fn aad(&self) -> Canonical {
-        let mut aad = Canonical::new("broker.v1 wrapped key");
+        let label =
+            if self.further.is_some() { "broker.v1 further wrapped key" } else { "broker.v1 wrapped key" };
+        let mut aad = Canonical::new(label);
         aad.text(self.purpose).text(self.tenant).text(self.key);
+        if let Some(Further { first, created_at }) = self.further {
+            aad.text(first).number(created_at.micros());
+        }
         aad
     }
 }

@@ -2,7 +2,9 @@
 
 use super::{
     AeadKeys, AuditKeys, FileKeyring, KeyError, SealedCookies, SecretKey, SubjectKey, Subkey, TenantKeys,
-    file_keyring::Wrapping, random_key_id, system_key::SystemKeys,
+    file_keyring::{Further, Wrapping},
+    random_key_id,
+    system_key::SystemKeys,
 };
 use crate::{
     domain::{Canonical, Clock, ConsentId, ParentId, Rng, RowKey, Subject, TenantId, sha256},
@@ -333,7 +335,7 @@ async fn load_or_create(
     }
     let (id, key) = (random_key_id(rng), SecretKey::random(rng));
     let row = WrappedKey {
-        wrapped: root.wrap(wrapping(tenant, &id), &key, rng),
+        wrapped: root.wrap(wrapping(tenant, &id, None), &key, rng),
         id,
         tenant: tenant.to_owned(),
         subject: String::new(),
@@ -354,22 +356,33 @@ async fn load_or_create(
     }
 }
 
-/// All or none: a ring with a gap would quarantine rows that are in order.
+/// The stored keys, newest first. All or none: a ring with a gap would quarantine rows that are in order.
 pub(super) fn unwrap_all(
     root: &FileKeyring,
     tenant: &str,
     stored: &[WrappedKey],
 ) -> Result<Vec<(String, SecretKey)>, KeyError> {
-    stored
-        .iter()
-        .map(|row| {
-            let key = root.unwrap(wrapping(tenant, &row.id), &row.wrapped_by, &row.wrapped)?;
-            Ok((row.id.clone(), key))
-        })
+    in_order(tenant, stored)
+        .map(|(row, what)| Ok((row.id.clone(), root.unwrap(what, &row.wrapped_by, &row.wrapped)?)))
         .collect()
 }
 
-pub(super) fn wrapping<'a>(tenant: &'a str, key: &'a str) -> Wrapping<'a> {
+/// What each stored key, newest first, must have been wrapped as to stand where it does: the oldest as the tenant's first, which names
+/// people, the others at their time after it. So an edited order does not unwrap. The system gets no further keys by command: its keys
+/// are not ordered.
+pub(super) fn in_order<'a>(
+    tenant: &'a str,
+    stored: &'a [WrappedKey],
+) -> impl Iterator<Item = (&'a WrappedKey, Wrapping<'a>)> {
+    let oldest = stored.last().filter(|_| !tenant.is_empty());
+    stored.iter().map(move |row| {
+        let first = oldest.filter(|first| first.id != row.id);
+        let further = first.map(|first| Further { first: &first.id, created_at: row.created_at });
+        (row, wrapping(tenant, &row.id, further))
+    })
+}
+
+pub(super) fn wrapping<'a>(tenant: &'a str, key: &'a str, further: Option<Further<'a>>) -> Wrapping<'a> {
     let purpose = if tenant.is_empty() { "system" } else { "tenant" };
-    Wrapping { purpose, tenant, key }
+    Wrapping { purpose, tenant, key, further }
 }

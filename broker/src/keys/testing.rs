@@ -51,7 +51,10 @@ impl WrappedKeys for MemoryKeys {
     async fn tenant_keys(&self, tenant: &str) -> Result<Vec<WrappedKey>, StoreError> {
         self.up()?;
         let rows = self.rows.lock().unwrap();
-        Ok(rows.iter().rev().filter(|r| r.tenant == tenant && r.subject.is_empty()).cloned().collect())
+        let of_tenant = rows.iter().rev().filter(|r| r.tenant == tenant && r.subject.is_empty());
+        let mut found: Vec<_> = of_tenant.cloned().collect();
+        found.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+        Ok(found)
     }
 
     async fn subject_key(&self, tenant: &str, pseudonym: &str) -> Result<Option<WrappedKey>, StoreError> {

@@ -1,6 +1,6 @@
 use super::{
     FileKeyring, KeyError, KeyRing, KeyringError, SecretKey,
-    file_keyring::{Wrapping, is_private},
+    file_keyring::{Further, Wrapping, is_private},
     testing::{MemoryKeys, ROOT, SeededRng, clock, ring},
 };
 use crate::{
@@ -51,7 +51,7 @@ fn va7_a_generated_key_file_is_private_new_and_loads() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
     let loaded = FileKeyring::load(&path).unwrap();
     assert_eq!(made.primary(), loaded.primary());
-    let what = Wrapping { purpose: "tenant", tenant: "acme", key: "key_1" };
+    let what = Wrapping { purpose: "tenant", tenant: "acme", key: "key_1", further: None };
     let key = SecretKey::random(&SystemRng::default());
     let wrapped = made.wrap(what, &key, &SystemRng::default());
     assert_eq!(loaded.unwrap(what, made.primary(), &wrapped).ok().unwrap().expose(), key.expose());
@@ -155,7 +155,7 @@ fn va7_malformed_key_files_are_typed_errors_that_show_no_value() {
 #[test]
 fn va1_a_wrapped_key_is_bound_to_its_purpose_tenant_and_id() {
     let root = FileKeyring::of("root", ROOT);
-    let what = Wrapping { purpose: "tenant", tenant: "acme", key: "key_1" };
+    let what = Wrapping { purpose: "tenant", tenant: "acme", key: "key_1", further: None };
     let key = SecretKey::random(&SystemRng::default());
     let wrapped = root.wrap(what, &key, &SystemRng::default());
     assert!(root.unwrap(what, "root", &wrapped).is_ok());
@@ -163,6 +163,7 @@ fn va1_a_wrapped_key_is_bound_to_its_purpose_tenant_and_id() {
         Wrapping { purpose: "system", ..what },
         Wrapping { tenant: "umbrella", ..what },
         Wrapping { key: "key_2", ..what },
+        Wrapping { further: Some(Further { first: "key_0", created_at: clock().now() }), ..what },
     ] {
         assert!(matches!(root.unwrap(other, "root", &wrapped), Err(KeyError::Tampered { .. })));
     }
@@ -274,20 +275,11 @@ async fn va5_after_rotation_the_newest_key_wraps_all_open_and_nobody_is_renamed(
     let subject_key = ring.subject_key(&alice).await.unwrap();
     let data_key = SecretKey::random(&SystemRng::default());
     let wrapped = first.wrap_data_key(1, &data_key, &SystemRng::default());
-    let root = FileKeyring::of("root", ROOT);
-    let what = Wrapping { purpose: "tenant", tenant: "acme", key: "key_second" };
-    let row = WrappedKey {
-        id: "key_second".into(),
-        tenant: "acme".into(),
-        subject: String::new(),
-        wrapped_by: "root".into(),
-        wrapped: root.wrap(what, &SecretKey::random(&SystemRng::default()), &SystemRng::default()),
-        created_at: clock.now(),
-    };
+    let (row, _) = ring.further_tenant_key(&alice.tenant).await.unwrap();
     store.insert(&row, false).await.unwrap();
     clock.advance(Duration::from_secs(300));
     let rotated = ring.tenant_key(&alice.tenant).await.unwrap();
-    assert_eq!(rotated.newest(), "key_second");
+    assert_eq!(rotated.newest(), row.id);
     assert_eq!(
         rotated.unwrap_data_key(1, first.newest(), &wrapped).ok().unwrap().expose(),
         data_key.expose()

@@ -25,8 +25,8 @@ pub struct Rotated {
     pub tenant: TenantId,
     /// The key, as stored.
     pub key: WrappedKey,
-    /// The one that wrapped until now; `None` where it is the tenant's first.
-    pub previous: Option<String>,
+    /// The one that wrapped until now.
+    pub previous: String,
 }
 
 /// Makes a further key for a tenant, as the effect of the row that records it. Two at once make two keys; the later one wraps.

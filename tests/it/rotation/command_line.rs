@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use broker::domain::TenantId;
 use broker_client::{Client, GrantRequest, Outcome};
 use broker_tests::database::Database;
 use broker_tests::process::{BrokerProcess, Ran, run};
@@ -10,6 +11,8 @@ use broker_tests::stage::READ;
 use demo::walk;
 use demo::world::{ALICE, Options, PROVIDER, Person, Site, Workload::TicketHelper, World};
 use serde_json::Value;
+
+use super::rotate_for;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A token that ends so soon is handed to nobody twice: every call needs a refresh.
@@ -58,6 +61,21 @@ impl Running {
         let ran = self.keys(&[args, &["--json"]].concat()).await;
         assert_eq!(ran.code, code, "{args:?}: {ran:?}");
         serde_json::from_str(&ran.stdout).expect("JSON")
+    }
+
+    /// The root key there is, and a fresh one.
+    async fn another_root_key(&self) -> (Value, Value) {
+        let made = run(self.site.directory(), &["init", "another"]).await;
+        assert_eq!(made.code, 0, "{made:?}");
+        let read = |name: &str| -> Value {
+            serde_json::from_slice(&std::fs::read(self.site.path(name)).expect("a key file")).expect("JSON")
+        };
+        (read("keys.json")["keys"][0].clone(), read("another/keys.json")["keys"][0].clone())
+    }
+
+    fn write_root_keys(&self, keys: &[&Value]) {
+        let text = serde_json::json!({ "keys": keys }).to_string();
+        std::fs::write(self.site.path("keys.json"), text).expect("written");
     }
 
     async fn end(self) {
@@ -153,20 +171,11 @@ async fn va5_a_rewrap_that_is_killed_loses_nothing_and_goes_on_where_it_was() {
 #[tokio::test]
 async fn va5_another_root_key_takes_over_and_the_older_one_is_needed_no_more() {
     let running = Running::start().await;
-    let made = run(running.site.directory(), &["init", "another"]).await;
-    assert_eq!(made.code, 0, "{made:?}");
-    let read = |name: &str| -> Value {
-        serde_json::from_slice(&std::fs::read(running.site.path(name)).expect("a key file")).expect("JSON")
-    };
-    let (old, new) = (read("keys.json")["keys"][0].clone(), read("another/keys.json")["keys"][0].clone());
-    let write = |keys: &[&Value]| {
-        let text = serde_json::json!({ "keys": keys }).to_string();
-        std::fs::write(running.site.path("keys.json"), text).expect("written");
-    };
-    write(&[&new, &old]);
+    let (old, new) = running.another_root_key().await;
+    running.write_root_keys(&[&new, &old]);
     let done = running.told(&["rewrap"], 0).await;
     assert_eq!((&done["system_keys"], &done["tenants"][0]["tenant_keys"]), (&1.into(), &1.into()), "{done}");
-    write(&[&new]);
+    running.write_root_keys(&[&new]);
     let listed = running.keys(&["list"]).await;
     assert!(!listed.stdout.contains("ROOT KEY MISSING"), "{listed:?}");
     let Running { site, process, client } = running;
@@ -176,5 +185,44 @@ async fn va5_another_root_key_takes_over_and_the_older_one_is_needed_no_more() {
     process.listening().await;
     let running = Running { site, process, client };
     running.granted().await;
+    running.end().await;
+}
+
+/// The keys of a tenant that is no more in the configuration need a root key like all others.
+///
+/// Proves: VA5, VA1
+#[tokio::test]
+async fn va5_nothing_is_called_done_while_a_former_tenants_keys_need_the_older_root_key() {
+    let running = Running::start().await;
+    let former = TenantId::parse("former").expect("a name");
+    let key = rotate_for(&running.site, &former).await.key.id;
+    let (old, new) = running.another_root_key().await;
+    running.write_root_keys(&[&new]);
+    let listed = running.told(&["list"], 0).await;
+    let listed = listed.as_array().expect("a list").iter().filter(|key| key["tenant"] == "former");
+    assert_eq!(listed.map(|key| &key["state"]).collect::<Vec<_>>(), ["ROOT KEY MISSING"; 2]);
+    running.write_root_keys(&[&new, &old]);
+
+    let done = running.told(&["rewrap", "--tenant", "company"], 3).await;
+    let left = done["by_other_root_keys"].as_array().expect("a list");
+    assert_eq!(left.iter().filter(|key| key["tenant"] == "former").count(), 2, "{done}");
+    assert!(left.iter().all(|key| key["tenant"] != "company" && key["wrapped_by"] == old["id"]), "{done}");
+    // One of them that does not unwrap: the others do not wait for it, and it is not called done.
+    let mut database = Database::open(&running.site.database_path()).await;
+    let bent = |how: &str| format!("UPDATE tenant_keys SET wrapped_by = '{how}' WHERE id = '{key}'");
+    database.edit(&bent("gone")).await;
+    let said = running.keys(&["rewrap"]).await;
+    let names_it = format!("former: {key} is still wrapped by the root key gone");
+    assert!(said.code == 3 && said.stdout.contains(&names_it) && said.stderr.contains("former"), "{said:?}");
+    database.edit(&bent(old["id"].as_str().expect("an id"))).await;
+
+    let done = running.told(&["rewrap"], 0).await;
+    assert_eq!(done["by_other_root_keys"], serde_json::json!([]));
+    let of_former = &done["tenants"].as_array().expect("a list")[1];
+    assert_eq!((&of_former["tenant"], &of_former["left"]), (&"former".into(), &0.into()), "{done}");
+    assert!(of_former["tenant_keys"].as_u64() >= Some(1), "{done}");
+    running.write_root_keys(&[&new]);
+    let listed = running.keys(&["list"]).await;
+    assert!(listed.stdout.contains(&key) && !listed.stdout.contains("ROOT KEY MISSING"), "{listed:?}");
     running.end().await;
 }

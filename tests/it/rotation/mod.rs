@@ -28,9 +28,14 @@ async fn desk(site: &Site) -> KeyDesk {
 
 /// `broker keys rotate`.
 pub async fn rotate(site: &Site) -> Rotated {
+    rotate_for(site, &tenant()).await
+}
+
+/// The same for another tenant, which need not be in the configuration.
+async fn rotate_for(site: &Site, tenant: &TenantId) -> Rotated {
     let desk = desk(site).await;
     let log = desk.log().await.expect("a stream");
-    let rotated = log.rotate(&tenant()).await.expect("rotated");
+    let rotated = log.rotate(tenant).await.expect("rotated");
     log.close().await.expect("closed");
     rotated
 }

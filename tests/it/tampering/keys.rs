@@ -4,6 +4,8 @@ use broker_tests::database::Database;
 use broker_tests::stage::{READ, Stage, refused};
 use demo::world::{ALICE, BOB, Workload::TicketHelper};
 
+use crate::rotation::rotate;
+
 async fn stage() -> Stage {
     let stage = Stage::start().await;
     stage.connect(&ALICE, TicketHelper, READ).await;
@@ -95,4 +97,19 @@ async fn a_subject_key_in_another_place_seals_nothing() {
         assert!(!reasons.is_empty() && reasons.iter().all(|r| r == "AUDIT_UNAVAILABLE"), "{sql}: {reasons:?}");
         stage.stop().await;
     }
+}
+
+/// After a rotation: the order of a tenant's keys says which wraps and which names people, and cannot be edited.
+///
+/// Proves: VA11, VA5
+#[tokio::test]
+async fn va11_va5_tenant_keys_in_another_order_serve_nobody() {
+    let stage = stage().await;
+    rotate(&stage.world).await;
+    let swapped = "UPDATE tenant_keys SET created_at = (SELECT sum(created_at) FROM tenant_keys WHERE tenant = 'company') - created_at
+         WHERE tenant = 'company'";
+    let edit = async |database: &mut Database| database.edit(swapped).await;
+    let stage = stage.restart(edit).await.expect("the system key is untouched");
+    assert_eq!(refused(stage.ask(&ALICE, TicketHelper, READ).await), "AUDIT_UNAVAILABLE");
+    stage.stop().await;
 }

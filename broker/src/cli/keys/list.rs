@@ -88,15 +88,22 @@ fn wrapped_key(key: WrappedKey, newest: bool, root: &FileKeyring) -> Shown {
     }
 }
 
-/// The system's keys and those of every configured tenant, newest first each, with whether it is the newest.
+/// The system's keys and those of every tenant, configured or not, newest first each, with whether it is the newest.
 async fn wrapped(config: &Config) -> Result<Vec<(WrappedKey, bool)>, Box<dyn Error>> {
     // A broker that was never started has no database and no keys in it.
     if matches!(&config.storage, Storage::Sqlite { path } if !path.exists()) {
         return Ok(Vec::new());
     }
     let store = app::open_store_read_only(config).await?;
+    let mut tenants = vec![String::new()];
+    tenants.extend(config.tenants.iter().map(|tenant| tenant.id.as_str().to_owned()));
+    for (tenant, _) in store.wrapped_keys.counts().await? {
+        if !tenants.contains(&tenant) {
+            tenants.push(tenant);
+        }
+    }
     let mut found = Vec::new();
-    for tenant in [""].into_iter().chain(config.tenants.iter().map(|tenant| tenant.id.as_str())) {
+    for tenant in &tenants {
         let keys = store.wrapped_keys.tenant_keys(tenant).await?;
         found.extend(keys.into_iter().enumerate().map(|(n, key)| (key, n == 0)));
     }

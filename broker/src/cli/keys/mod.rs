@@ -16,7 +16,8 @@ pub(super) enum KeysCommand {
     /// go on serving.
     Rotate(rotate::Rotate),
     /// Wrap everything that is stored with its tenant's newest key, and every tenant's keys with the first root key of the key file.
-    /// Brokers may go on serving; killed anywhere, run it again. Exit code 3: an older key still wraps something.
+    /// Brokers may go on serving; killed anywhere, run it again. Exit code 3: an older key still wraps something, or a
+    /// root key that is not the first.
     Rewrap(rewrap::RewrapAll),
 }
 

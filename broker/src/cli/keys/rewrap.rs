@@ -8,7 +8,7 @@ use crate::{
     app::KeyDesk,
     crash::CrashPoints,
     domain::{SystemClock, SystemRng, TenantId},
-    storage::Uses,
+    storage::{Uses, WrappedKey},
     vault::{Pace, Rewrap, Rewrapped},
 };
 use clap::Args;
@@ -25,7 +25,7 @@ use std::{
 pub(in crate::cli) struct RewrapAll {
     #[command(flatten)]
     file: ConfigFile,
-    /// Which tenant; every tenant of the configuration, and the system's keys, where none is named.
+    /// Which tenant; every tenant of the configuration, every other one that still has keys, and the system's keys, where none is named.
     #[arg(long)]
     tenant: Option<String>,
     /// Most rows a second, such as 200/s.
@@ -65,13 +65,26 @@ pub(super) fn run(rewrap: &RewrapAll) -> Outcome {
         let desk = KeyDesk::open(&config, clock, rng, CrashPoints::of_this_process()?).await?;
         let system = if rewrap.tenant.is_none() { desk.rewrap_by_root("").await? } else { 0 };
         let (work, mut pace, mut all) = (desk.rewrap(), desk.pace(rewrap.rate), Vec::new());
-        for tenant in tenants {
-            if desk.has_keys(&tenant).await? {
-                all.push(of_tenant(&desk, &work, &mut pace, tenant).await?);
+        for tenant in &tenants {
+            if desk.has_keys(tenant).await? {
+                all.push(of_tenant(&desk, &work, &mut pace, tenant.clone()).await?);
             }
         }
-        report(rewrap.json, system, &all)?;
-        Ok(if all.iter().any(|done| done.left() > 0) {
+        let mut failed = false;
+        let others = if rewrap.tenant.is_none() { desk.tenants_with_keys().await? } else { Vec::new() };
+        for tenant in others.into_iter().filter(|tenant| !tenants.contains(tenant)) {
+            // Perhaps nobody has its root key any more: that keeps no other tenant waiting.
+            match of_tenant(&desk, &work, &mut pace, tenant.clone()).await {
+                Ok(done) => all.push(done),
+                Err(error) => {
+                    failed = true;
+                    writeln!(io::stderr(), "{tenant}, which is not in the configuration: {error}").ok();
+                }
+            }
+        }
+        let by_others = desk.wrapped_by_other_roots().await?;
+        report(rewrap.json, system, &all, &by_others)?;
+        Ok(if failed || !by_others.is_empty() || all.iter().any(|done| done.left() > 0) {
             ExitCode::from(EXIT_PROBLEMS)
         } else {
             ExitCode::SUCCESS
@@ -109,10 +122,15 @@ async fn of_tenant(
     Ok(Done { tenant, rewrapped, keys, uses })
 }
 
-fn report(as_json: bool, system: u64, all: &[Done]) -> io::Result<()> {
+fn report(as_json: bool, system: u64, all: &[Done], by_others: &[WrappedKey]) -> io::Result<()> {
     if as_json {
         let tenants: Vec<_> = all.iter().map(of_json).collect();
-        return output::line(&json!({ "system_keys": system, "tenants": tenants }).to_string());
+        let by_others: Vec<_> = by_others
+            .iter()
+            .map(|key| json!({ "tenant": key.tenant, "key": key.id, "wrapped_by": key.wrapped_by }))
+            .collect();
+        let said = json!({ "system_keys": system, "tenants": tenants, "by_other_root_keys": by_others });
+        return output::line(&said.to_string());
     }
     let mut rows = Vec::new();
     for done in all {
@@ -141,6 +159,10 @@ fn report(as_json: bool, system: u64, all: &[Done]) -> io::Result<()> {
     }
     if system > 0 {
         output::line(&format!("{system} keys of the system are wrapped by the root key that wraps"))?;
+    }
+    for key in by_others {
+        let whose = if key.tenant.is_empty() { "the system" } else { &key.tenant };
+        output::line(&format!("{whose}: {} is still wrapped by the root key {}", key.id, key.wrapped_by))?;
     }
     output::line(
         "Older keys stay: a tenant's oldest makes the pseudonyms of its log, and a spool or a backup may need any.",

@@ -64,8 +64,5 @@ pub(super) fn run(rotate: &Rotate) -> Outcome {
 
 fn sentence(done: &Rotated) -> String {
     let Rotated { tenant, key, previous } = done;
-    match previous {
-        Some(previous) => format!("{tenant}: {} wraps what is new; {previous} still opens", key.id),
-        None => format!("{tenant}: {} is its first key", key.id),
-    }
+    format!("{tenant}: {} wraps what is new; {previous} still opens", key.id)
 }

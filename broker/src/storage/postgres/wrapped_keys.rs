@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 const TENANT_KEYS: &str = "\
 SELECT id, tenant, '' AS subject, wrapped_by, wrapped, created_at FROM tenant_keys
-WHERE tenant = $1 ORDER BY created_at DESC, serial DESC";
+WHERE tenant = $1 ORDER BY created_at DESC, id DESC";
 
 const INSERT_TENANT_KEY: &str = "\
 INSERT INTO tenant_keys (id, tenant, wrapped_by, wrapped, created_at)
