@@ -2,6 +2,7 @@
 
 use super::{
     AtProvider, Rooms,
+    give_back_spooled::GivenBack,
     revoke_leftover::KEPT_FOR,
     tell_provider::{Holder, Token, tell_provider},
 };
@@ -12,7 +13,7 @@ use crate::{
     },
 };
 
-/// Revokes `tokens`, the refresh token first, where that does not end the newer ones too; whether nothing more is to be done. Not before
+/// Revokes `tokens`, the refresh token first, where that does not end the newer ones too, in one try. Not before
 /// the access token among them has ended: what was handed out earlier from the same authorization ends no later than that, and goes on
 /// until then. Where it has no known end, nothing is revoked.
 ///
@@ -22,22 +23,22 @@ pub(super) async fn give_back_outlived(
     rooms: &Rooms,
     connection: &Connection,
     tokens: &[SecretRow],
-) -> Result<bool, Refusal> {
+) -> Result<GivenBack, Refusal> {
     let own = |spec: &crate::domain::ProviderSpec| spec.revocation_ends == RevocationEnds::OwnAuthorization;
     let access = tokens.iter().find(|row| row.kind == SecretKind::Access);
     let ends = access.and_then(|row| row.expires_at);
     let (true, Some(ends)) = (rooms.providers.get(&connection.provider).is_some_and(own), ends) else {
         tracing::warn!(connection = %connection.id, "tokens in the spool are outlived and were dropped");
-        return Ok(true);
+        return Ok(GivenBack::Over);
     };
     let now = rooms.clock.now();
     if now < ends {
-        return Ok(false);
+        return Ok(GivenBack::NotYet);
     }
     let told: Vec<_> = tokens.iter().map(|row| Token::Stored(connection, row)).collect();
     let at_provider = tell_provider(rooms, &told).await;
     let (said, outcome) = match at_provider {
-        AtProvider::FailedWillRetry if now < ends.plus(KEPT_FOR) => return Ok(false),
+        AtProvider::FailedWillRetry if now < ends.plus(KEPT_FOR) => return Ok(GivenBack::Failed),
         AtProvider::FailedWillRetry => ("given_up", Outcome::Failed),
         told => (told.as_str(), Outcome::Allowed),
     };
@@ -45,5 +46,5 @@ pub(super) async fn give_back_outlived(
     draft.detail.insert("at_provider", said.into());
     draft.detail.insert("outlived", true.into());
     rooms.audit.note(Entry { settlement: true, ..Entry::note(draft) }, Deadline::none()).await?;
-    Ok(true)
+    Ok(GivenBack::Over)
 }

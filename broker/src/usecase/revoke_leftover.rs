@@ -5,6 +5,7 @@
 
 use super::{
     AtProvider, Rooms,
+    give_back_spooled::GivenBack,
     retry_revocations::{KEPT, Told},
     tell_provider::{Holder, Token, tell_provider},
 };
@@ -120,7 +121,7 @@ pub(super) async fn give_back(
     note_given_back(rooms, consent, at_provider, attempts).await
 }
 
-/// The same for what the spool keeps, in one try; whether nothing more is to be done. `since` = when it came.
+/// The same for what the spool keeps, in one try. `since` = when it came.
 ///
 /// # Errors
 /// The audit log's.
@@ -129,13 +130,13 @@ pub(super) async fn give_back_kept(
     consent: &Consent,
     came: &Leftover,
     since: Timestamp,
-) -> Result<bool, Refusal> {
+) -> Result<GivenBack, Refusal> {
     let at_provider = give_back_once(rooms, consent, came).await;
     if at_provider == Some(AtProvider::FailedWillRetry) && rooms.clock.now() < since.plus(KEPT_FOR) {
-        return Ok(false);
+        return Ok(GivenBack::Failed);
     }
     note_given_back(rooms, consent, at_provider, 1).await?;
-    Ok(true)
+    Ok(GivenBack::Over)
 }
 
 async fn note_given_back(

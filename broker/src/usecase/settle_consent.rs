@@ -1,7 +1,9 @@
 //! What a provider gave for a code is stored, or revoked: it is good for nothing but this consent, and nobody else knows it.
 
 use super::{
-    Rooms, Visitor, expire, kept,
+    Rooms, Visitor, expire,
+    give_back_spooled::GivenBack,
+    kept,
     revoke_leftover::{end, give_back, give_back_kept},
 };
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
     crash::crash_point,
     domain::{
         AccessToken, Consent, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, Reason,
-        RefreshToken, Refusal, SecretString,
+        RefreshToken, Refusal, SecretString, Timestamp,
         consent::{Leftover, Obtained},
     },
     vault::{Sealer, VaultError},
@@ -93,11 +95,44 @@ pub(super) async fn keep(rooms: &Rooms, slot: &mut Slot, consent: &Consent, came
     }
 }
 
-/// Stores what was kept for a code; `false` = it is to be tried again later.
+/// What became of what was kept for a code.
+pub(super) enum StoredCode {
+    /// It is stored.
+    Done,
+    /// It is to be tried again.
+    Later,
+    /// Its consent's row cannot hold it.
+    Homeless(Box<Homeless>),
+}
+
+/// What was kept for a code, and its consent's row cannot hold.
+pub(super) struct Homeless {
+    consent: Consent,
+    leftover: Leftover,
+    since: Timestamp,
+    draft: EventDraft,
+    refusal: Refusal,
+}
+
+impl Homeless {
+    /// Revokes it, in one try, and puts both on record. The entry stays until the provider is told, however long it does not answer.
+    ///
+    /// # Errors
+    /// The audit log's.
+    pub(super) async fn give_back(self, rooms: &Rooms) -> Result<GivenBack, Refusal> {
+        let given_back = give_back_kept(rooms, &self.consent, &self.leftover, self.since).await?;
+        if matches!(given_back, GivenBack::Over) {
+            note_homeless(rooms, &self.consent, self.draft, &self.refusal).await?;
+        }
+        Ok(given_back)
+    }
+}
+
+/// Stores what was kept for a code.
 ///
 /// # Errors
 /// As [`settle`].
-pub(super) async fn store_kept(rooms: &Rooms, kept: &Exchanged) -> Result<bool, Refusal> {
+pub(super) async fn store_kept(rooms: &Rooms, kept: &Exchanged) -> Result<StoredCode, Refusal> {
     let (consent, came) = kept::came(kept)?;
     let failed = matches!(came.next, Next::Fail(_));
     let kind = if failed { EventKind::ConsentFailed } else { EventKind::ConsentObtained };
@@ -116,17 +151,13 @@ pub(super) async fn store_kept(rooms: &Rooms, kept: &Exchanged) -> Result<bool, 
         }
     }
     match store_once(rooms, &consent, &came, &mut draft).await {
-        Ok(Once::Stored) => Ok(true),
+        Ok(Once::Stored) => Ok(StoredCode::Done),
         Ok(Once::Homeless(refusal)) => {
-            // The entry stays until the provider is told, however long it does not answer.
-            if !give_back_kept(rooms, &consent, &came.leftover, kept::since(kept)).await? {
-                return Ok(false);
-            }
-            note_homeless(rooms, &consent, draft, &refusal).await?;
-            Ok(true)
+            let (leftover, since) = (came.leftover, kept::since(kept));
+            Ok(StoredCode::Homeless(Box::new(Homeless { consent, leftover, since, draft, refusal })))
         }
         Err(refusal) if is_passing(refusal.reason) => Err(refusal),
-        Err(_) => Ok(false),
+        Err(_) => Ok(StoredCode::Later),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Driven by the clock: store what waits in the spool, refresh ahead, expire consents, retry revocations at providers, count what ends soon, write refusal summaries, forget what is over, notice further keys.
+//! Driven by the clock: store what waits in the spool and give back what is nobody's, refresh ahead, expire consents, retry revocations at providers, count what ends soon, write refusal summaries, forget what is over, notice further keys.
 
 use crate::{
     audit::{Deadline, Summary},
@@ -28,6 +28,7 @@ const KEYS_EVERY: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy)]
 enum Duty {
     Spool,
+    GiveBack,
     RefreshAhead,
     ConsentExpiry,
     Revocations,
@@ -38,8 +39,9 @@ enum Duty {
 }
 
 impl Duty {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Spool,
+        Self::GiveBack,
         Self::RefreshAhead,
         Self::ConsentExpiry,
         Self::Revocations,
@@ -52,7 +54,7 @@ impl Duty {
     /// What waits in the spool is wanted by its owner's next caller.
     fn every(self) -> Duration {
         match self {
-            Self::Spool => SPOOL_EVERY,
+            Self::Spool | Self::GiveBack => SPOOL_EVERY,
             Self::Deadlines => DEADLINES_EVERY,
             Self::Keys => KEYS_EVERY,
             _ => EVERY,
@@ -62,6 +64,7 @@ impl Duty {
     fn as_str(self) -> &'static str {
         match self {
             Self::Spool => "spool",
+            Self::GiveBack => "giving back from the spool",
             Self::RefreshAhead => "refresh ahead",
             Self::ConsentExpiry => "consent expiry",
             Self::Revocations => "revocation at providers",
@@ -75,6 +78,7 @@ impl Duty {
     async fn once(self, rooms: &Arc<Rooms>) -> Result<(), Refusal> {
         match self {
             Self::Spool => usecase::drain_spool(rooms).await.map(drop),
+            Self::GiveBack => usecase::give_back_spooled(rooms).await,
             Self::RefreshAhead => usecase::refresh_ahead(rooms).await.map(drop),
             Self::ConsentExpiry => usecase::expire_overdue(rooms).await.map(drop),
             Self::Revocations => usecase::retry_revocations(rooms).await.map(drop),
@@ -91,8 +95,8 @@ impl Duty {
     async fn until_stopped(self, rooms: Arc<Rooms>, stop: CancellationToken) {
         let round = || async {
             match self {
-                // A provider may take its time; what it was not told of by then is in the queue at the next start.
-                Self::Revocations | Self::RefreshAhead => {
+                // A provider may take its time; what it was not told of by then is in the queue, or in the spool, at the next start.
+                Self::GiveBack | Self::Revocations | Self::RefreshAhead => {
                     stop.run_until_cancelled(self.once(&rooms)).await.unwrap_or(Ok(()))
                 }
                 _ => self.once(&rooms).await,
@@ -128,8 +132,8 @@ async fn again_and_again<R: Future<Output = Result<(), Refusal>>>(
     }
 }
 
-/// Works until told to stop. Each duty has a task of its own, so that a provider which takes its time holds up other providers'
-/// revocations for a bounded time (see [`usecase::retry_revocations`]) and nothing else.
+/// Works until told to stop. Each duty has a task of its own, so that a provider which takes its time holds up what other providers are
+/// to be told for a bounded time (see [`usecase::retry_revocations`] and [`usecase::give_back_spooled`]), and nothing that is to be stored.
 pub async fn run(rooms: Arc<Rooms>, stop: CancellationToken) {
     let mut duties = JoinSet::new();
     for duty in Duty::ALL {

@@ -1,13 +1,13 @@
-//! An entry that waits to be stored.
+//! An entry that waits to be stored, or to be given back to its provider.
 
-use super::{Inner, Record, SpoolError};
+use super::{Inner, LONGEST_PAUSE, LONGEST_PAUSE_AT_PROVIDER, Record, SpoolError};
 use std::sync::Arc;
 
-/// An entry that waits to be stored.
+/// An entry that waits to be stored, or to be given back to its provider.
 pub struct Waiting {
     spool: Arc<Inner>,
     name: String,
-    /// What is to be stored.
+    /// What it holds.
     pub record: Record,
 }
 
@@ -42,6 +42,16 @@ impl Waiting {
 
     /// It could not be stored: it is tried again after a while, which doubles up to a minute.
     pub fn later(self) {
-        self.spool.postpone(&self.name);
+        self.spool.postpone(&self.name, LONGEST_PAUSE);
+    }
+
+    /// The provider could not be told: it is told again after a while, which doubles up to an hour.
+    pub fn told_later(self) {
+        self.spool.postpone(&self.name, LONGEST_PAUSE_AT_PROVIDER);
+    }
+
+    /// It cannot be stored any more: from now on, and in this process, it is among those to be given back.
+    pub fn give_back(self) {
+        self.spool.give_back(self.name);
     }
 }

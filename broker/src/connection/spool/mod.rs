@@ -40,13 +40,17 @@ struct Inner {
     rng: Arc<dyn Rng>,
     /// Names of entries that somebody in this process is still at.
     held: Mutex<BTreeSet<String>>,
-    /// Those that could not be stored: when to try again on the monotonic clock, and how often it was tried.
+    /// Those that could not be done: when to try again on the monotonic clock, and how often it was tried.
     later: Mutex<HashMap<String, (Duration, u32)>>,
+    /// Those that are found to be nobody's: their provider is to be told.
+    unowned: Mutex<BTreeSet<String>>,
 }
 
 /// Between two tries of one entry: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The longest between two tries of one entry at its provider: each is on record, for as long as a week.
+const LONGEST_PAUSE_AT_PROVIDER: Duration = Duration::from_secs(3600);
 
 impl Spool {
     /// No spool: whatever cannot be stored is lost.
@@ -69,8 +73,8 @@ impl Spool {
         let name = random_name(&*rng);
         let opened = tokio::task::spawn_blocking(move || Directory::open(&path, &name, bounds)).await;
         let directory = opened.map_err(SpoolError::task)??;
-        let (held, later) = (Mutex::default(), Mutex::default());
-        Ok(Self(Some(Arc::new(Inner { directory, keys, clock, rng, held, later }))))
+        let (held, later, unowned) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Self(Some(Arc::new(Inner { directory, keys, clock, rng, held, later, unowned }))))
     }
 
     /// Whether there is one.
@@ -93,27 +97,41 @@ impl Spool {
         Ok(Slot::of(Arc::clone(inner), name))
     }
 
-    /// Entries that nobody in this process is at and whose turn it is, oldest first. What processes that are gone left is taken over
-    /// first. An entry that does not open is kept and left out.
+    /// Entries to be stored that nobody in this process is at and whose turn it is, oldest first. What processes that are gone left is
+    /// taken over first. An entry that does not open is kept and left out.
     ///
     /// # Errors
     /// [`SpoolError`] when the directory cannot be read.
     pub async fn waiting(&self) -> Result<Vec<Waiting>, SpoolError> {
+        self.due(|inner, name| !lock(&inner.unowned).contains(name)).await
+    }
+
+    /// Entries to be given back ([`Waiting::give_back`]) whose turn it is, oldest first.
+    ///
+    /// # Errors
+    /// [`SpoolError`] when the directory cannot be read.
+    pub async fn unowned(&self) -> Result<Vec<Waiting>, SpoolError> {
+        let due =
+            self.0.as_ref().is_some_and(|inner| lock(&inner.unowned).iter().any(|name| inner.is_due(name)));
+        if !due {
+            return Ok(Vec::new());
+        }
+        self.due(|inner, name| lock(&inner.unowned).contains(name)).await
+    }
+
+    async fn due(&self, wanted: impl Fn(&Inner, &str) -> bool) -> Result<Vec<Waiting>, SpoolError> {
         let Some(inner) = &self.0 else { return Ok(Vec::new()) };
         let directory = inner.directory.clone();
         let found = tokio::task::spawn_blocking(move || directory.entries()).await;
         let found = found.map_err(SpoolError::task)??;
-        let now = inner.clock.monotonic();
-        let due = |name: &String| {
-            !lock(&inner.held).contains(name) && lock(&inner.later).get(name).is_none_or(|(at, _)| *at <= now)
-        };
         let mut waiting = Vec::new();
+        let due = |name: &str| wanted(inner, name) && inner.is_due(name);
         for (name, sealed) in found.into_iter().filter(|(name, _)| due(name)) {
             let opened = inner.keys.spool().open(&aad(&name), &sealed).ok();
             match opened.and_then(|plain| Record::read(&plain)) {
                 Some(record) => waiting.push(Waiting::new(Arc::clone(inner), name, record)),
                 None => {
-                    inner.postpone(&name);
+                    inner.postpone(&name, LONGEST_PAUSE);
                     tracing::error!(
                         "an entry of the spool does not open: its key is another, or it was changed; it is kept"
                     );
@@ -143,15 +161,27 @@ impl Inner {
         lock(&self.held).remove(name);
     }
 
-    fn postpone(&self, name: &str) {
+    /// Nobody in this process is at it, and its pause is over.
+    fn is_due(&self, name: &str) -> bool {
+        let now = self.clock.monotonic();
+        !lock(&self.held).contains(name) && lock(&self.later).get(name).is_none_or(|(at, _)| *at <= now)
+    }
+
+    fn postpone(&self, name: &str, longest: Duration) {
         let now = self.clock.monotonic();
         let mut later = lock(&self.later);
         let tries = later.get(name).map_or(0, |(_, tries)| *tries);
-        let pause = FIRST_PAUSE.saturating_mul(1 << tries.min(6)).min(LONGEST_PAUSE);
-        later.insert(name.to_owned(), (now + pause, tries + 1));
+        let pause = FIRST_PAUSE.saturating_mul(1 << tries.min(12)).min(longest);
+        later.insert(name.to_owned(), (now + pause, tries.saturating_add(1)));
+    }
+
+    fn give_back(&self, name: String) {
+        lock(&self.later).remove(&name);
+        lock(&self.unowned).insert(name);
     }
 
     fn forget(&self, name: &str) {
+        lock(&self.unowned).remove(name);
         lock(&self.later).remove(name);
         lock(&self.held).remove(name);
     }

@@ -4,6 +4,7 @@ mod code;
 mod ended;
 mod fenced;
 mod flushed;
+mod given_back;
 mod held;
 mod issue;
 mod limits;
