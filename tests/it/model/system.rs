@@ -58,7 +58,12 @@ struct Actor {
 impl House {
     pub async fn start(dialect: Dialect) -> House {
         let amend = |text: String| text.replace("level: warn", "level: info");
-        let options = Options { amend_config: Some(Box::new(amend)), ..Options::default() };
+        // The model knows of no refresh but those that calls make.
+        let options = Options {
+            amend_config: Some(Box::new(amend)),
+            extra_config: "refresh: { ahead: false }\n".to_owned(),
+            ..Options::default()
+        };
         let (site, database) = match dialect {
             Dialect::Sqlite => (World::prepare(options).await.expect("prepared"), None),
             Dialect::Postgres => {
