@@ -31,15 +31,15 @@ impl<'a> Watch<'a> {
     /// Waits until it is time to look again, at most for about what is `left`; `false` = it has waited long enough.
     pub(super) async fn again(&mut self, left: Duration) -> bool {
         let over = self.over.get_or_insert_with(|| Box::pin(tokio::time::sleep(WORST_CASE)));
-        if over.is_elapsed() {
-            return false;
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = over.as_mut() => return false,
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
         if self.relay.works() {
             let told = tokio::time::timeout(left.min(TOLD - LOOK_AGAIN), self.heard.about(&self.connection));
             tokio::select! {
                 _ = told => {}
-                () = over => {}
+                () = over.as_mut() => return false,
             }
         }
         true

@@ -18,6 +18,7 @@ use arc_swap::ArcSwapOption;
 use futures::{FutureExt, StreamExt};
 use redis::{Msg, aio::MultiplexedConnection};
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -31,6 +32,8 @@ use tokio_util::task::AbortOnDropHandle;
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 /// How long that may take, and how long the server may take for one command.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it is not said again that Redis does not work.
+const QUIET: Duration = Duration::from_secs(60);
 /// Between two heartbeats.
 const BEAT: Duration = Duration::from_secs(1);
 /// So many of one's own not heard in a row: nothing arrives.
@@ -124,6 +127,8 @@ impl Link {
 
     async fn run(self: Arc<Self>, mut said: mpsc::Receiver<Changed>) {
         let mut told = false;
+        // A server that works and fails in turn fills no log: a minute after it was said that it does not work, it may be said again.
+        let mut quiet = pin!(tokio::time::sleep(Duration::ZERO));
         loop {
             let Err(error) = self.session(&mut said, &mut told).await;
             let worked = self.asking.swap(None).is_some();
@@ -132,7 +137,8 @@ impl Link {
                 // Whoever relied on being told looks by themselves from now on.
                 self.pass_on(&Changed::Anything);
             }
-            if !told {
+            if !told && quiet.as_mut().now_or_never().is_some() {
+                quiet.set(tokio::time::sleep(QUIET));
                 tracing::warn!(%error, "Redis does not work; replicas look into the database, and count calls for themselves");
                 told = true;
             }

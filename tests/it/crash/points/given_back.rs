@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::connection::spool::{Record, Refreshed, Token};
-use broker::domain::{ConnectionId, SecretKind, SecretRow, Timestamp};
+use broker::domain::{AccessToken, ConnectionId, RefreshToken, SecretString, TenantId, Timestamp};
 use broker::{usecase, worker};
 use broker_client::Grant;
 use broker_tests::stage::{READ, Stage};
@@ -24,23 +24,24 @@ async fn stage() -> Stage {
     Stage::with(Options { extra_config: "refresh: { ahead: false }".to_owned(), ..Options::default() }).await
 }
 
-/// Keeps what a connection holds in the spool, so many times, as if newer tokens were stored; its access token has ended.
+/// Keeps tokens of a connection in the spool, so many times, that newer ones took the place of; the access token has ended.
 async fn keep_outlived(stage: &Stage, grant: &Grant, many: usize) {
     let rooms = stage.world.rooms();
-    let connection = ConnectionId::parse(&grant.connection_id).expect("an id");
-    let rows = rooms.store.connections.secrets(&connection).await.expect("the rows");
-    let rows: Vec<SecretRow> =
-        rows.into_iter().map(|row| row.expect("sound").check(&rooms.row_key()).expect("genuine")).collect();
+    let id = ConnectionId::parse(&grant.connection_id).expect("an id");
     let mut database = stage.database().await;
     let tenant = database.text("SELECT min(tenant) FROM connections").await;
     database.close().await;
-    let ended = rooms.clock.now().minus(Duration::from_secs(1)).micros();
-    let token = |kind| {
-        let row = rows.iter().find(|row| row.kind == kind).expect("there is one");
-        let kept = Token::new(row.scopes.canonical(), &row.envelope, Some(ended), row.obtained_at.micros());
-        (Some(kept), row.generation)
-    };
-    let ((access, _), (refresh, generation)) = (token(SecretKind::Access), token(SecretKind::Refresh));
+    let owner = TenantId::parse(&tenant).expect("a tenant");
+    let stored = rooms.store.connections.by_id(&owner, &id).await.expect("readable").expect("it is there");
+    let connection = stored.row.check(&rooms.row_key()).expect("genuine");
+    let (generation, scopes, now) = (1, connection.scopes.clone(), rooms.clock.now());
+    let (access, refresh) = (connection.access_key(&scopes, generation), connection.refresh_key(generation));
+    let old = || SecretString::from("replaced long ago");
+    let access = rooms.vault.seal::<AccessToken>(&access, old()).await.expect("sealed");
+    let refresh = rooms.vault.seal::<RefreshToken>(&refresh, old()).await.expect("sealed");
+    let ended = now.minus(Duration::from_secs(1)).micros();
+    let token = |envelope: &[u8]| Some(Token::new(scopes.canonical(), envelope, Some(ended), now.micros()));
+    let (access, refresh) = (token(access.envelope()), token(refresh.envelope()));
     let record = Record::Refresh(Refreshed {
         tenant,
         connection: grant.connection_id.clone(),
