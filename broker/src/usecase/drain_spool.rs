@@ -14,7 +14,7 @@ use crate::{
 
 /// Stores what waits in the spool, oldest first; returns how many entries are done. One that cannot be stored is tried again later, and
 /// keeps the others waiting only where the store or the log takes nothing. No provider is asked: what turns out to be nobody's is left to
-/// [`give_back_spooled`](super::give_back_spooled).
+/// [`give_back_spooled`](super::give_back_spooled()).
 ///
 /// # Errors
 /// The store's and the audit log's, when nothing can be stored at all.

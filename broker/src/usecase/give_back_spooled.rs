@@ -21,7 +21,7 @@ pub(super) enum GivenBack {
     Failed,
 }
 
-/// Tells providers of what [`drain_spool`](super::drain_spool) found to be nobody's, each entry in one try. One whose provider cannot be
+/// Tells providers of what [`drain_spool`](super::drain_spool()) found to be nobody's, each entry in one try. One whose provider cannot be
 /// told is tried again after a pause that doubles up to an hour. May be dropped at any time: what was not told of by then stays in the
 /// spool.
 ///
