@@ -1,6 +1,6 @@
 //! Every way in which a consent does not come to be, and what people are told to do next.
 
-use super::story::{ASK, CONFIRM, Story, sign_in_at_notes, to_confirmation};
+use super::story::{ASK, CONFIRM, CONNECTIONS, Story, sign_in_at_notes, to_confirmation};
 use broker::worker;
 use broker_client::proto::ConsentState;
 use broker_tests::stage::{READ, READ_WRITE};
@@ -156,6 +156,7 @@ async fn co10_more_less_or_shorter_than_asked_for_is_said_before_it_is_confirmed
         (Fault::NoRefreshToken, READ, "no way to renew this access", "confirm-short"),
     ];
     let (_, tab) = story.opened(&ALICE, &format!("{}/connections", story.origin)).await;
+    tab.sees(CONNECTIONS).await;
     let mut signed_in = false;
     for (fault, scopes, told, name) in cases {
         let asked = story.asked(scopes).await;

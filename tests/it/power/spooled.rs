@@ -78,7 +78,7 @@ async fn recorded() -> Recorded {
         release.notify_one();
         release.notify_one();
         let kept = async {
-            while renamed(&recorder.records()).len() < before + 1 + OF_A_CODE {
+            while !are_certain(&recorder.records(), before + 1 + OF_A_CODE) {
                 tokio::task::yield_now().await;
             }
         };
@@ -123,6 +123,18 @@ fn renamed(records: &[Record]) -> Vec<usize> {
     records.iter().enumerate().filter(|(_, record)| entry(record)).map(|(number, _)| number).collect()
 }
 
+/// Whether the name that an entry got at this moment was on the disk before the cut.
+fn is_synced(records: &[Record], at: usize, cut: usize) -> bool {
+    let within = records[at].other.rsplit_once('/').map_or("", |(within, _)| within);
+    records[at..cut.max(at)].iter().any(|record| record.kind == Kind::SyncDirectory && record.name == within)
+}
+
+/// Whether so many entries got their names, and all of them are on the disk.
+fn are_certain(records: &[Record], count: usize) -> bool {
+    let renamed = renamed(records);
+    renamed.len() >= count && renamed.iter().all(|at| is_synced(records, *at, records.len()))
+}
+
 impl Recorded {
     fn disk(&self, keep: impl Fn(&Record) -> bool, cut: usize) -> Disk {
         let mut disk = self.before.clone();
@@ -130,14 +142,13 @@ impl Recorded {
         disk
     }
 
-    /// How many answers of the provider, of alice's connection, were certain in the spool by then: hers after the code's.
+    /// How many refreshed tokens of alice's were certain in the spool by then. An entry of a code gets its name twice.
     fn certain(&self, cut: usize) -> usize {
-        let synced = |at: &usize| {
-            let within = self.records[*at].other.rsplit_once('/').map_or("", |(within, _)| within);
-            self.records[*at..cut.max(*at)].iter().any(|r| r.kind == Kind::SyncDirectory && r.name == within)
-        };
-        let hers = renamed(&self.records).into_iter().skip(OF_A_CODE).take(STORED + 1);
-        hers.filter(|at| *at < cut && synced(at)).count()
+        let all = renamed(&self.records);
+        let name = |at: usize| &self.records[at].other;
+        let is_once = |at: &usize| all.iter().filter(|other| name(**other) == name(*at)).count() == 1;
+        let hers = all.iter().copied().filter(is_once);
+        hers.filter(|at| *at < cut && is_synced(&self.records, *at, cut)).count()
     }
 
     /// A broker starts on what is left, and nothing that was certain in the spool is lost.
