@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::provider::{lost_replies, presented};
-use super::recorded::{Presented, ProviderEvent};
+use super::recorded::{Presented, ProviderEvent, Row};
 use super::{Broken, History, Probe, Rule};
 
 pub(super) fn last_tokens(history: &History) -> Vec<Broken> {
@@ -34,7 +34,8 @@ pub(super) fn last_tokens(history: &History) -> Vec<Broken> {
 fn stale(history: &History, probe: &Probe, token: Presented, lost: &HashMap<&str, usize>) -> Option<String> {
     let grants = history.received().filter(|(_, _, grant)| grant.connection == probe.connection);
     let latest = grants.filter_map(|(_, _, grant)| Some(grant.token.as_ref()?.family)).max();
-    if latest.is_some_and(|latest| token.family < latest) {
+    if latest.is_some_and(|latest| token.family < latest) && is_last_yes_to_newest(history, &probe.connection)
+    {
         return Some(format!("what is stored is of family {}, grants were of {latest:?}", token.family));
     }
     let newest = newest(history, probe, token.family);
@@ -44,6 +45,19 @@ fn stale(history: &History, probe: &Probe, token: Presented, lost: &HashMap<&str
     let ended = ended_there(history, probe, token);
     (token.generation > newest || !explained && !ended)
         .then(|| format!("generation {} of {newest} is stored", token.generation))
+}
+
+/// Whether the authorization that was confirmed last is the one that was obtained last: of two that wait, a person may confirm either first.
+fn is_last_yes_to_newest(history: &History, connection: &str) -> bool {
+    let obtained = |consent: &str| {
+        let exchanges = history.log.iter().filter(|row| row.kind == "consent.exchange");
+        exchanges.filter(|row| row.text("/consent") == consent).map(|row| row.text("/time")).max()
+    };
+    let completed = history.log.iter().filter(|row| row.kind == "consent.completed");
+    let yeses = completed.filter(|row| row.text("/connection") == connection);
+    let both = yeses.map(|row| (row.text("/time"), obtained(row.text("/consent"))));
+    let (last, newest) = (both.clone().max(), both.max_by_key(|(_, obtained)| *obtained));
+    last == newest
 }
 
 /// The newest generation of a family before the probe.
@@ -62,6 +76,27 @@ fn ended_there(history: &History, probe: &Probe, token: Presented) -> bool {
         ProviderEvent::Revoked { family, .. } => *family == token.family,
         _ => false,
     })
+}
+
+impl History {
+    /// What the log and the provider have to say of the connection that something is wrong with, a line each; empty when it is of none.
+    pub fn story(&self, broken: &Broken) -> String {
+        let Some((connection, _)) = broken.what.split_once(": ") else { return String::new() };
+        let is_its = |row: &&Row| row.body.to_string().contains(connection);
+        let consents: HashSet<&str> =
+            self.log.iter().filter(is_its).map(|row| row.text("/consent")).collect();
+        let is_of_one = |row: &Row| row.text("/consent") != "" && consents.contains(row.text("/consent"));
+        let mut rows: Vec<&Row> = self.log.iter().filter(|row| is_its(row) || is_of_one(row)).collect();
+        rows.sort_by_key(|row| row.text("/time"));
+        let rows = rows.iter().map(|row| format!("{} {} {}", row.stream, row.kind, row.body));
+        let grants = self.received().filter(|(_, _, grant)| grant.connection == connection);
+        let families: HashSet<u64> =
+            grants.filter_map(|(_, _, grant)| Some(grant.token.as_ref()?.family)).collect();
+        let is_known = |event: &String| families.iter().any(|of| event.contains(&format!("family: {of},")));
+        let events = self.provider.iter().map(|event| format!("{event:?}")).filter(is_known);
+        let probes = self.probes.iter().filter(|probe| probe.connection == connection);
+        rows.chain(events).chain(probes.map(|probe| format!("{probe:?}"))).collect::<Vec<_>>().join("\n")
+    }
 }
 
 impl Probe {

@@ -211,7 +211,7 @@ fn every_forged_history_is_rejected_by_the_rule_it_breaks() {
 /// What is explained is no fault: each of these differs from a forgery by its explanation alone.
 #[test]
 fn a_history_with_an_explanation_is_accepted() {
-    let explained: [Explained; 5] = [
+    let explained: [Explained; 6] = [
         ("an ambiguous commit", |h| h.calls[2].end = End::Refused("AUDIT_UNAVAILABLE".to_owned())),
         ("a lost reply, a reuse", |h| {
             let about =
@@ -219,6 +219,15 @@ fn a_history_with_an_explanation_is_accepted() {
             row(&mut h.log, "two", 100, "refresh.intent", "allowed", about.clone());
             row(&mut h.log, "two", 101, "refresh.failed", "failed", about);
             h.provider.push(Event::ReuseDetected { family: 2, generation: 1 });
+        }),
+        ("a token of an earlier authorization, which was confirmed last", |h| {
+            grant(h, 6).token.as_mut().expect("a token").family = 3;
+            let about = json!({
+                "connection": "con_b", "subject": "psn_ben", "workload": "ticket-helper", "approval": "apr_of_con_b",
+                "consent": "cns_other", "scopes_granted": ["notes.read"],
+            });
+            row(&mut h.log, "two", 1, "consent.exchange", "allowed", about.clone());
+            row(&mut h.log, "two", 92, "consent.completed", "allowed", about);
         }),
         ("a refresh token that stays good", |h| {
             let again = Event::Refreshed { family: 9, generation: 1, issued: 1, scopes: Vec::new() };

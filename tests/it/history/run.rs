@@ -90,6 +90,7 @@ async fn au17_rf1_a_run_of_three_replicas_that_fail_in_every_way_keeps_to_every_
         history.probes.len()
     );
     let broken = history::check(&history);
+    broken.iter().for_each(|broken| println!("{}", history.story(broken)));
     assert!(broken.is_empty(), "TEST_SEED={seed}: {broken:#?}");
     doctored(&history);
     let odd: Vec<_> = answers.keys().filter(|reason| !is_explained(reason)).collect();
