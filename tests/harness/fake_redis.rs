@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 /// How it behaves.
@@ -17,6 +18,8 @@ pub enum Manner {
     Endless,
     /// It answers everything with one value of half a gibibyte.
     Huge,
+    /// It is a good one until it is asked to count, and answers that with one value of half a gibibyte.
+    HugeLater,
     /// It answers with what is no answer at all.
     Nonsense,
     /// It is a good one, but every caller is to wait, for ever.
@@ -28,6 +31,7 @@ pub enum Manner {
 /// Listens until dropped.
 pub struct FakeRedis {
     address: SocketAddr,
+    taken: watch::Receiver<Option<usize>>,
     _serving: AbortOnDropHandle<()>,
 }
 
@@ -40,13 +44,23 @@ impl FakeRedis {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("its address");
         let said = broadcast::Sender::<Arc<[u8]>>::new(65_536);
+        let (told, taken) = watch::channel(None);
         let serving = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, manner, said.clone()));
+                connections.spawn(serve(stream, manner, said.clone(), told.clone()));
             }
         });
-        FakeRedis { address, _serving: AbortOnDropHandle::new(serving) }
+        FakeRedis { address, taken, _serving: AbortOnDropHandle::new(serving) }
+    }
+
+    /// How many bytes of a value of half a gibibyte were taken from it, the kernel's buffers included, before the connection ended.
+    ///
+    /// # Panics
+    /// When the fake has ended.
+    pub async fn taken(&self) -> usize {
+        let mut taken = self.taken.clone();
+        taken.wait_for(Option::is_some).await.expect("it serves").expect("a number")
     }
 
     /// What a broker is configured with.
@@ -55,7 +69,12 @@ impl FakeRedis {
     }
 }
 
-async fn serve(stream: TcpStream, manner: Manner, said: broadcast::Sender<Arc<[u8]>>) -> Option<()> {
+async fn serve(
+    stream: TcpStream,
+    manner: Manner,
+    said: broadcast::Sender<Arc<[u8]>>,
+    told: watch::Sender<Option<usize>>,
+) -> Option<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     loop {
@@ -66,12 +85,14 @@ async fn serve(stream: TcpStream, manner: Manner, said: broadcast::Sender<Arc<[u
             Manner::Endless => write.write_all(b"*1000000000\r\n*1000000000\r\n").await.ok()?,
             Manner::Nonsense => write.write_all(b"\x00\xff!?HTTP/1.1 200 OK\r\n\r\n").await.ok()?,
             Manner::Huge => {
-                write.write_all(b"$536870912\r\n").await.ok()?;
-                loop {
-                    write.write_all(&[b'x'; 65_536]).await.ok()?;
-                }
+                huge(&mut write, &told).await;
+                return None;
             }
-            Manner::Strict | Manner::Parrot => match name.as_str() {
+            Manner::HugeLater if name == "EVAL" => {
+                huge(&mut write, &told).await;
+                return None;
+            }
+            Manner::Strict | Manner::Parrot | Manner::HugeLater => match name.as_str() {
                 "SUBSCRIBE" => {
                     let mut heard = said.subscribe();
                     write
@@ -99,6 +120,18 @@ async fn serve(stream: TcpStream, manner: Manner, said: broadcast::Sender<Arc<[u
             },
         }
     }
+}
+
+/// A value of half a gibibyte, as far as it is taken.
+async fn huge(write: &mut OwnedWriteHalf, told: &watch::Sender<Option<usize>>) {
+    const WHOLE: usize = 1 << 29;
+    let mut taken = 0;
+    let mut written = write.write_all(format!("${WHOLE}\r\n").as_bytes()).await;
+    while written.is_ok() && taken < WHOLE {
+        written = write.write_all(&[b'x'; 65_536]).await;
+        taken += 65_536;
+    }
+    told.send_replace(Some(taken));
 }
 
 /// To everybody who listens.

@@ -16,6 +16,8 @@ use super::limits::{BURST, LEAST, admitted};
 
 /// Longer than anything here may take.
 const BOUND: Duration = Duration::from_secs(60);
+/// Two mebibytes are let in; the rest is what the kernel's buffers of both sides hold.
+const TAKEN: usize = 24 << 20;
 /// After this nothing more is said.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -75,6 +77,22 @@ async fn av3_a_server_that_refuses_every_call_slows_callers_and_silences_nobody(
     };
     let admitted = tokio::time::timeout(BOUND, held_back).await.expect("its answers come");
     assert_eq!(admitted, LEAST, "what no server takes away, and comes back with time");
+    replicas.stop().await;
+}
+
+/// What a server may make a broker hold is bounded on the connection that asks as well.
+///
+/// Proves: AV3
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn av3_an_answer_that_is_larger_than_any_ends_the_connection() {
+    let fake = FakeRedis::start(Manner::HugeLater).await;
+    let options = Options { extra_config: fake.section(), ..Options::default() };
+    let replicas = Replicas::with(1, options).await;
+    works(&replicas.at(0).rooms().relay, true).await;
+    assert_eq!(admitted(&replicas, 0, BURST + 10).await, BURST, "its own bucket");
+    let taken = tokio::time::timeout(BOUND, fake.taken()).await.expect("the connection ends");
+    println!("{taken} bytes were taken");
+    assert!(taken < TAKEN, "{taken} bytes were taken");
     replicas.stop().await;
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use broker_client::{Client, GrantRequest, Outcome};
 use broker_tests::postgres::PgDatabase;
 use broker_tests::replicas::client;
+use broker_tests::stage::READ_WRITE;
 use demo::saas::{Event, Fault, RevokedKind};
 use demo::walk;
 use demo::world::{
@@ -15,6 +16,14 @@ use demo::world::{
 use tokio::sync::Notify;
 
 use super::scene::{BOUND, Class, Scene, Told};
+
+/// A token that ends so soon is handed to nobody twice: every call needs a refresh.
+const LIFE: i64 = 5;
+
+/// Refreshes whose lease did not store all that they brought.
+const LATE: &str = "\
+SELECT count(*) FROM audit_events WHERE kind = 'refresh.stored' \
+    AND convert_from(body, 'UTF8')::json -> 'detail' ->> 'late' = 'true'";
 
 /// What was told to the provider of tokens that came too late.
 const OUTLIVED: &str = "\
@@ -30,11 +39,14 @@ fn ended(events: &[Event]) -> Vec<u64> {
     ended.collect()
 }
 
+/// More than the connection has at first.
+fn more(scene: &Scene, workload: Workload) -> GrantRequest {
+    GrantRequest::new(scene.site.assertion(&ALICE, workload), PROVIDER, READ_WRITE.iter().copied())
+}
+
 /// The link that leads to more than the connection has.
 async fn link(scene: &Scene, client: &Client, workload: Workload) -> String {
-    let assertion = scene.site.assertion(&ALICE, workload);
-    let more = GrantRequest::new(assertion, PROVIDER, ["notes.read", "notes.write"]);
-    let Ok(Outcome::ConsentRequired(consent)) = client.issue_grant(&more).await else {
+    let Ok(Outcome::ConsentRequired(consent)) = client.issue_grant(&more(scene, workload)).await else {
         panic!("a consent was due")
     };
     consent.url.expose().to_owned()
@@ -164,7 +176,8 @@ async fn rf4_co9_a_refresh_token_is_stored_beside_an_access_token_that_came_mean
     futures::future::join_all([Class::Grace, Class::SingleUse, Class::FamilyRevoking].map(async |class| {
         let scene = Scene::set(class, PgDatabase::create()).await;
         let victim = scene.victim(None).await;
-        // Two of the same scopes: the second brings an access token that takes the place of the refresh's own.
+        // All three ask for the same scopes: the second consent brings an access token that takes the place of the refresh's own.
+        scene.site.notes().set_access_lifetime(LIFE);
         let other = client(&scene.site, &scene.site.grpc_url(), ReportWriter, BOUND).await;
         let first = link(&scene, scene.survivor(), TicketHelper).await;
         let second = link(&scene, &other, ReportWriter).await;
@@ -177,8 +190,10 @@ async fn rf4_co9_a_refresh_token_is_stored_beside_an_access_token_that_came_mean
             walks(&scene, &second).await;
             release.notify_one();
         };
-        let (_, ()) = tokio::join!(scene.ask_by(&victim.client), meanwhile);
+        let wanted = more(&scene, TicketHelper);
+        let (_, ()) = tokio::join!(victim.client.issue_grant(&wanted), meanwhile);
         scene.emptied().await;
+        assert_eq!(scene.database.sql(LATE), "1", "{class:?}: an access token as young stood in the way");
         assert_eq!(scene.settled().await, Told::Granted, "{class:?}");
         assert_eq!(scene.events("connection.reauth_required"), 0, "{class:?}");
         victim.process.terminate().await;
