@@ -7,5 +7,5 @@ mod tally;
 
 pub use closed::{Until, closed};
 pub use line::Line;
-pub use open::open;
+pub use open::{open, open_by};
 pub use tally::Tally;

@@ -22,7 +22,27 @@ pub async fn open(
     span: Duration,
     patience: Duration,
 ) -> Tally {
-    let tally = Arc::new(Mutex::new(Tally::default()));
+    let tallies = open_by(span, clock, line, deck, rate, span, patience).await;
+    let mut whole = Tally::default();
+    for tally in tallies {
+        whole.span += tally.span;
+        whole.add(tally);
+    }
+    whole
+}
+
+/// The same, counted by when calls were due, in slices of a length each; the last one takes what is left.
+pub async fn open_by(
+    slice: Duration,
+    clock: &Arc<dyn Clock>,
+    line: &Line,
+    deck: &Arc<Deck>,
+    rate: f64,
+    span: Duration,
+    patience: Duration,
+) -> Vec<Tally> {
+    let slices = (span.as_secs_f64() / slice.as_secs_f64()).max(1.0) as usize;
+    let tallies = Arc::new(Mutex::new(vec![Tally::over(slice); slices]));
     let under_way = TaskTracker::new();
     let began = clock.monotonic();
     let mut sent = 0_usize;
@@ -30,16 +50,18 @@ pub async fn open(
         let passed = clock.monotonic().saturating_sub(began);
         let due = (passed.min(span).as_secs_f64() * rate) as usize;
         for n in sent..due {
-            let intended = began + Duration::from_secs_f64(n as f64 / rate);
+            let after = Duration::from_secs_f64(n as f64 / rate);
+            let intended = began + after;
+            let number = ((after.as_secs_f64() / slice.as_secs_f64()) as usize).min(slices - 1);
             let (clock, line, deck) = (Arc::clone(clock), line.clone(), Arc::clone(deck));
-            let tally = Arc::clone(&tally);
+            let tallies = Arc::clone(&tallies);
             under_way.spawn(async move {
                 let Some(call) = deck.draw() else { return };
                 let mut request = call.request();
                 request.set_timeout(patience);
                 let answer = line.client(n).issue_grant(request).await;
                 let took = clock.monotonic().saturating_sub(intended);
-                tally.lock().unwrap_or_else(PoisonError::into_inner).count(&answer, took);
+                tallies.lock().unwrap_or_else(PoisonError::into_inner)[number].count(&answer, took);
             });
         }
         sent = due;
@@ -50,8 +72,10 @@ pub async fn open(
     }
     under_way.close();
     under_way.wait().await;
-    let mut tally = std::mem::take(&mut *tally.lock().unwrap_or_else(PoisonError::into_inner));
-    // To the last answer: what was answered late is not counted as if it had been in time.
-    tally.span = clock.monotonic().saturating_sub(began);
-    tally
+    let mut tallies = std::mem::take(&mut *tallies.lock().unwrap_or_else(PoisonError::into_inner));
+    if let Some(last) = tallies.last_mut() {
+        // To the last answer: what was answered late is not counted as if it had been in time.
+        last.span = clock.monotonic().saturating_sub(began + slice * (slices as u32 - 1));
+    }
+    tallies
 }

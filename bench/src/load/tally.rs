@@ -18,6 +18,11 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Nothing yet, over so long.
+    pub fn over(span: Duration) -> Self {
+        Self { span, ..Self::default() }
+    }
+
     /// Counts one answer that took `took`.
     pub fn count(&mut self, answer: &Result<Response<IssueGrantResponse>, Status>, took: Duration) {
         let why = match answer {
@@ -73,6 +78,17 @@ impl Tally {
         f64::from(*value)
     }
 
+    /// The run, where one that was shed counts as one that took `patience`: it makes a tail longer, and hides nothing.
+    ///
+    /// # Errors
+    /// When something else failed.
+    pub fn shed_is_slow(mut self, patience: Duration) -> Result<Self, crate::Fault> {
+        let took = u32::try_from(patience.as_micros()).unwrap_or(u32::MAX);
+        self.latencies.extend(std::iter::repeat_n(took, self.shed as usize));
+        self.shed = 0;
+        self.all_granted()
+    }
+
     /// The run, where every call was to be granted.
     ///
     /// # Errors
@@ -97,5 +113,12 @@ mod tests {
         assert_eq!(tally.quantile(0.99), 100.0);
         assert_eq!(tally.quantile(1.0), 101.0);
         assert_eq!(Tally::default().quantile(0.5), 0.0);
+    }
+
+    #[test]
+    fn what_is_shed_makes_the_tail_longer() {
+        let tally = Tally { latencies: vec![1; 990], shed: 10, ..Tally::default() };
+        let mut slow = tally.shed_is_slow(Duration::from_micros(7)).expect("nothing failed");
+        assert_eq!((slow.quantile(0.98), slow.quantile(0.995)), (1.0, 7.0));
     }
 }
