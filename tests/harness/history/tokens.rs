@@ -85,7 +85,8 @@ impl History {
         let is_its = |row: &&Row| row.body.to_string().contains(connection);
         let consents: HashSet<&str> =
             self.log.iter().filter(is_its).map(|row| row.text("/consent")).collect();
-        let is_of_one = |row: &Row| row.text("/consent") != "" && consents.contains(row.text("/consent"));
+        let is_of_one =
+            |row: &Row| !row.text("/consent").is_empty() && consents.contains(row.text("/consent"));
         let mut rows: Vec<&Row> = self.log.iter().filter(|row| is_its(row) || is_of_one(row)).collect();
         rows.sort_by_key(|row| row.text("/time"));
         let rows = rows.iter().map(|row| format!("{} {} {}", row.stream, row.kind, row.body));
