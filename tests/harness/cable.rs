@@ -33,6 +33,8 @@ pub struct Cable {
     losses: watch::Sender<u32>,
     /// Whether the next `COMMIT` is the last that its connection sends.
     swallows: Arc<AtomicBool>,
+    /// Whether the answer to the next one does not come, and nothing after it.
+    keeps: Arc<AtomicBool>,
     carrying: JoinHandle<()>,
 }
 
@@ -48,13 +50,14 @@ impl Cable {
         let told = quality.subscribe();
         let losses = watch::Sender::new(0);
         let lost = losses.clone();
-        let swallows = Arc::<AtomicBool>::default();
-        let swallowing = Arc::clone(&swallows);
+        let (swallows, keeps) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (swallowing, keeping, silencing) = (Arc::clone(&swallows), Arc::clone(&keeps), quality.clone());
         let carrying = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
                 let (socket, told, lost) = (socket.clone(), told.clone(), lost.subscribe());
-                let swallowing = Arc::clone(&swallowing);
+                let (swallowing, keeping) = (Arc::clone(&swallowing), Arc::clone(&keeping));
+                let silencing = silencing.clone();
                 connections.spawn(async move {
                     let Ok(far) = UnixStream::connect(socket).await else { return };
                     near.set_nodelay(true).ok();
@@ -63,20 +66,30 @@ impl Cable {
                     let silenced = watch::Sender::new(0);
                     let fate =
                         || Fate { told: told.clone(), lost: lost.clone(), silenced: silenced.subscribe() };
+                    let awaited = AtomicBool::new(false);
                     let swallow = |sent: &[u8]| {
                         let commits = sent.windows(COMMIT.len()).any(|window| window == COMMIT);
                         if commits && swallowing.swap(false, Ordering::SeqCst) {
                             silenced.send_replace(1);
                         }
+                        if commits && keeping.swap(false, Ordering::SeqCst) {
+                            awaited.store(true, Ordering::SeqCst);
+                        }
+                    };
+                    let keep = |_: &[u8]| {
+                        if awaited.swap(false, Ordering::SeqCst) {
+                            silenced.send_replace(1);
+                            silencing.send_replace(Quality::Silent);
+                        }
                     };
                     tokio::select! {
                         () = carry(near_in, far_out, fate(), swallow) => {}
-                        () = carry(far_in, near_out, fate(), |_| ()) => {}
+                        () = carry(far_in, near_out, fate(), keep) => {}
                     }
                 });
             }
         });
-        Cable { address, quality, losses, swallows, carrying }
+        Cable { address, quality, losses, swallows, keeps, carrying }
     }
 
     /// Where brokers plug in.
@@ -92,6 +105,17 @@ impl Cable {
     /// The next `COMMIT` does not arrive, and its connection stays open and silent for good; every other one is carried.
     pub fn swallow_a_commit(&self) {
         self.swallows.store(true, Ordering::SeqCst);
+    }
+
+    /// The next `COMMIT` arrives, and its answer does not; from then on the cable is silent.
+    pub fn keep_an_acknowledgement(&self) {
+        self.keeps.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until it is silent.
+    pub async fn silent(&self) {
+        let mut told = self.quality.subscribe();
+        told.wait_for(|now| *now == Quality::Silent).await.expect("the cable is there");
     }
 
     /// Whether one is still to come.

@@ -263,6 +263,11 @@ impl Audit {
         !self.weather.is_foul(self.clock.monotonic())
     }
 
+    /// How long no commit of this process has failed; `None` where none ever did.
+    pub fn fair_for(&self) -> Option<Duration> {
+        self.weather.fair_for(self.clock.monotonic())
+    }
+
     /// How many groups wait for the writer now.
     pub fn queued(&self) -> usize {
         let queued = |sender: &mpsc::Sender<Request>| sender.max_capacity() - sender.capacity();

@@ -12,7 +12,7 @@ use crate::{
         ledger::SettleLease,
     },
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Gives the lease back, tried until it ends: a lease that is not given back says that the refresh token may be on its way.
 ///
@@ -47,6 +47,38 @@ pub(super) async fn settle_failure(
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));
     }
+}
+
+/// Gives back, at its own pace, a lease that nobody may know to be held: as long as it would keep others waiting. One that is left says
+/// that the refresh token may be on its way, and nothing was sent (RF11).
+pub(super) fn give_back_detached(
+    tokens: &Tokens,
+    mut draft: EventDraft,
+    freed: Write,
+    for_as_long: Duration,
+) {
+    let (audit, clock, rng) = (Arc::clone(&tokens.audit), Arc::clone(&tokens.clock), Arc::clone(&tokens.rng));
+    let until = clock.monotonic() + for_as_long;
+    tokens.detached.spawn(async move {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let effect = vec![freed.clone()];
+            let entry = Entry { effect, settlement: true, ..Entry::note(draft.clone()) };
+            let refused = match audit.note(entry, Deadline::none()).await {
+                // It was never taken, or is somebody else's by now.
+                Ok(_) | Err(Refused::NotApplied) => return,
+                Err(refused) => refused,
+            };
+            if !is_passing(refused.reason()) || clock.monotonic() >= until {
+                let reason = refused.reason().as_str();
+                tracing::warn!(reason, "a lease that may be held is not given back");
+                return;
+            }
+            draft.id = EventId::random(&*rng);
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    });
 }
 
 /// Gives back the lease of a settlement that came to nothing.

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     domain::{
         Connection, ConnectionState, Names, ProviderSpec, Quarantined, Reason, RefreshState, Refusal,
-        ScopeSet, SecretKind, SecretRow, Timestamp, WorkloadId,
+        ScopeSet, SecretKind, SecretRow, Timestamp, WorkloadId, provider::Rotation,
     },
     policy::Grounds,
     provider::WORST_CASE,
@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// A single-use refresh token that two holders died with is sent no third time (RF7).
 const MOST_ATTEMPTS: i64 = 2;
+/// When what waits in this process's own spool is stored.
+const SOON: Duration = Duration::from_secs(1);
 
 /// What is refreshed, and why.
 pub(super) struct Cause<'a> {
@@ -89,9 +91,14 @@ impl Refreshing {
         if let Some(rest) = early(cause.spec, newest, tokens.clock.now()) {
             return Err(Refusal::new(Reason::ProviderUnavailable).retry_after(rest));
         }
-        if stored.refresh.attempt_generation == Some(secret.generation) && cause.spec.rotation.is_single_use()
-        {
-            if let Some(rest) = takeover(&stored.refresh, now, tokens.drain_grace) {
+        let interrupted = stored.refresh.attempt_generation == Some(secret.generation);
+        // The answer is here, and is stored in a moment: its owner alone knows, so every other one waits for a while (RF5).
+        if interrupted && tokens.spool.keeps_answer_to(id, secret.generation).await? {
+            return Ok(Prepared::Elsewhere { rest: SOON, alive: false });
+        }
+        if interrupted && !still_works(cause.spec.rotation, &stored.refresh, now) {
+            let fair = tokens.audit.fair_for().unwrap_or(Duration::MAX);
+            if let Some(rest) = takeover(&stored.refresh, now, fair, tokens.drain_grace) {
                 return Ok(Prepared::Elsewhere { rest, alive: false });
             }
             if stored.refresh.attempts >= MOST_ATTEMPTS {
@@ -125,10 +132,23 @@ fn early(spec: &ProviderSpec, newest: Option<Timestamp>, now: Timestamp) -> Opti
     newest.filter(|end| spec.refuses_early_refresh && *end > now).map(|end| end.since(now))
 }
 
+/// Whether a token that was sent may be sent once more without a risk: it stays, or its grace is not over, counted from when its lease was
+/// taken. After its grace it is as one that is good once (RF7).
+fn still_works(rotation: Rotation, state: &RefreshState, now: Timestamp) -> bool {
+    match rotation {
+        Rotation::WithGrace(grace) => {
+            let taken = state.lease_until.map(|until| until.minus(lease_of(rotation)));
+            taken.is_some_and(|taken| now < taken.plus(grace))
+        }
+        rotation => !rotation.is_single_use(),
+    }
+}
+
 /// How long the token of a holder that died is still left alone, where another replica may have it in its spool: the call, and the
-/// time to store what was kept, of which only that counts in which the database was up (RF7).
-fn takeover(state: &RefreshState, now: Timestamp, grace: Duration) -> Option<Duration> {
-    let (up_for, until) = (state.up_for?, state.lease_until?.plus(WORST_CASE + grace));
+/// time to store what was kept, of which only that counts in which the database was up: by its own word, and as far as this process saw
+/// (`fair`), since a standby that was promoted or a network that was cut has not been started anew (RF7).
+fn takeover(state: &RefreshState, now: Timestamp, fair: Duration, grace: Duration) -> Option<Duration> {
+    let (up_for, until) = (state.up_for?.min(fair), state.lease_until?.plus(WORST_CASE + grace));
     let rest = until.since(now).max(grace.saturating_sub(up_for));
     (rest > Duration::ZERO).then_some(rest)
 }
@@ -150,15 +170,32 @@ mod tests {
 
     /// Proves: RF7
     #[test]
+    fn rf7_a_token_with_a_grace_is_as_one_that_is_good_once_when_that_is_over() {
+        // Its lease ends 40 s after it was taken.
+        let grace = Rotation::WithGrace(Duration::from_secs(60));
+        assert!(still_works(grace, &state(None), at(19)));
+        assert!(!still_works(grace, &state(None), at(20)));
+        let brief = Rotation::WithGrace(Duration::from_secs(5));
+        assert!(!still_works(brief, &state(None), at(0)), "no lease is so short");
+        assert!(!still_works(grace, &RefreshState::default(), at(0)), "nobody knows when it was sent");
+        assert!(still_works(Rotation::None, &state(None), at(9000)));
+        assert!(!still_works(Rotation::SingleUse, &state(None), at(0)));
+    }
+
+    /// Proves: RF7
+    #[test]
     fn rf7_a_takeover_waits_for_the_call_and_for_what_may_be_in_a_spool() {
         let up = state(Some(3600));
         let whole = WORST_CASE + GRACE;
-        assert_eq!(takeover(&up, at(0), GRACE), Some(whole));
+        let (long, short) = (Duration::MAX, Duration::from_secs(20));
+        assert_eq!(takeover(&up, at(0), long, GRACE), Some(whole));
         let last = i64::try_from(whole.as_secs()).unwrap();
-        assert_eq!(takeover(&up, at(last - 1), GRACE), Some(Duration::from_secs(1)));
-        assert_eq!(takeover(&up, at(last), GRACE), None);
+        assert_eq!(takeover(&up, at(last - 1), long, GRACE), Some(Duration::from_secs(1)));
+        assert_eq!(takeover(&up, at(last), long, GRACE), None);
         let restarted = state(Some(10));
-        assert_eq!(takeover(&restarted, at(last), GRACE), Some(Duration::from_secs(50)), "it was down");
-        assert_eq!(takeover(&state(None), at(0), GRACE), None, "nobody else has a spool");
+        assert_eq!(takeover(&restarted, at(last), long, GRACE), Some(Duration::from_secs(50)), "it was down");
+        let away = takeover(&up, at(last), short, GRACE);
+        assert_eq!(away, Some(Duration::from_secs(40)), "it was up, and out of reach");
+        assert_eq!(takeover(&state(None), at(0), short, GRACE), None, "nobody else has a spool");
     }
 }

@@ -1,7 +1,7 @@
 //! One refresh: lease and intent in one commit, the call, and the settlement before anything else (design §7).
 
 use super::{
-    failure::{latch, settle_failure},
+    failure::{give_back_detached, latch, settle_failure},
     settlement::{Lease, Settlement, settle},
     spool::Slot,
     tokens::Tokens,
@@ -137,13 +137,10 @@ impl Underway<'_> {
                 // It may be there all the same. If it is not, this changes nothing.
                 let mut failed = self.draft(EventKind::RefreshFailed, Outcome::Failed);
                 failed.reason = Some(Reason::AuditUnavailable);
-                let effect = vec![self.lease.given_back(
-                    &self.connection.id,
-                    None,
-                    Reason::AuditUnavailable.as_str(),
-                    None,
-                )];
-                self.tokens.note_detached(Entry { effect, settlement: true, ..Entry::note(failed) });
+                let reason = Reason::AuditUnavailable.as_str();
+                let freed = self.lease.given_back(&self.connection.id, None, reason, None);
+                let matters = LEASE + WORST_CASE + self.tokens.drain_grace;
+                give_back_detached(self.tokens, failed, freed, matters);
                 Err(Refused::Unavailable.into())
             }
             recorded => Ok(Some(recorded?)),

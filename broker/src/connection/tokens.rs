@@ -14,8 +14,8 @@ use crate::{
     audit::{Audit, Deadline},
     crash::CrashPoints,
     domain::{
-        Approval, Clock, Connection, ConnectionId, ConsentReason, Entry, Names, ProviderSpec, Quarantined,
-        Reason, Refusal, Rng, ScopeSet, SecretRow,
+        Approval, Clock, Connection, ConnectionId, ConsentReason, Names, ProviderSpec, Quarantined, Reason,
+        Refusal, Rng, ScopeSet, SecretRow,
     },
     keys::KeyRing,
     metrics::Metrics,
@@ -217,19 +217,6 @@ impl Tokens {
             }
         }
         Err(Refusal::new(Reason::ProviderUnavailable).retry_after(LOOK_AGAIN))
-    }
-
-    /// Writes down, at its own pace, what nobody waits for.
-    pub(super) fn note_detached(&self, entry: Entry) {
-        let audit = Arc::clone(&self.audit);
-        self.detached.spawn(async move {
-            if let Err(refused) = audit.note(entry, Deadline::none()).await {
-                tracing::warn!(
-                    reason = refused.reason().as_str(),
-                    "a lease that may be held is not given back"
-                );
-            }
-        });
     }
 
     fn seat(&self, wanting: &Wanting<'_>) -> Option<OwnedSemaphorePermit> {

@@ -31,11 +31,13 @@ pub async fn drain_spool(rooms: &Rooms) -> Result<usize, Refusal> {
             }
             Ok(Stored::Later) => waiting.later(),
             Ok(Stored::Outlived(..) | Stored::Homeless(_)) => waiting.give_back(),
+            // First of all once it can be stored again: a refresh that waits for it waits no longer than for the rest of a grace (RF7).
+            Err(refusal) if is_everywhere(&refusal) => {
+                waiting.soon();
+                return Err(refusal);
+            }
             Err(refusal) => {
                 waiting.later();
-                if is_everywhere(&refusal) {
-                    return Err(refusal);
-                }
                 tracing::error!(
                     reason = refusal.reason.as_str(),
                     "an entry of the spool cannot be stored; it is kept"

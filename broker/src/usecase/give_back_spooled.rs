@@ -42,7 +42,7 @@ async fn try_one(rooms: &Rooms, mut waiting: Waiting) -> Result<(), Refusal> {
         Ok(GivenBack::NotYet) => waiting.later(),
         Ok(GivenBack::Failed) => waiting.told_later(),
         Err(refusal) if is_everywhere(&refusal) => {
-            waiting.later();
+            waiting.soon();
             return Err(refusal);
         }
         Err(refusal) => {

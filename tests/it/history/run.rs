@@ -96,6 +96,9 @@ async fn au17_rf1_a_run_of_three_replicas_that_fail_in_every_way_keeps_to_every_
     let odd: Vec<_> = answers.keys().filter(|reason| !is_explained(reason)).collect();
     assert!(odd.is_empty(), "nothing explains {odd:?}");
     enough(&answers);
+    for fault in ["killed", "database crashed", "Redis killed"] {
+        assert!(tally.contains_key(fault), "no {fault} in {tally:?}");
+    }
 }
 
 /// The same run with one thing in it that did not happen is rejected.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_tests::replicas::{Replicas, client};
+use broker_tests::replicas::{Replica, Replicas, client};
 use broker_tests::stage::{READ, granted};
 use demo::saas::{Event, Fault, Rotation};
 use demo::world::{ALICE, Workload::TicketHelper};
@@ -37,6 +37,17 @@ async fn rf1_five_hundred_callers_of_three_replicas_cause_one_refresh() {
     calls.truncate(CALLERS);
     let refreshed = |events: &[Event]| events.iter().filter(|e| matches!(e, Event::Refreshed { .. })).count();
     tokio::time::timeout(PATIENCE, notes.wait_until(|events| refreshed(events) == 1)).await.expect("asked");
+    let under_way = |replica: &Replica| {
+        let text = replica.rooms().metrics.render();
+        let line = text.lines().find_map(|line| line.strip_prefix("broker_calls_in_progress "));
+        line.expect("the gauge").parse::<usize>().expect("a number")
+    };
+    let all_there = async {
+        while replicas.all().iter().map(under_way).sum::<usize>() < CALLERS {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all_there).await.expect("all of them wait");
     release.notify_one();
     let mut tokens = std::collections::BTreeSet::new();
     for call in calls {

@@ -45,6 +45,11 @@ impl Waiting {
         self.spool.postpone(&self.name, LONGEST_PAUSE);
     }
 
+    /// Nothing could be stored at all: it is tried again within seconds, however long that has been so.
+    pub fn soon(self) {
+        self.spool.postpone_briefly(&self.name);
+    }
+
     /// The provider could not be told: it is told again after a while, which doubles up to an hour.
     pub fn told_later(self) {
         self.spool.postpone(&self.name, LONGEST_PAUSE_AT_PROVIDER);

@@ -19,7 +19,7 @@ pub use slot::Slot;
 
 use crate::{
     config::SpoolSettings,
-    domain::{Canonical, Clock, Rng},
+    domain::{Canonical, Clock, ConnectionId, Rng},
     keys::KeyRing,
 };
 use directory::Directory;
@@ -141,6 +141,26 @@ impl Spool {
         Ok(waiting)
     }
 
+    /// Whether what came for the refresh token of this generation is kept here and not stored yet: the token must not be sent again.
+    ///
+    /// # Errors
+    /// [`SpoolError`] when the directory cannot be read.
+    pub async fn keeps_answer_to(&self, connection: &ConnectionId, sent: i64) -> Result<bool, SpoolError> {
+        let Some(inner) = &self.0 else { return Ok(false) };
+        let directory = inner.directory.clone();
+        let found = tokio::task::spawn_blocking(move || directory.entries()).await;
+        let found = found.map_err(SpoolError::task)??;
+        let records = found.into_iter().filter_map(|(name, sealed)| {
+            let plain = inner.keys.spool().open(&aad(&name), &sealed).ok()?;
+            Record::read(&plain)
+        });
+        let mut records = records;
+        Ok(records.any(|record| {
+            matches!(record, Record::Refresh(kept)
+                if kept.connection == connection.as_str() && kept.sent == sent && !kept.outlived)
+        }))
+    }
+
     /// How many entries there are in this process's part, those included that a call under way is about to store.
     ///
     /// # Errors
@@ -173,6 +193,14 @@ impl Inner {
         let tries = later.get(name).map_or(0, |(_, tries)| *tries);
         let pause = FIRST_PAUSE.saturating_mul(1 << tries.min(12)).min(longest);
         later.insert(name.to_owned(), (now + pause, tries.saturating_add(1)));
+    }
+
+    /// No longer each time: what keeps everything from being stored says nothing about this entry.
+    fn postpone_briefly(&self, name: &str) {
+        let at = self.clock.monotonic() + FIRST_PAUSE;
+        let mut later = lock(&self.later);
+        let tries = later.get(name).map_or(0, |(_, tries)| *tries);
+        later.insert(name.to_owned(), (at, tries));
     }
 
     fn give_back(&self, name: String) {

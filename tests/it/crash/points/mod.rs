@@ -15,6 +15,7 @@ mod refresh;
 mod renewed;
 mod rewrap;
 mod scene;
+mod unsent;
 
 use std::collections::BTreeSet;
 
