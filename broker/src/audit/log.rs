@@ -263,7 +263,7 @@ impl Audit {
         !self.weather.is_foul(self.clock.monotonic())
     }
 
-    /// How long no commit of this process has failed; `None` where none ever did.
+    /// How long every commit of this process has reached the database; `None` where all did.
     pub fn fair_for(&self) -> Option<Duration> {
         self.weather.fair_for(self.clock.monotonic())
     }

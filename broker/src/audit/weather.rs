@@ -14,31 +14,33 @@ pub(super) struct Weather(Mutex<Seen>);
 
 #[derive(Default)]
 struct Seen {
-    worked: bool,
-    /// When one failed last, on the monotonic clock.
+    /// When the last one failed, on the monotonic clock; `None` where it worked.
     failed: Option<Duration>,
+    /// When the database could not be reached last.
+    out_of_reach: Option<Duration>,
 }
 
 impl Weather {
     /// A commit worked or did not, at a reading of the monotonic clock.
     pub(super) fn seen(&self, worked: bool, now: Duration) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.worked = worked;
-        if !worked {
-            seen.failed = Some(now);
-        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).failed = (!worked).then_some(now);
+    }
+
+    /// One did not reach the database, or no answer came from there.
+    pub(super) fn out_of_reach(&self, now: Duration) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).out_of_reach = Some(now);
     }
 
     /// Whether the last commit failed, a short while ago.
     pub(super) fn is_foul(&self, now: Duration) -> bool {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        !seen.worked && seen.failed.is_some_and(|at| now.saturating_sub(at) < REMEMBERED)
+        seen.failed.is_some_and(|at| now.saturating_sub(at) < REMEMBERED)
     }
 
-    /// How long none has failed; `None` where none ever did.
+    /// How long the database has been in reach; `None` where it always was.
     pub(super) fn fair_for(&self, now: Duration) -> Option<Duration> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.failed.map(|at| now.saturating_sub(at))
+        seen.out_of_reach.map(|at| now.saturating_sub(at))
     }
 }
 
@@ -55,7 +57,9 @@ mod tests {
         weather.seen(false, 3 * second);
         weather.seen(true, 4 * second);
         assert!(!weather.is_foul(4 * second));
-        assert_eq!(weather.fair_for(4 * second), Some(second));
-        assert_eq!(Weather::default().fair_for(second), None);
+        assert_eq!(weather.fair_for(4 * second), None, "it was reached");
+        weather.out_of_reach(4 * second);
+        weather.seen(true, 5 * second);
+        assert_eq!(weather.fair_for(6 * second), Some(2 * second));
     }
 }

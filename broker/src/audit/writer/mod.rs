@@ -260,6 +260,10 @@ impl Writer {
             (context.clock.monotonic().saturating_sub(began), matches!(result, Ok(Ok(Ok(_)))));
         self.config.metrics.audit_commit(groups.iter().map(|g| g.entries.len()).sum(), worked, took);
         self.weather.seen(worked, context.clock.monotonic());
+        // A stream that somebody else has ended, or a row that is wrong, says nothing about the database.
+        if matches!(result, Err(_) | Ok(Ok(Err(StoreError::Unavailable(_))))) {
+            self.weather.out_of_reach(context.clock.monotonic());
+        }
         if worked {
             self.config.metrics.audit_committed_at(now);
         }
