@@ -80,19 +80,15 @@ async fn serve(
     loop {
         let command = command(&mut read).await?;
         let name = String::from_utf8_lossy(&command[0]).to_uppercase();
+        if manner == Manner::Huge || manner == Manner::HugeLater && name == "EVAL" {
+            huge(&mut write, &told).await;
+            return None;
+        }
         match manner {
             Manner::Mute => {}
             Manner::Endless => write.write_all(b"*1000000000\r\n*1000000000\r\n").await.ok()?,
             Manner::Nonsense => write.write_all(b"\x00\xff!?HTTP/1.1 200 OK\r\n\r\n").await.ok()?,
-            Manner::Huge => {
-                huge(&mut write, &told).await;
-                return None;
-            }
-            Manner::HugeLater if name == "EVAL" => {
-                huge(&mut write, &told).await;
-                return None;
-            }
-            Manner::Strict | Manner::Parrot | Manner::HugeLater => match name.as_str() {
+            Manner::Strict | Manner::Parrot | Manner::Huge | Manner::HugeLater => match name.as_str() {
                 "SUBSCRIBE" => {
                     let mut heard = said.subscribe();
                     write

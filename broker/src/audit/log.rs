@@ -263,7 +263,8 @@ impl Audit {
         !self.weather.is_foul(self.clock.monotonic())
     }
 
-    /// How long every commit of this process has reached the database; `None` where all did.
+    /// How long the database has been within reach of this process, by its commits, its sign of life and its tries to open a stream;
+    /// `None` = ever since the start.
     pub fn fair_for(&self) -> Option<Duration> {
         self.weather.fair_for(self.clock.monotonic())
     }

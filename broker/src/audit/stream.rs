@@ -18,7 +18,7 @@ use crate::{
     },
     keys::{AuditKeys, KeyRing},
     metrics::Metrics,
-    storage::{Committed, Ledger, LockMode, StreamRow},
+    storage::{Committed, Ledger, LockMode, StoreError, StreamRow},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -88,14 +88,14 @@ impl Context {
     pub(super) async fn start(&self, known_epoch: i64) -> Result<Opened, AuditError> {
         let streams = self.ledger.streams().await?;
         let recoveries = self.recoveries(&streams).at_start()?;
-        self.open(&streams, recoveries, known_epoch).await
+        Ok(self.open(&streams, recoveries, known_epoch).await?)
     }
 
     /// The same for a process that runs already: a dead stream with an edited head is left as it is.
     ///
     /// # Errors
     /// Storage's.
-    pub(super) async fn succeed(&self, known_epoch: i64) -> Result<Opened, AuditError> {
+    pub(super) async fn succeed(&self, known_epoch: i64) -> Result<Opened, StoreError> {
         let streams = self.ledger.streams().await?;
         let recoveries = self.recoveries(&streams).while_running();
         self.open(&streams, recoveries, known_epoch).await
@@ -106,7 +106,7 @@ impl Context {
         streams: &[StreamRow],
         recoveries: Vec<Group>,
         known_epoch: i64,
-    ) -> Result<Opened, AuditError> {
+    ) -> Result<Opened, StoreError> {
         let now = self.clock.now();
         let after_last = streams.last().map(|s| s.opened_at.plus(Duration::from_micros(1)));
         let opened_at = after_last.map_or(now, |last| last.max(now));
@@ -131,7 +131,7 @@ impl Context {
         head: &Head,
         batch: Vec<Group>,
         known_epoch: i64,
-    ) -> Result<Committed, AuditError> {
+    ) -> Result<Committed, StoreError> {
         let prepared = vec![vec![Prepared::default()]; batch.len()];
         let seal = BatchSeal::new(&self.audit, &self.rows, self.clock.now(), &prepared);
         let now = self.clock.now();

@@ -26,7 +26,7 @@ impl Weather {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).failed = (!worked).then_some(now);
     }
 
-    /// One did not reach the database, or no answer came from there.
+    /// What was sent did not reach the database, or no answer came from there.
     pub(super) fn out_of_reach(&self, now: Duration) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).out_of_reach = Some(now);
     }

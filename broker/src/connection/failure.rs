@@ -6,10 +6,10 @@ use super::{
     tokens::Tokens,
 };
 use crate::{
-    audit::{Deadline, Refused},
+    audit::{Audit, Deadline, Refused},
     domain::{
-        Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Outcome, Reason, Refusal, Write,
-        ledger::SettleLease,
+        Clock, Connection, ConnectionState, Entry, EventDraft, EventId, EventKind, Outcome, Reason, Refusal,
+        Rng, Write, ledger::SettleLease,
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -32,53 +32,58 @@ pub(super) async fn settle_failure(
     }
     // "The user must act there" is no end of the grant: whoever comes within the rest is told to come back (RF6).
     let kept = if reason == Reason::ProviderGrantRejected { Reason::ProviderUnavailable } else { reason };
-    let effect = vec![lease.given_back(&connection.id, rest, kept.as_str(), None)];
-    let mut pause = Duration::from_millis(50);
-    loop {
-        let entry = Entry { effect: effect.clone(), settlement: true, ..Entry::note(draft.clone()) };
-        let refusal = match tokens.audit.note(entry, Deadline::none()).await {
-            Ok(_) => return Ok(()),
-            Err(refused) => Refusal::from(refused),
-        };
-        if !is_passing(refusal.reason) || tokens.clock.monotonic() >= lease.ends {
-            return Err(refusal);
-        }
-        draft.id = EventId::random(&*tokens.rng);
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(2));
-    }
+    let freed = lease.given_back(&connection.id, rest, kept.as_str(), None);
+    Ok(Pen::of(tokens).patiently(draft, freed, lease.ends).await?)
 }
 
 /// Gives back, at its own pace, a lease that nobody may know to be held: as long as it would keep others waiting. One that is left says
 /// that the refresh token may be on its way, and nothing was sent (RF11).
-pub(super) fn give_back_detached(
-    tokens: &Tokens,
-    mut draft: EventDraft,
-    freed: Write,
-    for_as_long: Duration,
-) {
-    let (audit, clock, rng) = (Arc::clone(&tokens.audit), Arc::clone(&tokens.clock), Arc::clone(&tokens.rng));
-    let until = clock.monotonic() + for_as_long;
+pub(super) fn give_back_detached(tokens: &Tokens, draft: EventDraft, freed: Write, for_as_long: Duration) {
+    let pen = Pen::of(tokens);
+    let until = tokens.clock.monotonic() + for_as_long;
     tokens.detached.spawn(async move {
+        match pen.patiently(draft, freed, until).await {
+            // It was never taken, or is somebody else's by now.
+            Ok(()) | Err(Refused::NotApplied) => {}
+            Err(refused) => {
+                tracing::warn!(
+                    reason = refused.reason().as_str(),
+                    "a lease that may be held is not given back"
+                );
+            }
+        }
+    });
+}
+
+/// What it takes to write, also when the call is over.
+struct Pen {
+    audit: Arc<Audit>,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+}
+
+impl Pen {
+    fn of(tokens: &Tokens) -> Self {
+        let (audit, clock, rng) =
+            (Arc::clone(&tokens.audit), Arc::clone(&tokens.clock), Arc::clone(&tokens.rng));
+        Self { audit, clock, rng }
+    }
+
+    /// Writes it; what passes is waited for, until then on the monotonic clock.
+    async fn patiently(&self, mut draft: EventDraft, freed: Write, until: Duration) -> Result<(), Refused> {
         let mut pause = Duration::from_millis(50);
         loop {
             let effect = vec![freed.clone()];
             let entry = Entry { effect, settlement: true, ..Entry::note(draft.clone()) };
-            let refused = match audit.note(entry, Deadline::none()).await {
-                // It was never taken, or is somebody else's by now.
-                Ok(_) | Err(Refused::NotApplied) => return,
-                Err(refused) => refused,
-            };
-            if !is_passing(refused.reason()) || clock.monotonic() >= until {
-                let reason = refused.reason().as_str();
-                tracing::warn!(reason, "a lease that may be held is not given back");
-                return;
+            let Err(refused) = self.audit.note(entry, Deadline::none()).await else { return Ok(()) };
+            if !is_passing(refused.reason()) || self.clock.monotonic() >= until {
+                return Err(refused);
             }
-            draft.id = EventId::random(&*rng);
+            draft.id = EventId::random(&*self.rng);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(2));
         }
-    });
+    }
 }
 
 /// Gives back the lease of a settlement that came to nothing.

@@ -92,7 +92,7 @@ impl Refreshing {
             return Err(Refusal::new(Reason::ProviderUnavailable).retry_after(rest));
         }
         let interrupted = stored.refresh.attempt_generation == Some(secret.generation);
-        // The answer is here, and is stored in a moment: its owner alone knows, so every other one waits for a while (RF5).
+        // The answer is in this replica's spool, and is stored in a moment. Other replicas cannot know, and wait as `takeover` says (RF5).
         if interrupted && tokens.spool.keeps_answer_to(id, secret.generation).await? {
             return Ok(Prepared::Elsewhere { rest: SOON, alive: false });
         }

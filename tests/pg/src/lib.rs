@@ -11,6 +11,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     net::TcpListener,
+    ops::Range,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -176,10 +177,23 @@ fn new_directory() -> PathBuf {
     tempfile::Builder::new().prefix("broker-pg-").tempdir().expect("a directory").keep()
 }
 
-/// A port that nobody listens on. PostgreSQL and its poolers cannot be asked to choose one.
+/// Below the range from which Linux hands out ports by itself, and below the ports of the demo's brokers: until its server listens, no
+/// connection that goes out is given one of them.
+const PORTS: Range<u32> = 10_000..20_000;
+
+/// A port that nobody listens on, given to nobody else in this process. For servers that cannot be asked to choose one, and those that
+/// must find theirs again.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Another test process begins elsewhere.
+    let first = std::process::id().wrapping_mul(97);
+    loop {
+        let step = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = (PORTS.start + step % (PORTS.end - PORTS.start)) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// PostgreSQL refuses to run as root.

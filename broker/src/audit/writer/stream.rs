@@ -41,8 +41,7 @@ impl Writer {
     /// Reads the head to learn whether an unacknowledged commit was written (AU8).
     pub(super) async fn settle(&mut self, head: Head, intended: Option<Intended>, culprit: bool) -> Attempt {
         let context = self.context.clone();
-        let read = tokio::time::timeout(context.commit_timeout, context.ledger.streams()).await;
-        let Ok(Ok(streams)) = read else {
+        let Ok(streams) = self.within(context.ledger.streams()).await else {
             self.standing = Standing::Unsettled { head, intended };
             return Attempt::Unavailable;
         };
@@ -117,9 +116,8 @@ impl Writer {
         };
         self.context.count(&last, &applied);
         let mac = head_mac(&self.context.audit, &head, StreamState::Closed);
-        let closing = self.context.ledger.close_stream(&head, &mac);
-        match tokio::time::timeout(self.context.commit_timeout, closing).await {
-            Ok(Ok(true)) => Ok(()),
+        match self.within(self.context.ledger.close_stream(&head, &mac)).await {
+            Ok(true) => Ok(()),
             _ => {
                 // It says that it is closed: nothing may follow. Left open, it is recovered by whoever comes next.
                 self.end();
@@ -145,22 +143,20 @@ impl Writer {
         let seal = BatchSeal::new(&context.audit, &context.rows, now, &[]);
         let known = self.rules.load().epoch();
         let commit = context.ledger.commit(&head, known, &[], LockMode::Shared, now, &seal);
-        match tokio::time::timeout(context.commit_timeout, commit).await {
-            Ok(Ok(done)) => self.learn(&done.new_rules),
-            Ok(Err(StoreError::HeadMoved)) => {
+        match self.within(commit).await {
+            Ok(done) => self.learn(&done.new_rules),
+            Err(StoreError::HeadMoved) => {
                 tracing::error!("the audit stream was ended under its writer, which was silent for too long");
                 return self.end();
             }
-            Ok(Err(error)) => return tracing::warn!(%error, "the audit stream's heartbeat failed"),
-            Err(_elapsed) => return tracing::warn!("the audit stream's heartbeat took too long"),
+            Err(error) => return tracing::warn!(%error, "the audit stream's heartbeat failed"),
         }
         self.bury_the_dead().await;
     }
 
     async fn bury_the_dead(&mut self) {
         let context = self.context.clone();
-        let Ok(Ok(streams)) = tokio::time::timeout(context.commit_timeout, context.ledger.streams()).await
-        else {
+        let Ok(streams) = self.within(context.ledger.streams()).await else {
             return tracing::warn!("the audit streams cannot be read; dead ones are ended later");
         };
         for group in context.recoveries(&streams).while_running() {
@@ -176,20 +172,30 @@ impl Writer {
     async fn reopen(&mut self) {
         let context = self.context.clone();
         let known = self.rules.load().epoch();
-        match tokio::time::timeout(context.commit_timeout, context.succeed(known)).await {
-            Ok(Ok(opened)) => {
+        match self.within(context.succeed(known)).await {
+            Ok(opened) => {
                 self.learn(&opened.new_rules);
                 self.opened_at = opened.opened_at;
                 self.standing = Standing::Writing(opened.head);
             }
-            failed => {
-                if let Ok(Err(error)) = failed {
-                    tracing::error!(%error, "no new audit stream could be opened");
-                }
+            Err(error) => {
+                tracing::error!(%error, "no new audit stream could be opened");
                 let retry_at = context.clock.monotonic().saturating_add(REOPEN_AFTER);
                 self.standing = Standing::Ended { retry_at };
             }
         }
+    }
+
+    /// What the ledger answers, within the time of a commit. That it cannot be reached is remembered: its outage lasts (RF7).
+    async fn within<T>(&self, asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let answer = match tokio::time::timeout(self.context.commit_timeout, asked).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => Err(StoreError::Unavailable("it took too long".to_owned())),
+        };
+        if matches!(answer, Err(StoreError::Unavailable(_))) {
+            self.weather.out_of_reach(self.context.clock.monotonic());
+        }
+        answer
     }
 
     pub(super) fn end(&mut self) {
@@ -206,9 +212,7 @@ impl Writer {
 
     async fn learn_from_store(&self) -> bool {
         let known = self.rules.load().epoch();
-        let read =
-            tokio::time::timeout(self.context.commit_timeout, self.context.ledger.rules_since(known)).await;
-        let Ok(Ok(tagged)) = read else { return false };
+        let Ok(tagged) = self.within(self.context.ledger.rules_since(known)).await else { return false };
         let checked: Option<Vec<Rule>> =
             tagged.into_iter().map(|rule| rule.check(&self.context.rows).ok()).collect();
         checked.inspect(|rules| self.learn(rules)).is_some()

@@ -121,14 +121,10 @@ impl Spool {
 
     async fn due(&self, wanted: impl Fn(&Inner, &str) -> bool) -> Result<Vec<Waiting>, SpoolError> {
         let Some(inner) = &self.0 else { return Ok(Vec::new()) };
-        let directory = inner.directory.clone();
-        let found = tokio::task::spawn_blocking(move || directory.entries()).await;
-        let found = found.map_err(SpoolError::task)??;
         let mut waiting = Vec::new();
         let due = |name: &str| wanted(inner, name) && inner.is_due(name);
-        for (name, sealed) in found.into_iter().filter(|(name, _)| due(name)) {
-            let opened = inner.keys.spool().open(&aad(&name), &sealed).ok();
-            match opened.and_then(|plain| Record::read(&plain)) {
+        for (name, sealed) in inner.entries().await?.into_iter().filter(|(name, _)| due(name)) {
+            match inner.open(&name, &sealed) {
                 Some(record) => waiting.push(Waiting::new(Arc::clone(inner), name, record)),
                 None => {
                     inner.postpone(&name, LONGEST_PAUSE);
@@ -147,14 +143,8 @@ impl Spool {
     /// [`SpoolError`] when the directory cannot be read.
     pub async fn keeps_answer_to(&self, connection: &ConnectionId, sent: i64) -> Result<bool, SpoolError> {
         let Some(inner) = &self.0 else { return Ok(false) };
-        let directory = inner.directory.clone();
-        let found = tokio::task::spawn_blocking(move || directory.entries()).await;
-        let found = found.map_err(SpoolError::task)??;
-        let records = found.into_iter().filter_map(|(name, sealed)| {
-            let plain = inner.keys.spool().open(&aad(&name), &sealed).ok()?;
-            Record::read(&plain)
-        });
-        let mut records = records;
+        let entries = inner.entries().await?;
+        let mut records = entries.iter().filter_map(|(name, sealed)| inner.open(name, sealed));
         Ok(records.any(|record| {
             matches!(record, Record::Refresh(kept)
                 if kept.connection == connection.as_str() && kept.sent == sent && !kept.outlived)
@@ -173,6 +163,18 @@ impl Spool {
 }
 
 impl Inner {
+    /// Every entry by its name, still sealed; oldest first.
+    async fn entries(&self) -> Result<Vec<(String, Vec<u8>)>, SpoolError> {
+        let directory = self.directory.clone();
+        tokio::task::spawn_blocking(move || directory.entries()).await.map_err(SpoolError::task)?
+    }
+
+    /// `None` = it does not open, or is no record.
+    fn open(&self, name: &str, sealed: &[u8]) -> Option<Record> {
+        let plain = self.keys.spool().open(&aad(name), sealed).ok()?;
+        Record::read(&plain)
+    }
+
     fn seal(&self, name: &str, record: &Record) -> Vec<u8> {
         self.keys.spool().seal(&*self.rng, &aad(name), &record.bytes())
     }

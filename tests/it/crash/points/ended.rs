@@ -37,8 +37,7 @@ async fn rv2_what_comes_for_a_connection_that_was_revoked_meanwhile_serves_nobod
         let revoke = async || drop(operator.revoke(&connection).await.expect("acknowledged"));
         let answer = during_a_refresh(&scene, &victim, revoke).await;
         assert!(!matches!(answer, Ok(Outcome::Grant(_))), "{class:?}: {answer:?}");
-        victim.process.terminate().await;
-        assert!(victim.process.ended().await.0.success());
+        victim.stops().await;
         // Its queue is worked off at a start, and all the time.
         let back = scene.victim(None).await;
         scene.until("SELECT count(*) FROM provider_revocations", "0").await;
@@ -50,8 +49,7 @@ async fn rv2_what_comes_for_a_connection_that_was_revoked_meanwhile_serves_nobod
         let ended = |event: &Event| matches!(event, Event::Revoked { family: 1, kind: RevokedKind::Family });
         assert!(scene.site.notes().truth().iter().any(ended), "{class:?}: it ended at the provider");
         assert_eq!(scene.kept(), 0, "{class:?}");
-        back.process.terminate().await;
-        assert!(back.process.ended().await.0.success());
+        back.stops().await;
         scene.end().await;
     }))
     .await;

@@ -54,8 +54,7 @@ async fn av7_rf2_a_holder_that_stands_still_inside_its_commit_delays_a_revoke_fo
         let told = scene.site.notes().wait_until(|events| events.iter().any(ended));
         tokio::time::timeout(BOUND, told).await.expect("it ends at the provider");
         scene.until("SELECT count(*) FROM connections WHERE lease_owner <> ''", "0").await;
-        victim.process.terminate().await;
-        assert!(victim.process.ended().await.0.success());
+        victim.stops().await;
         assert_eq!(scene.kept(), 0, "{class:?}");
         scene.end().await;
     }))

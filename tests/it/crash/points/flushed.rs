@@ -53,8 +53,7 @@ async fn lost_mid_lease(class: Class, loss: Loss) {
     assert_eq!(scene.refreshes(), before + 1, "{class:?} {loss:?}: one call");
     assert_eq!(scene.events("connection.reauth_required"), 0);
     assert_eq!(scene.ask().await, Told::Granted);
-    other.process.terminate().await;
-    assert!(other.process.ended().await.0.success());
+    other.stops().await;
     scene.end().await;
 }
 

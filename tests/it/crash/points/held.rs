@@ -38,8 +38,7 @@ async fn stood_still(point: &str, calls: usize) {
     assert_eq!(scene.refreshes(), after, "{point}: it sends nothing");
     assert_eq!(generation(&scene), newest, "{point}: and stores nothing");
     assert_eq!(scene.ask().await, Told::Granted);
-    held.process.terminate().await;
-    assert!(held.process.ended().await.0.success());
+    held.stops().await;
     scene.end().await;
 }
 
@@ -97,8 +96,7 @@ async fn overtaken(class: Class, point: &str, first: Told, then: Told) {
         "{class:?}, {point}"
     );
     assert_eq!(scene.kept(), 0, "{class:?}, {point}");
-    held.process.terminate().await;
-    assert!(held.process.ended().await.0.success());
+    held.stops().await;
     scene.end().await;
 }
 

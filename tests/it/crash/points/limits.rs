@@ -65,8 +65,7 @@ async fn rf5_a_broker_whose_files_may_not_grow_asks_no_provider_whose_answer_it_
         limit(&victim, None);
         assert!(matches!(scene.ask_by(&victim.client).await, Ok(Outcome::Grant(_))), "{class:?}");
         assert_eq!((scene.kept(), scene.events("connection.reauth_required")), (0, 0));
-        victim.process.terminate().await;
-        assert!(victim.process.ended().await.0.success());
+        victim.stops().await;
         scene.end().await;
     }))
     .await;

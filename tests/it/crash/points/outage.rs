@@ -82,8 +82,7 @@ async fn rf5_a_database_that_is_killed_before_the_commit_costs_no_token() {
         assert_eq!(told, Told::Granted, "{class:?}");
         assert_eq!(scene.refreshes(), before + 2, "{class:?}");
         assert_eq!(scene.events("connection.reauth_required"), 0, "{class:?}");
-        back.process.terminate().await;
-        assert!(back.process.ended().await.0.success());
+        back.stops().await;
         scene.end().await;
     }))
     .await;
@@ -102,8 +101,7 @@ async fn rf5_what_waits_in_the_spool_is_stored_as_soon_as_the_database_is_back()
         call.await.expect("no panic").ok();
         assert_eq!(scene.ask().await, Told::Granted, "{class:?}");
         assert_eq!(scene.refreshes(), before + 2, "{class:?}");
-        victim.process.terminate().await;
-        assert!(victim.process.ended().await.0.success());
+        victim.stops().await;
         scene.end().await;
     }))
     .await;

@@ -112,8 +112,7 @@ async fn rf2_co9_who_connects_again_during_a_refresh_keeps_the_newer_tokens_and_
             the_older_ones_end(&scene, class).await;
             the_newer_ones_serve(&scene, class).await;
         }
-        victim.process.terminate().await;
-        assert!(victim.process.ended().await.0.success());
+        victim.stops().await;
         scene.end().await;
     }))
     .await;
@@ -126,17 +125,14 @@ async fn rf2_co9_who_connects_again_during_a_refresh_keeps_the_newer_tokens_and_
 async fn rf5_co9_what_is_in_a_spool_and_was_outlived_ends_at_the_provider() {
     futures::future::join_all([Class::Grace, Class::SingleUse, Class::FamilyRevoking].map(async |class| {
         let scene = Scene::set(class, PgDatabase::create()).await;
-        let dying = scene.victim(Some("refresh.spooled")).await;
-        assert!(scene.ask_by(&dying.client).await.is_err());
-        dying.process.died().await;
+        scene.victim(Some("refresh.spooled")).await.dies(&scene).await;
         connects_again(&scene).await;
         let back = scene.victim(None).await;
         the_older_ones_end(&scene, class).await;
         // The dead one's lease is over only then.
         scene.to_lease_end(1);
         the_newer_ones_serve(&scene, class).await;
-        back.process.terminate().await;
-        assert!(back.process.ended().await.0.success());
+        back.stops().await;
         scene.end().await;
     }))
     .await;
@@ -161,8 +157,7 @@ async fn rf5_co9_what_is_stored_and_in_use_is_not_taken_for_outlived() {
         assert_eq!(ended(&scene.site.notes().truth()), Vec::<u64>::new(), "{class:?}");
         assert_eq!(scene.settled().await, Told::Granted, "{class:?}");
         assert_eq!(scene.events("connection.reauth_required"), 0, "{class:?}");
-        back.process.terminate().await;
-        assert!(back.process.ended().await.0.success());
+        back.stops().await;
         scene.end().await;
     }))
     .await;
@@ -196,8 +191,7 @@ async fn rf4_co9_a_refresh_token_is_stored_beside_an_access_token_that_came_mean
         assert_eq!(scene.database.sql(LATE), "1", "{class:?}: an access token as young stood in the way");
         assert_eq!(scene.settled().await, Told::Granted, "{class:?}");
         assert_eq!(scene.events("connection.reauth_required"), 0, "{class:?}");
-        victim.process.terminate().await;
-        assert!(victim.process.ended().await.0.success());
+        victim.stops().await;
         scene.end().await;
     }))
     .await;

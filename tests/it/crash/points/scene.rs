@@ -22,6 +22,9 @@ const LIFE: i64 = 5;
 /// For a broker that is to be seen dying.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a broker says that cannot write at the moment.
+const NOT_NOW: [&str; 2] = ["AUDIT_UNAVAILABLE", "STORE_UNAVAILABLE"];
+
 /// What a provider does with a refresh token that was used: one class of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -81,6 +84,25 @@ pub struct Scene {
 pub struct Victim {
     pub process: BrokerProcess,
     pub client: Client,
+}
+
+impl Victim {
+    /// It is called, and dies before it answers. What it cannot do yet it is asked for again.
+    pub async fn dies(self, scene: &Scene) {
+        while let Err(error) = scene.ask_by(&self.client).await
+            && NOT_NOW.contains(&error.reason())
+        {
+            tokio::task::yield_now().await;
+        }
+        self.process.died().await;
+    }
+
+    /// It is asked to stop, and does.
+    pub async fn stops(self) {
+        self.process.terminate().await;
+        let (status, stderr) = self.process.ended().await;
+        assert!(status.success(), "{stderr}");
+    }
 }
 
 impl Scene {
@@ -178,24 +200,31 @@ impl Scene {
         tokio::spawn(async move { client.issue_grant(&request).await })
     }
 
-    /// What the survivor answers. Its own stream may have been ended by a broker that started after the database's clock was moved.
+    /// What the survivor answers.
     pub async fn ask(&self) -> Told {
+        match self.answer().await {
+            Ok(Outcome::Grant(_)) => Told::Granted,
+            Ok(Outcome::ConsentRequired(consent)) => {
+                assert_eq!(consent.reason, ConsentReason::ReauthRequired);
+                Told::Reauth
+            }
+            Err(error) => {
+                assert_eq!(error.reason(), "PROVIDER_UNAVAILABLE", "{error}");
+                Told::Later(error.retry_after())
+            }
+        }
+    }
+
+    /// The survivor's answer once it can write: its own stream may have been ended by a broker that started after the database's clock
+    /// was moved.
+    async fn answer(&self) -> Result<Outcome, Error> {
         loop {
-            return match self.ask_by(&self.client).await {
-                Ok(Outcome::Grant(_)) => Told::Granted,
-                Ok(Outcome::ConsentRequired(consent)) => {
-                    assert_eq!(consent.reason, ConsentReason::ReauthRequired);
-                    Told::Reauth
-                }
-                Err(error) if ["AUDIT_UNAVAILABLE", "STORE_UNAVAILABLE"].contains(&error.reason()) => {
+            match self.ask_by(&self.client).await {
+                Err(error) if NOT_NOW.contains(&error.reason()) => {
                     tokio::task::yield_now().await;
-                    continue;
                 }
-                Err(error) => {
-                    assert_eq!(error.reason(), "PROVIDER_UNAVAILABLE", "{error}");
-                    Told::Later(error.retry_after())
-                }
-            };
+                answer => return answer,
+            }
         }
     }
 
@@ -222,13 +251,7 @@ impl Scene {
 
     /// Alice does what a link says, if she is asked to.
     pub async fn reconnect(&self) {
-        let outcome = loop {
-            match self.ask_by(&self.client).await {
-                Err(error) if error.reason() == "AUDIT_UNAVAILABLE" => tokio::task::yield_now().await,
-                outcome => break outcome.expect("an outcome"),
-            }
-        };
-        let Outcome::ConsentRequired(consent) = outcome else { return };
+        let Outcome::ConsentRequired(consent) = self.answer().await.expect("an outcome") else { return };
         let browser = self.site.browser().expect("a browser");
         let page = walk::connect(&browser, consent.url.expose(), &ALICE.sso, &ALICE.notes).await;
         assert_eq!(page.expect("the pages lead through").status, 200);

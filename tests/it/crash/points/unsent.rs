@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker_client::{GrantRequest, Outcome};
 use broker_tests::cable::{Cable, Quality};
 use broker_tests::postgres::PgDatabase;
 use broker_tests::replicas::{Replicas, client};
@@ -10,8 +11,6 @@ use broker_tests::stage::{READ, Stage, granted, refused};
 use demo::saas::{Event, Fault};
 use demo::world::{ALICE, Options, PROVIDER, Workload::TicketHelper};
 use tokio::sync::Notify;
-
-use broker_client::{GrantRequest, Outcome};
 
 use super::scene::{BOUND, entries};
 
