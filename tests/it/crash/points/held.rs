@@ -42,6 +42,35 @@ async fn stood_still(point: &str, calls: usize) {
     scene.end().await;
 }
 
+/// What a holder has of its lease counts from before it took it. One that stood still in between has too little left to see the end of a
+/// call: it sends nothing, and says so.
+///
+/// Proves: RF2, RF7
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rf2_rf7_a_holder_with_too_little_of_its_lease_left_sends_nothing_and_gives_it_back() {
+    let scene = Scene::set(Class::Grace, PgDatabase::create()).await;
+    let mut held = scene.victim(Some("refresh.before_lease:stop")).await;
+    let before = scene.refreshes();
+    let (client, request) = (held.client.clone(), scene.request());
+    let call = tokio::spawn(async move { client.issue_grant(&request).await });
+    held.process.said("crash point").await;
+    // Of 20 s a call needs 12.
+    let spent = scene.database.sql("SELECT broker_clock() + 9000000");
+    scene.until(&format!("SELECT broker_clock() >= {spent}"), "t").await;
+    held.process.resume().await;
+    let answer = tokio::time::timeout(BOUND, call).await.expect("it ends").expect("no panic");
+    let error = answer.expect_err("nothing was fetched");
+    assert_eq!(error.reason(), "PROVIDER_UNAVAILABLE", "{error}");
+    assert_eq!(scene.refreshes(), before, "it sends nothing");
+    let said =
+        "SELECT count(*) FROM audit_events WHERE kind = 'refresh.failed' AND reason = 'DEADLINE_EXCEEDED'";
+    assert_eq!(scene.database.sql(said), "1");
+    scene.nothing_is_left();
+    assert_eq!(scene.ask().await, Told::Granted, "the next one need not wait");
+    held.stops().await;
+    scene.end().await;
+}
+
 /// A proof that opens a token is void after this.
 const PROOF: Duration = Duration::from_secs(5);
 
