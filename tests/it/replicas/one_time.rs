@@ -26,7 +26,8 @@ async fn id12_one_assertion_at_every_replica_at_once_is_one_grant() {
         let calls = replicas.all().iter().enumerate().map(|(number, replica)| {
             let request = request.clone();
             // With and without request ids, each of its own.
-            let request = if round % 2 == 0 { request.request_id(format!("{round}-{number}")) } else { request };
+            let request =
+                if round % 2 == 0 { request.request_id(format!("{round}-{number}")) } else { request };
             async move { replica.client(TicketHelper).issue_grant(&request).await }
         });
         let mut grants = 0;

@@ -3,8 +3,9 @@
 use crate::{
     audit::{Deadline, Recorded, Refused, testing::House},
     domain::{
-        AssertionUse, Clock, ConnectionId, Entry, EventId, EventKind, Names, Outcome, Owner, ProviderId, RealmId, Reason,
-        RecordKey, RequestClaim, RuleKind, ScopeSet, Subject, Target, TenantId, Timestamp, WorkloadId, Write,
+        AssertionUse, Clock, ConnectionId, Entry, EventId, EventKind, Names, Outcome, Owner, ProviderId,
+        RealmId, Reason, RecordKey, RequestClaim, RuleKind, ScopeSet, Subject, Target, TenantId, Timestamp,
+        WorkloadId, Write,
     },
     policy::{Facts, Issue, Permit, Refresh, RevokeAtProvider},
 };

@@ -1,10 +1,10 @@
 //! Ordinary rows to start from.
 
 use crate::domain::{
-    Account, Approval, ApprovalId, ApprovedBy, AssertionUse, Connection, ConnectionId, ConnectionState, Consent, ConsentId,
-    ConsentReason, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, Owner, ProviderId, RealmId,
-    RequestClaim, ScopeSet, SecretKind, SecretRow, Subject, SystemRng, TenantId, Timestamp, WebSession,
-    WorkloadId,
+    Account, Approval, ApprovalId, ApprovedBy, AssertionUse, Connection, ConnectionId, ConnectionState,
+    Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, Owner,
+    ProviderId, RealmId, RequestClaim, ScopeSet, SecretKind, SecretRow, Subject, SystemRng, TenantId,
+    Timestamp, WebSession, WorkloadId,
 };
 use std::time::Duration;
 

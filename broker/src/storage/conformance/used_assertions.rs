@@ -43,9 +43,7 @@ pub(crate) async fn used_once(fixture: &Fixture) {
 
 pub(crate) async fn together(fixture: &Fixture) {
     let mut pen = Pen::open(fixture).await;
-    let free = async |claim: u8| {
-        fixture.requests.by_key(&[claim; 32], samples::NOW).await.unwrap().is_none()
-    };
+    let free = async |claim: u8| fixture.requests.by_key(&[claim; 32], samples::NOW).await.unwrap().is_none();
     assert_eq!(pen.commit(&[using(1, &[1])]).await.unwrap().applied, [[Applied::Yes]]);
 
     // The same request again: told so, and not that its assertion was used.

@@ -82,7 +82,8 @@ async fn use_assertions(
     settled: &mut Settled,
 ) -> Result<Keys, StoreError> {
     let using = issuing.iter().filter(|(place, _)| !settled.contains_key(place));
-    let using: Vec<_> = using.filter_map(|(place, group)| Some((*place, *group, uses(group).next()?))).collect();
+    let using: Vec<_> =
+        using.filter_map(|(place, group)| Some((*place, *group, uses(group).next()?))).collect();
     let mut first: BTreeMap<&[u8; 32], (usize, &AssertionUse)> = BTreeMap::new();
     for (place, _, (_, used)) in &using {
         first.entry(&used.key).or_insert((*place, used));
@@ -130,7 +131,8 @@ fn claims(group: &Group) -> impl Iterator<Item = (usize, &RequestClaim)> {
 
 /// The assertions that a group uses up, each with its entry's place.
 fn uses(group: &Group) -> impl Iterator<Item = (usize, &AssertionUse)> {
-    let writes = group.entries.iter().enumerate().flat_map(|(entry, e)| e.effect.iter().map(move |w| (entry, w)));
+    let writes =
+        group.entries.iter().enumerate().flat_map(|(entry, e)| e.effect.iter().map(move |w| (entry, w)));
     writes.filter_map(|(entry, write)| match write {
         Write::UseAssertion(used) => Some((entry, used)),
         _ => None,

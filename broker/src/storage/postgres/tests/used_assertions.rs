@@ -62,7 +62,8 @@ async fn id12_a_batch_uses_its_assertions_in_one_statement_however_many() {
     let done = pen.commit(&(0..200).map(using).collect::<Vec<_>>()).await.unwrap();
     assert!(done.applied.iter().all(|group| *group == [Applied::Yes]));
     assert_eq!(seen().await, ["INSERTused_assertions"]);
-    let claiming = |byte| Group { entries: vec![Entry { claim: Some(samples::claim(byte)), ..samples::note() }] };
+    let claiming =
+        |byte| Group { entries: vec![Entry { claim: Some(samples::claim(byte)), ..samples::note() }] };
     pen.commit(&(200..250).map(claiming).collect::<Vec<_>>()).await.unwrap();
     assert_eq!(seen().await, [""; 0]);
 }
