@@ -39,7 +39,7 @@ async fn id12_two_replicas_at_once_use_an_assertion_once() {
 
 /// However many groups: begin, rules, claims, assertions, rows, commit. Those without one pay nothing.
 ///
-/// Proves: ID12, AV4
+/// Proves: ID12
 #[tokio::test]
 async fn id12_a_batch_uses_its_assertions_in_one_statement_however_many() {
     let place = Place::migrated().await;
