@@ -169,8 +169,8 @@ impl From<Status> for Error {
 fn by_reason(reason: &str, code: Code) -> fn(Failure) -> Error {
     match reason {
         "WORKLOAD_CREDENTIAL_MISSING" | "WORKLOAD_CREDENTIAL_INVALID" => Error::WorkloadCredential,
-        "ASSERTION_MISSING" | "ASSERTION_INVALID" | "ASSERTION_EXPIRED" | "ASSERTION_AUDIENCE"
-        | "ISSUER_UNKNOWN" => Error::Assertion,
+        "ASSERTION_MISSING" | "ASSERTION_INVALID" | "ASSERTION_EXPIRED" | "ASSERTION_REPLAYED"
+        | "ASSERTION_AUDIENCE" | "ISSUER_UNKNOWN" => Error::Assertion,
         "BLOCKED" | "REVOKED" | "POLICY_DENIED" | "ROLE_MISSING" | "TOKEN_OUTLIVES_GRANT" => Error::Denied,
         "POLICY_ERROR" | "RECORD_QUARANTINED" | "PROVIDER_CLIENT_REJECTED" | "INTERNAL" => Error::Operator,
         "REQUEST_ID_STALE" => Error::InvalidRequest,

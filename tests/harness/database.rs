@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, SqliteConnection};
 
 /// What [`Database::save`] keeps: everything but the ledger, which grows only, and the keys.
-const SAVED: [&str; 7] = [
+const SAVED: [&str; 8] = [
     "connections",
     "connection_secrets",
     "approvals",
@@ -17,6 +17,7 @@ const SAVED: [&str; 7] = [
     "parent_pages",
     "web_sessions",
     "requests",
+    "used_assertions",
 ];
 
 /// In the order in which one writer wrote them.

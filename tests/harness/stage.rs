@@ -22,6 +22,17 @@ pub const READ_WRITE: &[&str] = &["notes.read", "notes.write"];
 /// When every stage begins.
 const OPENING: &str = "2026-03-02T09:00:00Z";
 
+/// A world whose single sign-on gives assertions that are good for one grant each.
+pub fn one_time() -> Options {
+    let amend = |config: String| {
+        let amended =
+            config.replacen("roles_claim: roles\n", "roles_claim: roles\n    one_time_assertions: true\n", 1);
+        assert_ne!(amended, config, "the configuration has such a line");
+        amended
+    };
+    Options { amend_config: Some(Box::new(amend)), ..Options::default() }
+}
+
 /// A running world whose clock stands still until it is moved.
 pub struct Stage {
     pub world: World,

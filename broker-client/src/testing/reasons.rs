@@ -12,6 +12,7 @@ pub const REASONS: &[(&str, Code)] = &[
     ("ASSERTION_MISSING", Code::Unauthenticated),
     ("ASSERTION_INVALID", Code::Unauthenticated),
     ("ASSERTION_EXPIRED", Code::Unauthenticated),
+    ("ASSERTION_REPLAYED", Code::Unauthenticated),
     ("ASSERTION_AUDIENCE", Code::Unauthenticated),
     ("ISSUER_UNKNOWN", Code::Unauthenticated),
     ("ISSUER_UNAVAILABLE", Code::Unavailable),

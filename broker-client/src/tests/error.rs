@@ -25,6 +25,7 @@ fn cl1_reasons_are_typed_by_what_to_do() {
         (Code::Unauthenticated, "WORKLOAD_CREDENTIAL_INVALID", "credential"),
         (Code::Unauthenticated, "ASSERTION_EXPIRED", "assertion"),
         (Code::Unauthenticated, "ASSERTION_AUDIENCE", "assertion"),
+        (Code::Unauthenticated, "ASSERTION_REPLAYED", "assertion"),
         (Code::InvalidArgument, "ASSERTION_MISSING", "assertion"),
         (Code::PermissionDenied, "POLICY_DENIED", "denied"),
         (Code::PermissionDenied, "POLICY_ERROR", "operator"),

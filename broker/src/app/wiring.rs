@@ -40,6 +40,7 @@ pub(super) fn issuer(
     spec.max_lifetime = issuer.max_token_lifetime;
     spec.skew = issuer.clock_skew;
     spec.further_audiences = issuer.further_audiences.iter().cloned().collect();
+    spec.one_time_assertions = issuer.one_time_assertions;
     if let Some(access) = operators.iter().find(|access| access.issuer == issuer.name) {
         spec.broker_audience = Some(access.audience.clone());
         spec.person_clients = access.client_ids.iter().cloned().collect();

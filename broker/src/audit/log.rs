@@ -173,7 +173,8 @@ impl Audit {
     /// the draft says.
     ///
     /// # Errors
-    /// [`Refused`]: the permit is gone, and nothing was allowed. For `Hit`, `Duplicate` and `NotApplied` a row says so.
+    /// [`Refused`]: the permit is gone, and nothing was allowed. For `Hit`, `Duplicate`, `Replayed` and `NotApplied` a row
+    /// says so.
     pub async fn record<P: Purpose>(
         &self,
         permit: Permit<P>,
@@ -186,7 +187,8 @@ impl Audit {
     /// Writes permits down that share their fate: all of them are recorded by one commit, or none is (GR6).
     ///
     /// # Errors
-    /// [`Refused`]: the permits are gone, and nothing was allowed. For `Hit`, `Duplicate` and `NotApplied` rows say so.
+    /// [`Refused`]: the permits are gone, and nothing was allowed. For `Hit`, `Duplicate`, `Replayed` and `NotApplied`
+    /// rows say so.
     pub async fn record_group<P: Purpose>(
         &self,
         permits: Vec<(Permit<P>, Entry)>,

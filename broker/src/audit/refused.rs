@@ -1,9 +1,9 @@
 //! Why something was not recorded as asked, and therefore may not happen.
 
-use crate::domain::{Applied, Reason, RequestClaim, Rule, RuleKind};
+use crate::domain::{Applied, Entry, Reason, RequestClaim, Rule, RuleKind};
 use crate::trace::Failure;
 
-/// Why a permit or note was refused. For the first three a row says so.
+/// Why a permit or note was refused. For the first four a row says so.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Refused {
     /// A newer revocation or block names something it relies on.
@@ -12,6 +12,9 @@ pub enum Refused {
     /// Its request id was taken by an earlier request.
     #[error("the request id is taken")]
     Duplicate(Box<RequestClaim>),
+    /// The assertion it relies on is good for one use and was used before (ID12).
+    #[error("the assertion was used before")]
+    Replayed,
     /// What it would change was changed by somebody else meanwhile.
     #[error("what it would change has changed meanwhile")]
     NotApplied,
@@ -41,6 +44,7 @@ impl Refused {
         match self {
             Self::Hit(rule) => hit_reason(rule),
             Self::Duplicate(_) | Self::NotApplied => Reason::Conflict,
+            Self::Replayed => Reason::AssertionReplayed,
             Self::Unavailable => Reason::AuditUnavailable,
             Self::Overloaded => Reason::Overloaded,
             Self::DeadlineExceeded => Reason::DeadlineExceeded,
@@ -49,13 +53,14 @@ impl Refused {
     }
 
     /// Why a group whose entries fared like this was refused; `None` when all were applied.
-    pub(super) fn of(applied: &[Applied]) -> Option<Self> {
+    pub(super) fn of(entries: &[Entry], applied: &[Applied]) -> Option<Self> {
         let mut failed = false;
-        for one in applied {
+        for (entry, one) in entries.iter().zip(applied) {
             match one {
                 Applied::Yes => {}
                 Applied::Hit(rule) => return Some(Self::Hit(rule.clone())),
                 Applied::Duplicate(claim) => return Some(Self::Duplicate(claim.clone())),
+                Applied::NotApplied(write) if entry.replays(*write) => return Some(Self::Replayed),
                 Applied::NotApplied(_) => return Some(Self::NotApplied),
                 Applied::GroupFailed => failed = true,
             }

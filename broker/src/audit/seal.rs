@@ -49,7 +49,7 @@ impl<'a> BatchSeal<'a> {
     }
 
     fn row(&self, head: &Head, entry: &Entry, applied: &Applied, prepared: &Prepared) -> AuditRow {
-        let mut draft = truth(&entry.draft, applied);
+        let mut draft = truth(entry, applied);
         if *applied == Applied::Yes
             && let Some(rules) = rules_of(entry)
         {
@@ -118,12 +118,16 @@ fn rules_of(entry: &Entry) -> Option<usize> {
 }
 
 /// The draft as it really went: what did not happen is never written as if it had.
-pub(super) fn truth<'a>(draft: &'a EventDraft, applied: &Applied) -> Cow<'a, EventDraft> {
+pub(super) fn truth<'a>(entry: &'a Entry, applied: &Applied) -> Cow<'a, EventDraft> {
+    let draft = &entry.draft;
     let (outcome, reason, name, value): (_, _, _, serde_json::Value) = match applied {
         Applied::Yes => return Cow::Borrowed(draft),
         Applied::Hit(rule) => (Outcome::Denied, hit_reason(rule), "rule_epoch", rule.epoch.into()),
         Applied::Duplicate(claim) => {
             (Outcome::Denied, Reason::Conflict, "request_id_taken_by", claim.grant.as_str().into())
+        }
+        Applied::NotApplied(write) if entry.replays(*write) => {
+            (Outcome::Denied, Reason::AssertionReplayed, "write_not_applied", (*write).into())
         }
         Applied::NotApplied(write) => {
             (Outcome::Failed, Reason::Conflict, "write_not_applied", (*write).into())

@@ -146,7 +146,7 @@ impl Context {
             for (entry, applied) in group.entries.iter().zip(applied) {
                 match applied {
                     Applied::Yes => self.metrics.event(&entry.draft),
-                    other => self.metrics.event(&truth(&entry.draft, other)),
+                    other => self.metrics.event(&truth(entry, other)),
                 }
             }
         }

@@ -11,7 +11,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
@@ -47,6 +47,7 @@ pub(super) struct Stored {
     pub(super) rules: Vec<Tagged<Rule>>,
     pub(super) epochs: Vec<Rule>,
     pub(super) claims: HashMap<[u8; 32], crate::domain::RequestClaim>,
+    pub(super) used: HashSet<[u8; 32]>,
     pub(super) batches: Vec<(LockMode, usize)>,
     pub(super) weather: Weather,
     pub(super) heartbeat: Option<Duration>,
@@ -104,6 +105,9 @@ impl Stored {
                     self.epochs.push(rule.clone());
                     new.push(rule);
                 }
+                if let Write::UseAssertion(used) = write {
+                    self.used.insert(used.key);
+                }
                 if let Write::EndStream { head, mac } = write
                     && let Some(stream) = self.streams.iter_mut().find(|s| s.head == *head && s.open)
                 {
@@ -128,6 +132,7 @@ impl Stored {
         let stale = |write: &Write| match write {
             // The one write that never applies here.
             Write::SettleLease(settling) => settling.epoch == -1,
+            Write::UseAssertion(used) => self.used.contains(&used.key),
             Write::EndStream { head, .. } => !self.streams.iter().any(|s| s.head == *head && s.open),
             _ => false,
         };

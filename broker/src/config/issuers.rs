@@ -62,6 +62,10 @@ pub(super) struct RawIssuer {
     /// Audiences that may stand beside an accepted one, and are never enough by themselves.
     #[serde(default)]
     further_audiences: Vec<String>,
+    /// Whether each of its assertions is good for one grant, or one batch. Such an assertion must have a `jti`. A consent link does not
+    /// use it up, nor does a repeat under the same `request_id`. Default false.
+    #[serde(default)]
+    one_time_assertions: bool,
     /// The client through which people sign in to the broker's own pages.
     login: Option<RawLogin>,
 }
@@ -130,6 +134,8 @@ pub struct Issuer {
     pub clock_skew: Duration,
     /// Audiences accepted beside an accepted one.
     pub further_audiences: Vec<String>,
+    /// Whether each assertion is good for one grant, or one batch.
+    pub one_time_assertions: bool,
     /// The client of the pages' sign-in.
     pub login: Option<Login>,
 }
@@ -234,6 +240,7 @@ fn issuer(
         max_token_lifetime,
         clock_skew: check.at_most(&skew_path, clock_skew, minute),
         further_audiences: list(path, "further_audiences", Some(&raw.further_audiences), &[], check),
+        one_time_assertions: raw.one_time_assertions,
         login: raw.login.as_ref().and_then(|raw| login(&format!("{path}.login"), raw, check)),
         realm: realm?,
         tenant: tenant?,

@@ -70,7 +70,7 @@ impl From<Refused> for Refusal {
                 let named = rule.target.kind();
                 refusal.with("named", named).recorded()
             }
-            Refused::Duplicate(_) | Refused::NotApplied => refusal.recorded(),
+            Refused::Duplicate(_) | Refused::Replayed | Refused::NotApplied => refusal.recorded(),
             _ => refusal,
         }
         .caused_by(refused)

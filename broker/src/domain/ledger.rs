@@ -144,6 +144,8 @@ pub enum Write {
         /// The version it was read at.
         expected_version: i64,
     },
+    /// Uses a one-time assertion up (ID12). Applies unless it was used before.
+    UseAssertion(AssertionUse),
     /// Gives a tenant a further key. Applies unless one of that id exists.
     InsertTenantKey(WrappedKey),
     /// Ends the stream of a writer that died; applies if it is open and its head is still `head`.
@@ -202,6 +204,15 @@ pub struct SettleLease {
     pub while_stored: Option<i64>,
 }
 
+/// What is remembered of an assertion that is good for one use, once it was used (ID12).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AssertionUse {
+    /// SHA-256 over (issuer, `jti`): where it is looked up.
+    pub key: [u8; 32],
+    /// When it is forgotten, UTC: the assertion has long been refused for its age.
+    pub expires_at: Timestamp,
+}
+
 /// A caller's request id, taken at most once (GR5).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RequestClaim {
@@ -244,6 +255,11 @@ impl Entry {
     /// An entry that relies on nothing and changes nothing.
     pub fn note(draft: EventDraft) -> Self {
         Self { draft, names: Names::default(), epoch: 0, claim: None, effect: Vec::new(), settlement: false }
+    }
+
+    /// Whether its write with this index, where it does not apply, means that an assertion was used before.
+    pub fn replays(&self, write: usize) -> bool {
+        matches!(self.effect.get(write), Some(Write::UseAssertion(_)))
     }
 }
 

@@ -43,7 +43,7 @@ pub use ids::{
     ApprovalId, ConnectionId, ConsentId, EventId, ParentId, ProviderId, RealmId, StreamId, TenantId,
     WorkloadId,
 };
-pub use ledger::{Applied, Entry, Group, Position, RequestClaim, Write};
+pub use ledger::{Applied, AssertionUse, Entry, Group, Position, RequestClaim, Write};
 pub use parent::ParentPage;
 pub use policy_trace::{Input, Inputs, PolicyTrace};
 pub use provider::ProviderSpec;

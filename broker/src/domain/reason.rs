@@ -45,6 +45,8 @@ reasons! {
     AssertionInvalid = "ASSERTION_INVALID",
     /// The assertion's time is over: get a fresh one from the IdP.
     AssertionExpired = "ASSERTION_EXPIRED",
+    /// The assertion was used before and its issuer allows one use: get a fresh one from the IdP.
+    AssertionReplayed = "ASSERTION_REPLAYED",
     /// The assertion was minted for another server: use the one your own server received.
     AssertionAudience = "ASSERTION_AUDIENCE",
     /// The assertion's issuer is not configured: an operator must add it.

@@ -19,6 +19,7 @@ mod jwk;
 mod jwks;
 mod keys;
 mod logout;
+mod one_time;
 mod service;
 mod spec;
 mod subject_claims;

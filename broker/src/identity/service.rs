@@ -9,9 +9,10 @@ use super::{
     credential::equal,
     issuer::Issuer,
     logout::{self, VerifiedLogout},
+    one_time,
 };
 use crate::{
-    domain::{Clock, Timestamp, sha256},
+    domain::{AssertionUse, Clock, Timestamp, sha256},
     metrics::Metrics,
 };
 use std::{
@@ -118,7 +119,7 @@ impl Identity {
                 workload.spec.accepts.get(&issuer.spec.name).ok_or(TokenError::AudienceNotAccepted)?;
             acceptance::for_workload(claims, &issuer.spec, accepted)?;
             let served = workload.serves(&claims.subject.tenant);
-            if served { Ok(()) } else { Err(TokenError::TenantNotServed) }
+            if served { one_time::required(claims, &issuer.spec) } else { Err(TokenError::TenantNotServed) }
         })
         .await
     }
@@ -129,7 +130,7 @@ impl Identity {
     /// As [`Self::assertion`]; a token that a workload's client obtained is refused.
     pub async fn person(&self, token: &str) -> Result<VerifiedAssertion, IdentityError> {
         self.assert(token, |issuer, claims| {
-            acceptance::for_broker(claims, &issuer.spec, &issuer.workload_clients)
+            acceptance::for_broker(claims, &issuer.spec, &issuer.workload_clients).map(|()| None)
         })
         .await
     }
@@ -190,15 +191,15 @@ impl Identity {
     async fn assert(
         &self,
         token: &str,
-        accept: impl Fn(&Issuer, &Claims) -> Result<(), TokenError>,
+        accept: impl Fn(&Issuer, &Claims) -> Result<Option<AssertionUse>, TokenError>,
     ) -> Result<VerifiedAssertion, IdentityError> {
         if token.is_empty() {
             return Err(IdentityError::AssertionMissing);
         }
         let verified = async {
             let checked = self.checked(token, None).await?;
-            accept(&self.issuers[checked.issuer], &checked.claims)?;
-            self.person_in(&checked)
+            let one_time = accept(&self.issuers[checked.issuer], &checked.claims)?;
+            Ok(VerifiedAssertion { one_time, ..self.person_in(&checked)? })
         };
         verified.await.map_err(IdentityError::Assertion)
     }
@@ -213,6 +214,7 @@ impl Identity {
             issuer: Arc::clone(&issuer.iss),
             issuer_name: Arc::clone(&issuer.name),
             sha256: checked.sha256,
+            one_time: None,
         })
     }
 

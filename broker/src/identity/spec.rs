@@ -44,6 +44,8 @@ pub struct IssuerSpec {
     pub required_claims: BTreeMap<String, Option<String>>,
     /// Audiences that may stand beside an accepted one, and are never enough by themselves.
     pub further_audiences: BTreeSet<String>,
+    /// Whether each of its assertions, as a workload presents them, is good for one use (ID12).
+    pub one_time_assertions: bool,
     /// The broker's own audience at this issuer, for people who call the broker themselves and for workloads whose
     /// client id the token names.
     pub broker_audience: Option<String>,
@@ -77,6 +79,7 @@ impl IssuerSpec {
             skew: Duration::from_secs(60),
             required_claims: BTreeMap::new(),
             further_audiences: BTreeSet::new(),
+            one_time_assertions: false,
             broker_audience: None,
             person_clients: BTreeSet::new(),
         }

@@ -1,7 +1,7 @@
 //! What verification yields. Only this room can make these values.
 
 use super::{WorkloadSpec, claims::Claims};
-use crate::domain::{Subject, TenantId, Timestamp, WorkloadId};
+use crate::domain::{AssertionUse, Subject, TenantId, Timestamp, WorkloadId};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// By what kind of credential a workload proved itself.
@@ -65,6 +65,7 @@ pub struct VerifiedAssertion {
     pub(super) issuer: Arc<str>,
     pub(super) issuer_name: Arc<str>,
     pub(super) sha256: [u8; 32],
+    pub(super) one_time: Option<AssertionUse>,
 }
 
 impl VerifiedAssertion {
@@ -131,6 +132,11 @@ impl VerifiedAssertion {
     /// The token's id (`jti`).
     pub fn jti(&self) -> Option<&str> {
         self.claims.jti.as_deref()
+    }
+
+    /// What has to be used up with what it is answered with (ID12); `None` = it is good until it ends.
+    pub fn one_time(&self) -> Option<&AssertionUse> {
+        self.one_time.as_ref()
     }
 
     /// SHA-256 of the token's text. Not an identity of its content: an ECDSA signature has a second valid form.

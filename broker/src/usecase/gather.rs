@@ -5,7 +5,7 @@ use crate::{
     connection::{Access, Need, Resolved, Usable, Wanting},
     domain::{
         Approval, Connection, ConsentReason, Entry, EventDraft, EventId, Input, Outcome, Refusal,
-        RequestClaim, ScopeSet, SecretRow, Timestamp,
+        RequestClaim, ScopeSet, SecretRow, Timestamp, Write,
     },
     policy::{Denial, Issue, Permit, Verdict},
     trace::{self, step},
@@ -140,9 +140,17 @@ impl Ask<'_> {
         let grant = draft.id.clone();
         let claim = self.claim(&grant, &usable.connection, &secret, expires_at);
         let names = self.names_of(&usable);
-        let entry = Entry { names, epoch: self.epoch, claim, ..Entry::note(draft) };
+        let effect = self.use_assertion();
+        let entry = Entry { names, epoch: self.epoch, claim, effect, ..Entry::note(draft) };
         let connection = usable.connection;
         Ok(Gathered::Ready(Box::new(Ready { grant, permit, entry, connection, secret })))
+    }
+
+    /// Uses a one-time assertion up in the commit of what it is answered with (ID12). A batch is one use: its entries share their fate, and
+    /// the first item's says it.
+    fn use_assertion(&self) -> Vec<Write> {
+        let says_it = self.request.place.is_none_or(|place| place.item == 0);
+        self.assertion.one_time().filter(|_| says_it).cloned().map(Write::UseAssertion).into_iter().collect()
     }
 
     /// The request id it takes, if it has one.

@@ -7,6 +7,7 @@ mod deadlines;
 mod isolation;
 mod lifetime;
 mod narrowing;
+mod one_time;
 mod policy;
 mod records;
 mod request_id;

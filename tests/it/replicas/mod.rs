@@ -2,6 +2,7 @@
 
 mod consent;
 mod issuing;
+mod one_time;
 mod refresh;
 mod revocation;
 mod storm;

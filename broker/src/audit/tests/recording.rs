@@ -3,8 +3,9 @@
 use crate::{
     audit::{Deadline, Recorded, Refused, testing::House},
     domain::{
-        Clock, ConnectionId, Entry, EventId, EventKind, Names, Outcome, Owner, ProviderId, RealmId, Reason,
-        RecordKey, RequestClaim, RuleKind, ScopeSet, Subject, Target, TenantId, Timestamp, WorkloadId, Write,
+        AssertionUse, Clock, ConnectionId, Entry, EventId, EventKind, Names, Outcome, Owner, ProviderId,
+        RealmId, Reason, RecordKey, RequestClaim, RuleKind, ScopeSet, Subject, Target, TenantId, Timestamp,
+        WorkloadId, Write,
     },
     policy::{Facts, Issue, Permit, Refresh, RevokeAtProvider},
 };
@@ -199,6 +200,28 @@ async fn au1_a_taken_request_id_and_a_stale_write_are_recorded_as_such() {
     let row = last(&house);
     assert_eq!((row.kind.as_str(), row.outcome.as_str()), ("refresh.intent", "failed"));
     assert!(row.scopes_granted.is_empty());
+    house.verify().await.unwrap();
+}
+
+/// Proves: ID12, AU1
+#[tokio::test]
+async fn id12_au1_a_used_assertion_is_a_denial_that_says_so() {
+    let house = House::new().await;
+    let audit = house.start().await.unwrap();
+    let effect = vec![Write::UseAssertion(AssertionUse { key: [1; 32], expires_at: house.clock.now() })];
+    let using = || Entry { effect: effect.clone(), ..entry(&house) };
+    let _ = audit.record(permit(), using(), Deadline::none()).await.unwrap();
+    let rows = house.ledger.stored().rows.len();
+    let refused = audit.record(permit(), using(), Deadline::none()).await.err().unwrap();
+    assert_eq!((&refused, refused.reason()), (&Refused::Replayed, Reason::AssertionReplayed));
+    assert_eq!(house.ledger.stored().rows.len(), rows + 1);
+    let row = last(&house);
+    assert_eq!((row.kind.as_str(), row.outcome.as_str()), ("grant.issue", "denied"));
+    assert_eq!(row.reason, "ASSERTION_REPLAYED");
+    assert!(row.scopes_granted.is_empty() && row.expires_at.is_none());
+    // With others in a group: it is the reason of all, and its own row's.
+    let group = vec![(permit(), using()), (permit(), entry(&house))];
+    assert_eq!(audit.record_group(group, Deadline::none()).await.err(), Some(Refused::Replayed));
     house.verify().await.unwrap();
 }
 

@@ -335,7 +335,7 @@ impl Writer {
                 seq += 1;
                 positions.push(Position { stream: head.stream.clone(), seq });
             }
-            let _ = caller.send(match Refused::of(applied) {
+            let _ = caller.send(match Refused::of(&group.entries, applied) {
                 None => Ok(Receipt { positions, committed_at }),
                 Some(refused) => Err(refused),
             });

@@ -29,7 +29,7 @@ pub(super) fn full() -> Value {
         "issuers": [
             {
                 "name": "sso", "issuer": "https://sso.example.com", "realm": "staff", "tenant": "acme",
-                "algorithms": ["ES256"],
+                "algorithms": ["ES256"], "one_time_assertions": true,
                 "login": {"client_id": "broker", "client_secret": "${env:LOGIN_SECRET}"},
             },
             {

@@ -31,6 +31,7 @@ fn every_section_arrives_as_it_was_meant() {
         matches!(&cluster.tenant, TenantRule::Claim { tenants, .. } if tenants["o-1"].as_str() == "acme")
     );
     assert_eq!(cluster.clock_skew, Duration::from_secs(5));
+    assert_eq!([sso, cluster].map(|issuer| issuer.one_time_assertions), [true, false]);
     let workload = &config.workloads[0];
     let end = Timestamp::parse_rfc3339("2027-01-31T00:00:00Z");
     assert_eq!(workload.credentials[0], Credential::StaticSecret { sha256: [0x1f; 32], not_after: end });

@@ -9,6 +9,7 @@ mod issuer;
 mod issuers;
 mod jwks;
 mod mutations;
+mod one_time;
 mod second_opinion;
 mod workloads;
 mod world;

@@ -22,6 +22,7 @@ pub(crate) mod samples;
 pub(crate) mod seal;
 pub(crate) mod secrets;
 pub(crate) mod sessions;
+pub(crate) mod used_assertions;
 
 use super::{
     Approvals, AuditLog, Connections, Consents, Endings, Ledger, Parents, Requests, Rewraps, Sessions,
@@ -223,6 +224,18 @@ macro_rules! conformance {
         #[tokio::test]
         async fn a_request_id_that_is_over_may_be_taken_again() {
             suite::claims::over(&$open().await).await;
+        }
+
+        /// Proves: ID12
+        #[tokio::test]
+        async fn id12_an_assertion_is_used_at_most_once_until_it_is_forgotten() {
+            suite::used_assertions::used_once(&$open().await).await;
+        }
+
+        /// Proves: ID12, GR5, GR6
+        #[tokio::test]
+        async fn id12_gr5_gr6_an_assertion_and_the_request_ids_of_a_group_are_taken_together_or_not_at_all() {
+            suite::used_assertions::together(&$open().await).await;
         }
 
         /// Proves: AU8

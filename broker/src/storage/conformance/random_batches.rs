@@ -13,6 +13,7 @@ enum Step {
     /// The same connection again.
     Repeat,
     Claim(u8),
+    Use(u8),
     Block,
     Rely,
 }
@@ -23,6 +24,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Step::Insert),
         Just(Step::Repeat),
         (0_u8..6).prop_map(Step::Claim),
+        (0_u8..6).prop_map(Step::Use),
         Just(Step::Block),
         Just(Step::Rely),
     ]
@@ -36,6 +38,7 @@ fn entry(pen: &Pen<'_>, repeated: &Connection, step: Step) -> Entry {
             Entry { effect: vec![Write::InsertConnection(pen.tag(samples::connection()))], ..note }
         }
         Step::Repeat => Entry { effect: vec![Write::InsertConnection(pen.tag(repeated.clone()))], ..note },
+        Step::Use(byte) => Entry { effect: vec![Write::UseAssertion(samples::used(byte))], ..note },
         Step::Claim(byte) => Entry { claim: Some(samples::claim(byte)), ..note },
         Step::Block => {
             let target = Target::Workload(samples::workload());

@@ -234,6 +234,7 @@ pub(crate) const NOT_SEALED: &[&str] = &[
     "requests.key",
     "revocations.mac",
     "schema_migrations.sha256",
+    "used_assertions.key",
     "web_sessions.id_hash",
     "web_sessions.mac",
 ];

@@ -1,10 +1,10 @@
 //! Ordinary rows to start from.
 
 use crate::domain::{
-    Account, Approval, ApprovalId, ApprovedBy, Connection, ConnectionId, ConnectionState, Consent, ConsentId,
-    ConsentReason, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, Owner, ProviderId, RealmId,
-    RequestClaim, ScopeSet, SecretKind, SecretRow, Subject, SystemRng, TenantId, Timestamp, WebSession,
-    WorkloadId,
+    Account, Approval, ApprovalId, ApprovedBy, AssertionUse, Connection, ConnectionId, ConnectionState,
+    Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, EventId, EventKind, Outcome, Owner,
+    ProviderId, RealmId, RequestClaim, ScopeSet, SecretKind, SecretRow, Subject, SystemRng, TenantId,
+    Timestamp, WebSession, WorkloadId,
 };
 use std::time::Duration;
 
@@ -131,6 +131,10 @@ pub(crate) fn session(byte: u8) -> WebSession {
         ended: false,
         last_seen_at: NOW,
     }
+}
+
+pub(crate) fn used(byte: u8) -> AssertionUse {
+    AssertionUse { key: [byte; 32], expires_at: later(900) }
 }
 
 pub(crate) fn claim(byte: u8) -> RequestClaim {

@@ -1,7 +1,7 @@
 //! The ledger's one transaction (design §6): lock, rules, claims, effects, then head and rows.
 //!
-//! Messages to the server for a batch that only issues: begin and lock, rules, claims if there are any, head and rows, commit. Four or
-//! five, however many groups; each new consent, effect or duplicate adds its own.
+//! Messages to the server for a batch that only issues: begin and lock, rules, claims if there are any, one-time assertions if there
+//! are any, head and rows, commit. Four to six, however many groups; each new consent, effect or duplicate adds its own.
 
 use super::{
     PostgresStore, audit_rows, claims, connect::PATIENCE, error::unavailable, groups, rules,

@@ -35,13 +35,15 @@ WHERE tenant = $3 AND realm = $4 AND issuer = $5 AND subject = $1 AND ended = 0 
 /// Rows that one statement of a sweep removes at most; the number stands in each.
 const SWEPT_AT_ONCE: u64 = 1000;
 /// Each by its index, which `LIMIT` makes certain: how much is over is not known when the server plans.
-const SWEEPS: [&str; 4] = [
+const SWEEPS: [&str; 5] = [
     "DELETE FROM web_sessions WHERE id_hash = ANY (ARRAY(
         SELECT id_hash FROM web_sessions WHERE expires_at <= (SELECT broker_clock()) ORDER BY expires_at LIMIT 1000))",
     "DELETE FROM web_sessions WHERE id_hash = ANY (ARRAY(
         SELECT id_hash FROM web_sessions WHERE ended = 1 ORDER BY id_hash LIMIT 1000))",
     "DELETE FROM requests WHERE key = ANY (ARRAY(
         SELECT key FROM requests WHERE expires_at <= (SELECT broker_clock()) ORDER BY expires_at LIMIT 1000))",
+    "DELETE FROM used_assertions WHERE key = ANY (ARRAY(
+        SELECT key FROM used_assertions WHERE expires_at <= (SELECT broker_clock()) ORDER BY expires_at LIMIT 1000))",
     // A few rows, gone within minutes.
     "DELETE FROM logouts WHERE expires_at <= (SELECT broker_clock())",
 ];

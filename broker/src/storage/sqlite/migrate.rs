@@ -52,6 +52,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "rewrap",
         sql: include_str!("../../../../migrations/sqlite/0009_rewrap.sql"),
     },
+    Migration {
+        version: 10,
+        name: "used assertions",
+        sql: include_str!("../../../../migrations/sqlite/0010_used_assertions.sql"),
+    },
 ];
 
 const TABLE: &str = "\

@@ -18,11 +18,12 @@ const BY_SUBJECT: &str = "SELECT id_hash FROM web_sessions
 WHERE tenant = ?3 AND realm = ?4 AND issuer = ?5 AND subject = ?1 AND ended = 0 AND ?2 = ''";
 
 /// Each goes by an index. Two for sessions: for either of two reasons SQLite would look at every row.
-pub(super) const SWEEPS: [&str; 4] = [
+pub(super) const SWEEPS: [&str; 5] = [
     "DELETE FROM web_sessions WHERE expires_at <= ?",
     "DELETE FROM web_sessions WHERE ended = 1",
     "DELETE FROM requests WHERE expires_at <= ?",
     "DELETE FROM logouts WHERE expires_at <= ?",
+    "DELETE FROM used_assertions WHERE expires_at <= ?",
 ];
 
 #[async_trait]
@@ -59,23 +60,12 @@ impl Sessions for SqliteStore {
 
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut held = self.writer.hold().await?;
-        let expired = sqlx::query(SWEEPS[0])
-            .bind(now.micros())
-            .execute(held.connection()?)
-            .await
-            .map_err(unavailable)?;
-        let ended = sqlx::query(SWEEPS[1]).execute(held.connection()?).await.map_err(unavailable)?;
-        let requests = sqlx::query(SWEEPS[2])
-            .bind(now.micros())
-            .execute(held.connection()?)
-            .await
-            .map_err(unavailable)?;
-        let logouts = sqlx::query(SWEEPS[3])
-            .bind(now.micros())
-            .execute(held.connection()?)
-            .await
-            .map_err(unavailable)?;
-        let sessions = expired.rows_affected() + ended.rows_affected();
-        Ok(sessions + logouts.rows_affected() + requests.rows_affected())
+        let mut purged = 0;
+        for sweep in SWEEPS {
+            let query = sqlx::query(sweep);
+            let query = if sweep.contains('?') { query.bind(now.micros()) } else { query };
+            purged += query.execute(held.connection()?).await.map_err(unavailable)?.rows_affected();
+        }
+        Ok(purged)
     }
 }

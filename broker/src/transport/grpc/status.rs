@@ -17,6 +17,7 @@ pub const fn code(reason: Reason) -> Code {
         | Reason::AssertionMissing
         | Reason::AssertionInvalid
         | Reason::AssertionExpired
+        | Reason::AssertionReplayed
         | Reason::AssertionAudience
         | Reason::IssuerUnknown => Code::Unauthenticated,
         Reason::PolicyDenied

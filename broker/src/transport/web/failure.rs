@@ -121,6 +121,7 @@ pub(super) const fn status(reason: Reason) -> StatusCode {
         | Reason::AssertionMissing
         | Reason::AssertionInvalid
         | Reason::AssertionExpired
+        | Reason::AssertionReplayed
         | Reason::AssertionAudience
         | Reason::PolicyDenied
         | Reason::PolicyError

@@ -103,6 +103,7 @@ impl Shared {
             "azp": audience,
             "exp": now.saturating_add(lifetime),
             "iat": now,
+            "jti": random::token(""),
             "auth_time": login.auth_time,
             "acr": user.acr,
             "name": user.name,

@@ -9,6 +9,7 @@ mod held;
 mod issue;
 mod limits;
 mod moved;
+mod one_time;
 mod orphaned;
 mod outage;
 mod refresh;

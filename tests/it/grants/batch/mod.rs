@@ -4,5 +4,6 @@ mod client;
 mod issued;
 mod malformed;
 mod missing;
+mod one_time;
 mod refused;
 mod repeated;

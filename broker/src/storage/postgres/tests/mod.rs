@@ -7,6 +7,7 @@ mod plugs;
 mod replicas;
 mod roles;
 mod sealed;
+mod used_assertions;
 
 use super::{PostgresStore, migrate::migrate_database};
 use crate::{

@@ -15,7 +15,7 @@ use broker_testkit::{OWNER, Server};
 use std::sync::Arc;
 
 /// Grows one row of each table to many. Ids keep their shape; `n` counts.
-const FILL: [&str; 7] = [
+const FILL: [&str; 8] = [
     "INSERT INTO connections SELECT 'con_' || lpad(n::TEXT, 26, '0'), tenant, owner_kind, realm, 'person-' || n / 2, provider, client_id,
         'account ' || n, account_label, state, scopes, version, born_epoch, created_at, expires_at, mac
      FROM connections, generate_series(1, 100000) AS n",
@@ -36,6 +36,7 @@ const FILL: [&str; 7] = [
     "INSERT INTO requests SELECT sha256(n::TEXT::BYTEA), fingerprint, grant_id, connection, scope_key, generation, grant_expires_at,
         broker_clock() + 1000000000000
      FROM requests, generate_series(1, 100000) AS n",
+    "INSERT INTO used_assertions SELECT sha256(n::TEXT::BYTEA), broker_clock() + 1000000000000 FROM generate_series(1, 100000) AS n",
     // A stream for each of the first ten days of 2027; a thousand people, four workloads; one workload and one provider that almost nobody uses.
     "INSERT INTO audit_events SELECT audit_stream_bound(to_timestamp(1798761600 + n / 100000 * 86400)) || repeat('0', 13), n % 100000 + 10, previous_hash,
         hash, mac_key, mac, repeat('x', 300)::BYTEA, 'evt_' || lpad(n::TEXT, 26, '0'), 1798761600000000 + n * 864000, 'acme',
@@ -43,8 +44,15 @@ const FILL: [&str; 7] = [
         CASE WHEN n % 50 = 0 THEN 'denied' ELSE 'allowed' END, reason
      FROM (SELECT * FROM audit_events ORDER BY seq LIMIT 1) AS one, generate_series(1::BIGINT, 1000000) AS n",
 ];
-const BIG: [&str; 6] =
-    ["connections", "connection_secrets", "approvals", "consents", "web_sessions", "requests"];
+const BIG: [&str; 7] = [
+    "connections",
+    "connection_secrets",
+    "approvals",
+    "consents",
+    "web_sessions",
+    "requests",
+    "used_assertions",
+];
 
 /// The server writes down how it runs each statement, and how much it read for it.
 const EXPLAIN: [&str; 3] = [
@@ -91,7 +99,9 @@ async fn work(pen: &mut Pen<'_>, store: &PostgresStore, connection: &ConnectionI
     let mut draft = samples::draft(EventKind::GrantIssue);
     draft.connection = Some(connection.clone());
     let claim = crate::domain::RequestClaim { key: rand_key(), ..samples::claim(0) };
-    let issue = Entry { claim: Some(claim), ..Entry::note(draft) };
+    let used = crate::domain::AssertionUse { key: rand_key(), ..samples::used(0) };
+    let effect = vec![Write::UseAssertion(used)];
+    let issue = Entry { claim: Some(claim), effect, ..Entry::note(draft) };
     assert_eq!(pen.entry(issue).await, Applied::Yes);
     let access = pen.tag(samples::secret(connection, SecretKind::Access, pen.head.seq));
     pen.write(vec![Write::PutSecret(access)]).await;

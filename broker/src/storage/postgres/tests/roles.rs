@@ -25,7 +25,7 @@ const ON_A_TABLE: [&str; 13] = [
     "DO $$ BEGIN LOCK TABLE {t} IN ACCESS EXCLUSIVE MODE; END $$",
 ];
 
-const ELSEWHERE: [&str; 33] = [
+const ELSEWHERE: [&str; 35] = [
     "UPDATE revocations SET kind = 'lift'",
     "DELETE FROM revocations",
     "TRUNCATE revocations",
@@ -43,6 +43,8 @@ const ELSEWHERE: [&str; 33] = [
     "DELETE FROM consents",
     "DELETE FROM tenant_keys",
     "TRUNCATE requests",
+    "UPDATE used_assertions SET expires_at = 0",
+    "TRUNCATE used_assertions",
     "UPDATE schema_migrations SET version = 1",
     "DELETE FROM schema_migrations",
     "INSERT INTO schema_migrations VALUES (99, '', '', 0)",

@@ -1,6 +1,7 @@
 //! Every [`Write`] as one conditional statement that says whether it applied.
 
 mod approvals;
+mod assertions;
 mod connections;
 mod consents;
 mod parents;
@@ -96,6 +97,7 @@ fn statement(write: &Write, now: Timestamp) -> Option<Statement> {
             return Some(Statement { query: consents::delete_leftovers(consent), always_applies: true });
         }
         Write::UpdateSession { row, expected_version } => sessions::update(row, *expected_version),
+        Write::UseAssertion(used) => assertions::mark_used(used),
         Write::InsertTenantKey(key) => tenant_keys::insert(key),
         Write::EndStream { head, mac } => streams::end(head, mac),
         // Not a plain statement: the commit gives it its epoch and its tag.

@@ -104,6 +104,7 @@ pub(in crate::transport::web) const fn explain(reason: Reason) -> Explained {
         Reason::AssertionMissing
         | Reason::AssertionInvalid
         | Reason::AssertionExpired
+        | Reason::AssertionReplayed
         | Reason::AssertionAudience
         | Reason::WorkloadCredentialMissing
         | Reason::WorkloadCredentialInvalid => told(
