@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use broker_testkit::Redis;
 use broker_tests::cluster::Cluster;
+use broker_tests::history::{Jump, Outage};
 use demo::saas::{Event, Fault};
 use tokio::time::{Instant, timeout};
 
@@ -113,19 +114,22 @@ async fn stopped(cluster: &mut Cluster, load: &Load, number: usize) -> &'static 
 }
 
 /// By the database's clock everybody was silent for long enough to be dead: whoever comes first ends the others' streams, and they live.
-fn jumped(cluster: &Cluster) -> &'static str {
+fn jumped(cluster: &mut Cluster) -> &'static str {
+    let by = i64::try_from(JUMP.as_micros()).expect("a short jump");
+    cluster.faults.jumps.push(Jump { at: cluster.now(), by });
     cluster.database.advance(JUMP);
     "clock jumped"
 }
 
 /// The database server dies at once, and comes back.
 async fn database(cluster: &mut Cluster, load: &Load) -> &'static str {
-    let database = cluster.database.clone();
+    let (from, database) = (cluster.now(), cluster.database.clone());
     let crash = tokio::task::spawn_blocking(move || {
         database.server().crash();
         database.server().restart();
     });
     crash.await.expect("it is there again");
+    cluster.faults.outages.push(Outage { from, until: cluster.now() });
     let granted = load.progress.borrow().granted;
     // A replica that dies now would not start on a database that is not there yet.
     timeout(MOMENT, load.until(|now| now.granted > granted)).await.ok();

@@ -13,6 +13,7 @@ use broker_proto::v1::{
 };
 use broker_tests::dice::Dice;
 use broker_tests::history::{Act, Call, End, Facts, Item, Received};
+use data_encoding::BASE64URL_NOPAD;
 use demo::world::{PROVIDER, Site, Workload};
 use tokio::sync::watch;
 use tonic::transport::Channel;
@@ -36,6 +37,8 @@ pub struct Ask {
     workload: Workload,
     items: Vec<Item>,
     request_id: Option<String>,
+    /// `None`: a fresh one for every call.
+    assertion: Option<String>,
 }
 
 /// How far things got; watched by whoever chooses the moment of a fault.
@@ -72,6 +75,9 @@ pub enum Answer {
 
 impl Load {
     pub fn new(site: Arc<Site>, people: usize, seed: u64) -> Load {
+        let clock = Arc::clone(site.clock());
+        // The provider writes down its times as the brokers do.
+        site.notes().time_by(Arc::new(move || clock.now().micros()));
         Load {
             crew: Crew::hire(&site, people),
             dice: Dice::new(seed),
@@ -129,21 +135,49 @@ impl Load {
         }
     }
 
-    /// One client: asks, and sometimes asks the same again.
+    /// One client: asks, and sometimes asks the same again, or something else with an assertion that brought a grant already.
     pub async fn ask_on(self: Arc<Self>) {
-        let mut earlier: Vec<Ask> = Vec::new();
+        let (mut earlier, mut spent) = (Vec::<Ask>::new(), Vec::<Ask>::new());
         while !self.is_over() {
             let again = !earlier.is_empty() && self.dice.one_in(4);
-            let ask = if again { self.dice.pick(&earlier).clone() } else { self.new_ask() };
+            let ask = if again { self.same_again(&earlier) } else { self.other_ask(&spent) };
             if ask.request_id.is_some() && !again {
                 earlier.push(ask.clone());
                 earlier.drain(..earlier.len().saturating_sub(6));
             }
-            if let Answer::Consent(_) = self.call(ask).await {
-                let walks = self.progress.borrow().walks;
-                self.until(|now| now.walks > walks).await;
+            match self.call(ask.clone()).await {
+                Answer::Consent(_) => {
+                    let walks = self.progress.borrow().walks;
+                    self.until(|now| now.walks > walks).await;
+                }
+                Answer::Granted(_) if ask.assertion.is_some() => {
+                    spent.push(ask);
+                    spent.drain(..spent.len().saturating_sub(6));
+                }
+                Answer::Granted(_) | Answer::Other => {}
             }
         }
+    }
+
+    /// With the assertion of the first time, or a fresh one.
+    fn same_again(&self, earlier: &[Ask]) -> Ask {
+        let ask = self.dice.pick(earlier).clone();
+        let assertion = ask.assertion.filter(|_| self.dice.one_in(2));
+        Ask { assertion, ..ask }
+    }
+
+    /// Now and then for the person and by the workload whose assertion was used before, and with it.
+    fn other_ask(&self, spent: &[Ask]) -> Ask {
+        let ask = self.new_ask();
+        if !spent.is_empty() && self.dice.one_in(8) {
+            let Ask { person, workload, assertion, .. } = self.dice.pick(spent).clone();
+            return Ask { person, workload, assertion, ..ask };
+        }
+        Ask { assertion: Some(self.assertion(&ask)), ..ask }
+    }
+
+    fn assertion(&self, ask: &Ask) -> String {
+        self.site.sso().mint_assertion(self.crew[ask.person].sso.name, ask.workload.audience())
     }
 
     fn new_ask(&self) -> Ask {
@@ -161,6 +195,7 @@ impl Load {
             person: self.dice.below(self.crew.len()),
             workload: *self.dice.pick(&Workload::ALL),
             items,
+            assertion: None,
         }
     }
 
@@ -168,8 +203,10 @@ impl Load {
     pub async fn call(&self, ask: Ask) -> Answer {
         let Some(channel) = self.channel().await else { return Answer::Other };
         self.count(|progress| &mut progress.sent);
+        let assertion = ask.assertion.clone().unwrap_or_else(|| self.assertion(&ask));
+        let jti = jti(&assertion);
         let sent = self.now();
-        let answer = self.answer(channel, &ask).await;
+        let answer = self.answer(channel, &ask, assertion).await;
         let ended = self.now();
         let (end, answer) = match answer {
             Ok(Told::Grants(grants)) => {
@@ -181,17 +218,15 @@ impl Load {
             Err(status) => (reason(&status).map_or(End::Lost, End::Refused), Answer::Other),
         };
         self.count(|progress| &mut progress.answered);
-        let Ask { purpose, person, workload, items, request_id } = ask;
+        let Ask { purpose, person, workload, items, request_id, .. } = ask;
         let person = self.crew[person].sso.name.to_owned();
         let workload = workload.id().to_owned();
-        let call = Call { person, workload, purpose, request_id, items, sent, ended, end };
+        let call = Call { person, workload, purpose, request_id, jti, items, sent, ended, end };
         self.calls.lock().expect("no holder panicked").push(call);
         answer
     }
 
-    async fn answer(&self, channel: Channel, ask: &Ask) -> Result<Told, Status> {
-        let assertion =
-            self.site.sso().mint_assertion(self.crew[ask.person].sso.name, ask.workload.audience());
+    async fn answer(&self, channel: Channel, ask: &Ask, assertion: String) -> Result<Told, Status> {
         let (tool, purpose) = ("history".to_owned(), ask.purpose.clone());
         let (provider, request_id) = (PROVIDER.to_owned(), ask.request_id.clone());
         let mut client = GrantServiceClient::new(channel);
@@ -282,6 +317,14 @@ impl Load {
             self.count(|progress| &mut progress.walks);
         }
     }
+}
+
+/// The id that an assertion has of its issuer.
+fn jti(assertion: &str) -> String {
+    let payload = assertion.split('.').nth(1).expect("a JWT");
+    let claims = BASE64URL_NOPAD.decode(payload.as_bytes()).expect("base64url");
+    let claims: serde_json::Value = serde_json::from_slice(&claims).expect("JSON");
+    claims["jti"].as_str().expect("a jti").to_owned()
 }
 
 enum Told {
