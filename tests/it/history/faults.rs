@@ -29,7 +29,9 @@ pub type Tally = BTreeMap<&'static str, usize>;
 /// Until `over`, and until enough happened to prove something: a moment, a fault, and everybody up again.
 pub async fn trouble(cluster: &mut Cluster, redis: &mut Redis, load: &Load, over: Instant) -> Tally {
     let mut tally = Tally::new();
-    while Instant::now() < over || tally.values().sum::<usize>() < LEAST || !load.has_lost() {
+    let enough =
+        |tally: &Tally| tally.values().sum::<usize>() >= LEAST && load.has_lost() && reply_was_lost(load);
+    while Instant::now() < over || !enough(&tally) {
         at_provider(load);
         timeout(MOMENT, moment(load)).await.ok();
         let number = load.dice.below(cluster.size());
@@ -64,11 +66,17 @@ async fn moment(load: &Load) {
     load.site.notes().wait_until(move |events| events.iter().skip(seen).any(wanted)).await;
 }
 
+fn reply_was_lost(load: &Load) -> bool {
+    load.site.notes().truth().iter().any(|event| matches!(event, Event::ReplyLost { .. }))
+}
+
 /// Tokens of another life from now on, and now and then an answer that is bad, late or lost.
 fn at_provider(load: &Load) {
     let notes = load.site.notes();
     notes.set_access_lifetime(*load.dice.pick(&[6, 9, 12, 30]));
     let (fault, calls) = match load.dice.below(6) {
+        // One at least is lost to whoever refreshes.
+        _ if !reply_was_lost(load) => (Fault::DropConnection, 1),
         0 => (Fault::DropConnection, 1),
         1 => (Fault::Status500, 2),
         2 => (Fault::Status429 { retry_after: 1 }, 1),

@@ -13,7 +13,6 @@ use broker_proto::v1::{
 };
 use broker_tests::dice::Dice;
 use broker_tests::history::{Act, Call, End, Facts, Item, Received};
-use data_encoding::BASE64URL_NOPAD;
 use demo::world::{PROVIDER, Site, Workload};
 use tokio::sync::watch;
 use tonic::transport::Channel;
@@ -38,13 +37,20 @@ pub struct Ask {
     items: Vec<Item>,
     request_id: Option<String>,
     /// `None`: a fresh one for every call.
-    assertion: Option<String>,
+    assertion: Option<Assertion>,
+}
+
+#[derive(Clone)]
+struct Assertion {
+    jti: String,
+    token: String,
 }
 
 /// How far things got; watched by whoever chooses the moment of a fault.
 #[derive(Clone, Copy, Default)]
 pub struct Progress {
     pub asks: u64,
+    pub assertions: u64,
     pub sent: u64,
     pub answered: u64,
     pub granted: u64,
@@ -176,8 +182,11 @@ impl Load {
         Ask { assertion: Some(self.assertion(&ask)), ..ask }
     }
 
-    fn assertion(&self, ask: &Ask) -> String {
-        self.site.sso().mint_assertion(self.crew[ask.person].sso.name, ask.workload.audience())
+    fn assertion(&self, ask: &Ask) -> Assertion {
+        let jti = format!("jti-{}", self.count(|progress| &mut progress.assertions));
+        let person = self.crew[ask.person].sso.name;
+        let claims = serde_json::json!({ "jti": jti });
+        Assertion { token: self.site.sso().mint_with(person, ask.workload.audience(), claims), jti }
     }
 
     fn new_ask(&self) -> Ask {
@@ -203,10 +212,9 @@ impl Load {
     pub async fn call(&self, ask: Ask) -> Answer {
         let Some(channel) = self.channel().await else { return Answer::Other };
         self.count(|progress| &mut progress.sent);
-        let assertion = ask.assertion.clone().unwrap_or_else(|| self.assertion(&ask));
-        let jti = jti(&assertion);
+        let Assertion { jti, token } = ask.assertion.clone().unwrap_or_else(|| self.assertion(&ask));
         let sent = self.now();
-        let answer = self.answer(channel, &ask, assertion).await;
+        let answer = self.answer(channel, &ask, token).await;
         let ended = self.now();
         let (end, answer) = match answer {
             Ok(Told::Grants(grants)) => {
@@ -317,14 +325,6 @@ impl Load {
             self.count(|progress| &mut progress.walks);
         }
     }
-}
-
-/// The id that an assertion has of its issuer.
-fn jti(assertion: &str) -> String {
-    let payload = assertion.split('.').nth(1).expect("a JWT");
-    let claims = BASE64URL_NOPAD.decode(payload.as_bytes()).expect("base64url");
-    let claims: serde_json::Value = serde_json::from_slice(&claims).expect("JSON");
-    claims["jti"].as_str().expect("a jti").to_owned()
 }
 
 enum Told {
