@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use broker::config::Config;
+use broker::domain::Clock;
 use demo::world::{Options, Site, World};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::clock::ShiftedClock;
 use crate::front::Front;
+use crate::history::{Faults, Life};
 use crate::postgres::PgDatabase;
 use crate::process::BrokerProcess;
 
@@ -21,6 +23,8 @@ pub struct Cluster {
     pub database: PgDatabase,
     /// The test's own clock and the database's; the members read the machine's.
     pub clock: Arc<ShiftedClock>,
+    /// What was done to the members, and whatever a test adds.
+    pub faults: Faults,
     front: Front,
     members: Vec<Option<Member>>,
 }
@@ -30,6 +34,8 @@ struct Member {
     web: SocketAddr,
     channel: Channel,
     paused: bool,
+    /// Its number among the lives.
+    life: usize,
 }
 
 impl Cluster {
@@ -47,7 +53,8 @@ impl Cluster {
         std::fs::write(site.path(CONFIG), text).expect("written");
         let front = Front::at(site.addresses().web, site.addresses().web);
         let members = (0..count).map(|_| None).collect();
-        let mut cluster = Cluster { site: Arc::new(site), database, clock, front, members };
+        let faults = Faults::default();
+        let mut cluster = Cluster { site: Arc::new(site), database, clock, faults, front, members };
         for number in 0..count {
             cluster.raise(number).await;
         }
@@ -61,11 +68,14 @@ impl Cluster {
 
     /// Starts the one with this number, which is dead.
     pub async fn raise(&mut self, number: usize) {
+        let from = self.now();
         let mut process = BrokerProcess::serve(self.site.directory(), CONFIG);
         process.listening().await;
+        let life = self.faults.lives.len();
+        self.faults.lives.push(Life { from, listening: self.now(), until: None, killed: false });
         let [grpc, web] = ["grpc", "web"].map(|name| address(&process.stderr(), name));
         let endpoint = Endpoint::from_shared(format!("http://{grpc}")).expect("an address");
-        let member = Member { process, web, channel: endpoint.connect_lazy(), paused: false };
+        let member = Member { process, web, channel: endpoint.connect_lazy(), paused: false, life };
         self.members[number] = Some(member);
         self.point();
     }
@@ -75,6 +85,7 @@ impl Cluster {
         let member = self.members[number].take().expect("it lives");
         self.point();
         member.process.kill().await;
+        self.ended(member.life, true);
     }
 
     /// SIGTERM, and its end.
@@ -87,6 +98,18 @@ impl Cluster {
         member.process.terminate().await;
         let (status, stderr) = member.process.ended().await;
         assert!(status.success(), "{status:?}: {stderr}");
+        self.ended(member.life, false);
+    }
+
+    fn ended(&mut self, life: usize, killed: bool) {
+        let until = Some(self.now());
+        let life = &mut self.faults.lives[life];
+        (life.until, life.killed) = (until, killed);
+    }
+
+    /// In microseconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.clock.now().micros()
     }
 
     /// SIGSTOP. It stays among those that are asked, as nobody knows; browsers go elsewhere.

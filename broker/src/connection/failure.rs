@@ -1,7 +1,7 @@
 //! After a call that brought nothing: the lease is given back, or the connection waits for its owner (RF6).
 
 use super::{
-    refresh::draft,
+    refresh::{draft, of_call},
     settlement::{Lease, Settlement, is_passing},
     tokens::Tokens,
 };
@@ -100,6 +100,7 @@ pub(super) async fn release_alone(
     failed.tenant = Some(settlement.tenant.clone());
     failed.connection = Some(settlement.connection.clone());
     failed.reason = Some(reason);
+    let failed = of_call(failed, settlement.sent, settlement.lease_epoch);
     let freed = Write::SettleLease(SettleLease {
         connection: settlement.connection.clone(),
         owner: settlement.lease_owner.clone(),
@@ -132,7 +133,8 @@ pub(super) async fn latch(
     latched.reason = Some(reason);
     let release = lease.given_back(&connection.id, None, reason.as_str(), Some(sent));
     let freed = lease.given_back(&connection.id, None, "", None);
-    let mut failed = draft(tokens, &connection, None, EventKind::RefreshFailed, Outcome::Failed);
+    let failed = draft(tokens, &connection, None, EventKind::RefreshFailed, Outcome::Failed);
+    let mut failed = of_call(failed, sent, lease.epoch);
     let effect = vec![ended(tokens, connection), release];
     let entry = Entry { effect, settlement: true, ..Entry::note(latched) };
     match tokens.audit.note(entry, Deadline::none()).await {

@@ -1,7 +1,12 @@
 //! What came after its lease was over: the newest generation wins. A write under a lease that is over is refused (RF2); what it would
 //! have stored is looked at anew here, and stored only if nothing newer is there and nobody is at it.
 
-use super::{refresh::draft, settlement::Settlement, spool::Refreshed, tokens::Tokens};
+use super::{
+    refresh::{draft, of_call},
+    settlement::Settlement,
+    spool::Refreshed,
+    tokens::Tokens,
+};
 use crate::{
     audit::{Deadline, Refused},
     domain::{
@@ -45,7 +50,8 @@ pub(super) async fn store_late(
     if fate != Fate::Stored {
         return Ok(fate);
     }
-    let mut noted = draft(tokens, &connection, None, EventKind::RefreshStored, Outcome::Allowed);
+    let noted = draft(tokens, &connection, None, EventKind::RefreshStored, Outcome::Allowed);
+    let mut noted = of_call(noted, settlement.sent, settlement.lease_epoch);
     noted.detail.insert("late", true.into());
     noted.scopes_granted = settlement.access.as_ref().map(|row| row.scopes.clone()).unwrap_or_default();
     let mut effect = settlement.tokens_beside(tokens, &rows);

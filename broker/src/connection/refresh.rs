@@ -250,7 +250,8 @@ impl Underway<'_> {
     }
 
     fn draft(&self, kind: EventKind, outcome: Outcome) -> EventDraft {
-        draft(self.tokens, &self.connection, self.workload.as_ref(), kind, outcome)
+        let draft = draft(self.tokens, &self.connection, self.workload.as_ref(), kind, outcome);
+        of_call(draft, self.secret.generation, self.lease.epoch)
     }
 }
 
@@ -260,6 +261,14 @@ async fn room(tokens: &Tokens, rotation: Rotation) -> Result<Slot, Refusal> {
         return Ok(Slot::none());
     }
     tokens.spool.reserve().await.map_err(Refusal::from)
+}
+
+/// Says which call it is about: the generation of the refresh token that it sends, and the epoch of the lease it is made under, which a
+/// connection has once. By these the rows of one refresh are found, whoever wrote them.
+pub(super) fn of_call(mut draft: EventDraft, sent: i64, lease_epoch: i64) -> EventDraft {
+    draft.detail.insert("sent", sent.into());
+    draft.detail.insert("lease", lease_epoch.into());
+    draft
 }
 
 pub(super) fn draft(

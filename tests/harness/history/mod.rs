@@ -1,16 +1,27 @@
 //! Holds what clients were told, what the provider did and what the log says against each other: pure functions over a recorded
 //! history. Each rule names what breaks it; none knows how the history came about.
 
+mod asked;
+mod assertions;
+mod attempts;
 mod authority;
 mod ended;
+mod excuse;
+mod exercised;
+mod explained;
+mod faults;
 mod once;
 mod provider;
 mod recorded;
 mod rows;
+mod search;
 mod tokens;
 
+pub use exercised::exercised;
+pub use faults::{Faults, Jump, Life, Outage};
 pub use recorded::{
-    Act, Call, Connection, Deed, End, Facts, History, Item, Person, Presented, Probe, Received,
+    Act, Call, Connection, Deed, End, Facts, Happened, History, Item, Person, Presented, Probe,
+    ProviderEvent, Received, Row,
 };
 
 /// One thing that must not have happened.
@@ -35,7 +46,7 @@ pub enum Rule {
     Scopes,
     /// A grant is its person's: in the log, in the database and at the provider.
     Owner,
-    /// A refresh token goes to the provider once, and once more for every reply that was lost.
+    /// A refresh token goes to the provider once, and once more if what came of it was lost before.
     OneCall,
     /// What the database holds is the last token that the provider issued, or the connection says that it needs its owner.
     LastToken,
@@ -43,13 +54,15 @@ pub enum Rule {
     Ended,
     /// Request ids, consents and codes are used at most once, and an event's id names one event.
     Once,
+    /// An assertion that is good once brought one answer with grants, however often that was delivered.
+    Assertion,
     /// Every stream counts from 1 without a gap.
     Contiguous,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Rule; 10] = [
+    pub const ALL: [Rule; 11] = [
         Rule::RowOfAGrant,
         Rule::RowOfADelivery,
         Rule::RowWithoutAGrant,
@@ -59,6 +72,7 @@ impl Rule {
         Rule::LastToken,
         Rule::Ended,
         Rule::Once,
+        Rule::Assertion,
         Rule::Contiguous,
     ];
 
@@ -80,6 +94,7 @@ pub fn check(history: &History) -> Vec<Broken> {
         tokens::last_tokens,
         ended::nothing_after,
         once::used_once,
+        assertions::good_once,
         once::contiguous,
     ] {
         broken.extend(rule(history));

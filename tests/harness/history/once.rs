@@ -34,8 +34,8 @@ pub(super) fn used_once(history: &History) -> Vec<Broken> {
     let more = uses.into_iter().filter(|(_, (times, most))| times > most);
     let mut broken: Vec<Broken> =
         more.map(|(what, (times, _))| Rule::Once.broken(format!("{what} was used {times} times"))).collect();
-    for event in &history.provider {
-        if let ProviderEvent::CodeReplayed { family } = event {
+    for happened in &history.provider {
+        if let ProviderEvent::CodeReplayed { family } = happened.event {
             broken.push(Rule::Once.broken(format!("the code of family {family} came twice")));
         }
     }

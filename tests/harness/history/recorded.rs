@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 pub use demo::saas::Event as ProviderEvent;
 
+pub use super::faults::Faults;
 pub use crate::database::Event as Row;
 
 /// A run. Times are microseconds since 1970 on the one machine's clock, which the brokers read too.
@@ -15,13 +16,24 @@ pub struct History {
     pub calls: Vec<Call>,
     pub acts: Vec<Act>,
     /// In the order in which it happened.
-    pub provider: Vec<ProviderEvent>,
+    pub provider: Vec<Happened>,
+    /// What was done to the brokers meanwhile.
+    pub faults: Faults,
+    /// Whether an assertion is good for one answer with grants; its issuer's configuration says so.
+    pub one_time: bool,
     /// Each stream in order.
     pub log: Vec<Row>,
     /// By id, as they are in the database in the end.
     pub connections: BTreeMap<String, Connection>,
     /// Every connection's refresh token once more at the provider, after everything.
     pub probes: Vec<Probe>,
+}
+
+/// Something at the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happened {
+    pub at: i64,
+    pub event: ProviderEvent,
 }
 
 /// Who somebody is.
@@ -43,6 +55,8 @@ pub struct Call {
     /// Of one ask alone, which may be sent several times; recorded with every row.
     pub purpose: String,
     pub request_id: Option<String>,
+    /// Of the assertion it was made with.
+    pub jti: String,
     pub items: Vec<Item>,
     pub sent: i64,
     pub ended: i64,

@@ -1,13 +1,16 @@
 //! What the database holds in the end: the provider's last word, or a connection that says it needs its owner (RF4, RF11).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use super::provider::{lost_replies, presented};
-use super::recorded::{Presented, ProviderEvent, Row};
+use demo::saas::RevokedKind;
+
+use super::asked::{Answer, presented};
+use super::explained::Explained;
+use super::recorded::{Happened, Presented, ProviderEvent, Row};
 use super::{Broken, History, Probe, Rule};
 
 pub(super) fn last_tokens(history: &History) -> Vec<Broken> {
-    let lost = lost_replies(history);
+    let explained = Explained::of(history);
     let said: HashSet<&str> = history
         .log
         .iter()
@@ -18,7 +21,7 @@ pub(super) fn last_tokens(history: &History) -> Vec<Broken> {
     for probe in &history.probes {
         let state = history.connections.get(&probe.connection).map_or("", |found| found.state.as_str());
         let wrong = match (state, probe.presented) {
-            ("active", Some(token)) => stale(history, probe, token, &lost),
+            ("active", Some(token)) => stale(history, probe, token, &explained),
             ("active", None) => Some("it is active and there is nothing to refresh it with".to_owned()),
             ("reauth_required", None) => {
                 (!said.contains(probe.connection.as_str())).then(|| "the log does not say why".to_owned())
@@ -31,7 +34,7 @@ pub(super) fn last_tokens(history: &History) -> Vec<Broken> {
 }
 
 /// What is wrong with the token that an active connection holds.
-fn stale(history: &History, probe: &Probe, token: Presented, lost: &HashMap<&str, usize>) -> Option<String> {
+fn stale(history: &History, probe: &Probe, token: Presented, explained: &Explained<'_>) -> Option<String> {
     let grants = history.received().filter(|(_, _, grant)| grant.connection == probe.connection);
     let latest = grants.filter_map(|(_, _, grant)| Some(grant.token.as_ref()?.family)).max();
     if latest.is_some_and(|latest| token.family < latest) && is_last_yes_to_newest(history, &probe.connection)
@@ -39,11 +42,15 @@ fn stale(history: &History, probe: &Probe, token: Presented, lost: &HashMap<&str
         return Some(format!("what is stored is of family {}, grants were of {latest:?}", token.family));
     }
     let newest = newest(history, probe, token.family);
-    // Each lost reply may have left it one behind.
-    let behind = newest.saturating_sub(token.generation) as usize;
-    let explained = behind <= lost.get(probe.connection.as_str()).copied().unwrap_or(0);
+    let at = history.provider.get(probe.before).map_or(i64::MAX, |happened| happened.at);
+    let calls = explained.calls.iter().enumerate().take_while(|(_, call)| call.number < probe.before);
+    let replaced = calls.filter(|(_, call)| call.answer == Answer::Replaced && call.token.0 == token.family);
+    // What took its place was lost each time, so that nobody ever had a newer one to send.
+    let lost = replaced
+        .filter(|(_, call)| call.token.1 >= token.generation)
+        .all(|(number, call)| call.token.1 == token.generation && explained.excuse(number, at).is_some());
     let ended = ended_there(history, probe, token);
-    (token.generation > newest || !explained && !ended)
+    (token.generation > newest || !lost && !ended)
         .then(|| format!("generation {} of {newest} is stored", token.generation))
 }
 
@@ -63,8 +70,8 @@ fn is_last_yes_to_newest(history: &History, connection: &str) -> bool {
 /// The newest generation of a family before the probe.
 fn newest(history: &History, probe: &Probe, family: u64) -> u32 {
     let before = history.provider.iter().take(probe.before);
-    let issued = before.filter_map(|event| match event {
-        ProviderEvent::Refreshed { family: of, issued, .. } if *of == family => Some(*issued),
+    let issued = before.filter_map(|happened| match happened.event {
+        ProviderEvent::Refreshed { family: of, issued, .. } if of == family => Some(issued),
         _ => None,
     });
     issued.max().unwrap_or(1)
@@ -72,8 +79,10 @@ fn newest(history: &History, probe: &Probe, family: u64) -> u32 {
 
 /// The provider itself had ended it before.
 fn ended_there(history: &History, probe: &Probe, token: Presented) -> bool {
-    history.provider.iter().take(probe.before).any(|event| match event {
-        ProviderEvent::Revoked { family, .. } => *family == token.family,
+    history.provider.iter().take(probe.before).any(|happened| match happened.event {
+        // One access token's end is not its family's.
+        ProviderEvent::Revoked { kind: RevokedKind::AccessToken, .. } => false,
+        ProviderEvent::Revoked { family, .. } => family == token.family,
         _ => false,
     })
 }
@@ -94,7 +103,7 @@ impl History {
         let families: HashSet<u64> =
             grants.filter_map(|(_, _, grant)| Some(grant.token.as_ref()?.family)).collect();
         let is_known = |event: &String| families.iter().any(|of| event.contains(&format!("family: {of},")));
-        let events = self.provider.iter().map(|event| format!("{event:?}")).filter(is_known);
+        let events = self.provider.iter().map(|happened| format!("{happened:?}")).filter(is_known);
         let probes = self.probes.iter().filter(|probe| probe.connection == connection);
         rows.chain(events).chain(probes.map(|probe| format!("{probe:?}"))).collect::<Vec<_>>().join("\n")
     }
@@ -102,8 +111,8 @@ impl History {
 
 impl Probe {
     /// From what the provider wrote down while `connection` was refreshed; `before` is how much it had by then.
-    pub fn of(connection: &str, truth: &[ProviderEvent], before: usize) -> Probe {
-        let shown = truth.iter().skip(before).find_map(presented);
+    pub fn of(connection: &str, truth: &[Happened], before: usize) -> Probe {
+        let shown = truth.iter().skip(before).find_map(|happened| presented(&happened.event));
         Probe {
             connection: connection.to_owned(),
             before,

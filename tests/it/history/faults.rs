@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use broker_testkit::Redis;
 use broker_tests::cluster::Cluster;
+use broker_tests::history::{Jump, Outage};
 use demo::saas::{Event, Fault};
 use tokio::time::{Instant, timeout};
 
@@ -28,7 +29,9 @@ pub type Tally = BTreeMap<&'static str, usize>;
 /// Until `over`, and until enough happened to prove something: a moment, a fault, and everybody up again.
 pub async fn trouble(cluster: &mut Cluster, redis: &mut Redis, load: &Load, over: Instant) -> Tally {
     let mut tally = Tally::new();
-    while Instant::now() < over || tally.values().sum::<usize>() < LEAST || !load.has_lost() {
+    let enough =
+        |tally: &Tally| tally.values().sum::<usize>() >= LEAST && load.has_lost() && reply_was_lost(load);
+    while Instant::now() < over || !enough(&tally) {
         at_provider(load);
         timeout(MOMENT, moment(load)).await.ok();
         let number = load.dice.below(cluster.size());
@@ -63,11 +66,17 @@ async fn moment(load: &Load) {
     load.site.notes().wait_until(move |events| events.iter().skip(seen).any(wanted)).await;
 }
 
+fn reply_was_lost(load: &Load) -> bool {
+    load.site.notes().truth().iter().any(|event| matches!(event, Event::ReplyLost { .. }))
+}
+
 /// Tokens of another life from now on, and now and then an answer that is bad, late or lost.
 fn at_provider(load: &Load) {
     let notes = load.site.notes();
     notes.set_access_lifetime(*load.dice.pick(&[6, 9, 12, 30]));
     let (fault, calls) = match load.dice.below(6) {
+        // One at least is lost to whoever refreshes.
+        _ if !reply_was_lost(load) => (Fault::DropConnection, 1),
         0 => (Fault::DropConnection, 1),
         1 => (Fault::Status500, 2),
         2 => (Fault::Status429 { retry_after: 1 }, 1),
@@ -113,19 +122,22 @@ async fn stopped(cluster: &mut Cluster, load: &Load, number: usize) -> &'static 
 }
 
 /// By the database's clock everybody was silent for long enough to be dead: whoever comes first ends the others' streams, and they live.
-fn jumped(cluster: &Cluster) -> &'static str {
+fn jumped(cluster: &mut Cluster) -> &'static str {
+    let by = i64::try_from(JUMP.as_micros()).expect("a short jump");
+    cluster.faults.jumps.push(Jump { at: cluster.now(), by });
     cluster.database.advance(JUMP);
     "clock jumped"
 }
 
 /// The database server dies at once, and comes back.
 async fn database(cluster: &mut Cluster, load: &Load) -> &'static str {
-    let database = cluster.database.clone();
+    let (from, database) = (cluster.now(), cluster.database.clone());
     let crash = tokio::task::spawn_blocking(move || {
         database.server().crash();
         database.server().restart();
     });
     crash.await.expect("it is there again");
+    cluster.faults.outages.push(Outage { from, until: cluster.now() });
     let granted = load.progress.borrow().granted;
     // A replica that dies now would not start on a database that is not there yet.
     timeout(MOMENT, load.until(|now| now.granted > granted)).await.ok();

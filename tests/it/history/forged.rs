@@ -6,7 +6,7 @@ use broker_tests::history::{Broken, Deed, End, History, Received, Rule, check};
 use demo::saas::Event;
 use serde_json::{Value, json};
 
-use super::story::{at, row, told};
+use super::story::{at, happens, of_refresh, row, told};
 
 type Forgery = (&'static str, Rule, fn(&mut History));
 type Explained = (&'static str, fn(&mut History));
@@ -82,39 +82,38 @@ const FORGERIES: &[Forgery] = &[
     }),
     ("a token nobody issued", Rule::Owner, |h| grant(h, 4).token = None),
     ("a second call with one token", Rule::OneCall, |h| {
-        h.provider.push(Event::ReuseDetected { family: 2, generation: 1 });
+        happens(h, 950, Event::ReuseDetected { family: 2, generation: 1 });
     }),
-    ("a second reuse for one lost reply", Rule::OneCall, |h| {
-        h.provider.push(Event::RefreshRefused { family: Some(1), generation: Some(2) });
-    }),
-    ("a reuse without a lost reply", Rule::OneCall, |h| {
-        h.log.retain(|row| (row.kind.as_str(), row.stream.as_str()) != ("refresh.intent", "one"));
+    ("a reuse of what nobody refreshed", Rule::OneCall, |h| {
+        h.log.retain(|row| (row.kind.as_str(), row.stream.as_str()) != ("refresh.intent", "five"));
     }),
     ("a refresh token from nowhere", Rule::OneCall, |h| {
-        h.provider.push(Event::RefreshRefused { family: None, generation: None });
+        happens(h, 95, Event::RefreshRefused { family: None, generation: None });
     }),
-    ("a reuse in a family without a name", Rule::OneCall, |h| {
-        let scopes = Vec::new();
-        h.provider.push(Event::Refreshed { family: 7, generation: 1, issued: 2, scopes });
-        h.provider.push(Event::ReuseDetected { family: 7, generation: 1 });
+    ("a family that nobody was given", Rule::OneCall, |h| {
+        happens(h, 95, Event::Refreshed { family: 7, generation: 1, issued: 1, scopes: Vec::new() });
     }),
-    ("an older token is stored", Rule::LastToken, |h| {
-        let scopes = Vec::new();
-        h.provider.insert(2, Event::Refreshed { family: 2, generation: 1, issued: 2, scopes });
-        h.probes[1].before += 1;
-    }),
+    ("an older token is stored", Rule::LastToken, |h| happens(h, 60, refreshed(1))),
     ("a token of an earlier yes is stored", Rule::LastToken, |h| {
         grant(h, 6).token.as_mut().expect("a token").family = 3;
     }),
-    ("two generations behind with one lost reply", Rule::LastToken, |h| {
-        let about = json!({ "connection": "con_b", "subject": "psn_ben" });
-        row(&mut h.log, "two", 100, "refresh.intent", "allowed", about);
-        for generation in [2, 1] {
-            let scopes = Vec::new();
-            let next = generation + 1;
-            h.provider.insert(2, Event::Refreshed { family: 2, generation, issued: next, scopes });
+    ("an older token is stored, and what came for it was stored too", Rule::LastToken, |h| {
+        let about = of_refresh(json!({ "connection": "con_b", "subject": "psn_ben" }), 1, 1);
+        row(&mut h.log, "two", 100, "refresh.intent", "allowed", about.clone());
+        happens(h, 101, refreshed(1));
+        row(&mut h.log, "two", 102, "refresh.stored", "allowed", about);
+    }),
+    ("two generations behind, and both answers lost", Rule::LastToken, |h| {
+        for generation in [1, 2] {
+            let second = 100 + 10 * i64::from(generation);
+            let about =
+                json!({ "connection": "con_b", "subject": "psn_ben", "reason": "PROVIDER_UNAVAILABLE" });
+            let about = of_refresh(about, i64::from(generation), i64::from(generation));
+            row(&mut h.log, "two", second, "refresh.intent", "allowed", about.clone());
+            happens(h, second + 1, refreshed(generation));
+            happens(h, second + 1, Event::ReplyLost { family: 2, generation });
+            row(&mut h.log, "two", second + 2, "refresh.failed", "failed", about);
         }
-        h.probes[1].before += 2;
     }),
     ("no token is stored", Rule::LastToken, |h| h.probes[1].presented = None),
     ("dead without a word", Rule::LastToken, |h| {
@@ -157,7 +156,12 @@ const FORGERIES: &[Forgery] = &[
         set_all(h, "consent.completed", "consent", json!("cns_of_con_a"));
     }),
     ("an event id used twice", Rule::Once, |h| set(h, "evt_two_1", "id", json!("evt_one_1"))),
-    ("a code used twice", Rule::Once, |h| h.provider.push(Event::CodeReplayed { family: 1 })),
+    ("a code used twice", Rule::Once, |h| happens(h, 95, Event::CodeReplayed { family: 1 })),
+    ("two grants on one assertion", Rule::Assertion, |h| h.calls[6].jti = "jti-4".to_owned()),
+    ("two grants on one assertion, one of which nobody received", Rule::Assertion, |h| {
+        set(h, "evt_two_3", "assertion_sha256", json!("digest-1"));
+    }),
+    ("another grant to a repeat of a request", Rule::Assertion, |h| grant(h, 1).id = "evt_one_10".to_owned()),
     ("a row is gone", Rule::Contiguous, |h| h.log.retain(|row| row.text("/id") != "evt_two_5")),
     ("a row is there twice", Rule::Contiguous, |h| {
         let last = h.log.last().expect("a row").clone();
@@ -167,6 +171,11 @@ const FORGERIES: &[Forgery] = &[
         h.log.retain(|row| row.text("/id") != "evt_one_1");
     }),
 ];
+
+/// Of family 2.
+fn refreshed(generation: u32) -> Event {
+    Event::Refreshed { family: 2, generation, issued: generation + 1, scopes: Vec::new() }
+}
 
 fn grant(history: &mut History, number: usize) -> &mut Received {
     match &mut history.calls[number].end {
@@ -211,14 +220,16 @@ fn every_forged_history_is_rejected_by_the_rule_it_breaks() {
 /// What is explained is no fault: each of these differs from a forgery by its explanation alone.
 #[test]
 fn a_history_with_an_explanation_is_accepted() {
-    let explained: [Explained; 6] = [
+    let explained: [Explained; 8] = [
         ("an ambiguous commit", |h| h.calls[2].end = End::Refused("AUDIT_UNAVAILABLE".to_owned())),
-        ("a lost reply, a reuse", |h| {
+        ("an answer that was lost, and the token before it is stored", |h| {
             let about =
                 json!({ "connection": "con_b", "subject": "psn_ben", "reason": "PROVIDER_UNAVAILABLE" });
+            let about = of_refresh(about, 1, 1);
             row(&mut h.log, "two", 100, "refresh.intent", "allowed", about.clone());
-            row(&mut h.log, "two", 101, "refresh.failed", "failed", about);
-            h.provider.push(Event::ReuseDetected { family: 2, generation: 1 });
+            happens(h, 101, refreshed(1));
+            happens(h, 101, Event::ReplyLost { family: 2, generation: 1 });
+            row(&mut h.log, "two", 102, "refresh.failed", "failed", about);
         }),
         ("a token of an earlier authorization, which was confirmed last", |h| {
             grant(h, 6).token.as_mut().expect("a token").family = 3;
@@ -230,8 +241,28 @@ fn a_history_with_an_explanation_is_accepted() {
             row(&mut h.log, "two", 92, "consent.completed", "allowed", about);
         }),
         ("a refresh token that stays good", |h| {
-            let again = Event::Refreshed { family: 9, generation: 1, issued: 1, scopes: Vec::new() };
-            h.provider.extend([again.clone(), again]);
+            for lease in [1, 2] {
+                let second = 100 + 10 * lease;
+                let about = of_refresh(json!({ "connection": "con_b", "subject": "psn_ben" }), lease, 1);
+                row(&mut h.log, "two", second, "refresh.intent", "allowed", about.clone());
+                happens(
+                    h,
+                    second + 1,
+                    Event::Refreshed { family: 2, generation: 1, issued: 1, scopes: Vec::new() },
+                );
+                row(&mut h.log, "two", second + 2, "refresh.stored", "allowed", about);
+            }
+        }),
+        ("an assertion that was used, and refused", |h| {
+            let mut replayed = h.calls[6].clone();
+            (replayed.purpose, replayed.request_id) = ("ask 7".to_owned(), None);
+            replayed.end = End::Refused("ASSERTION_REPLAYED".to_owned());
+            h.calls.push(replayed);
+        }),
+        ("two grants on one assertion that is good for more", |h| {
+            h.one_time = false;
+            h.calls[6].jti = "jti-4".to_owned();
+            set(h, "evt_one_10", "assertion_sha256", json!("digest-4"));
         }),
         ("a call under way while somebody is blocked", |h| {
             (h.calls[6].sent, h.calls[6].ended) = (at(60), at(82));

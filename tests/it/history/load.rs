@@ -36,12 +36,21 @@ pub struct Ask {
     workload: Workload,
     items: Vec<Item>,
     request_id: Option<String>,
+    /// `None`: a fresh one for every call.
+    assertion: Option<Assertion>,
+}
+
+#[derive(Clone)]
+struct Assertion {
+    jti: String,
+    token: String,
 }
 
 /// How far things got; watched by whoever chooses the moment of a fault.
 #[derive(Clone, Copy, Default)]
 pub struct Progress {
     pub asks: u64,
+    pub assertions: u64,
     pub sent: u64,
     pub answered: u64,
     pub granted: u64,
@@ -72,6 +81,9 @@ pub enum Answer {
 
 impl Load {
     pub fn new(site: Arc<Site>, people: usize, seed: u64) -> Load {
+        let clock = Arc::clone(site.clock());
+        // The provider writes down its times as the brokers do.
+        site.notes().time_by(Arc::new(move || clock.now().micros()));
         Load {
             crew: Crew::hire(&site, people),
             dice: Dice::new(seed),
@@ -129,21 +141,52 @@ impl Load {
         }
     }
 
-    /// One client: asks, and sometimes asks the same again.
+    /// One client: asks, and sometimes asks the same again, or something else with an assertion that brought a grant already.
     pub async fn ask_on(self: Arc<Self>) {
-        let mut earlier: Vec<Ask> = Vec::new();
+        let (mut earlier, mut spent) = (Vec::<Ask>::new(), Vec::<Ask>::new());
         while !self.is_over() {
             let again = !earlier.is_empty() && self.dice.one_in(4);
-            let ask = if again { self.dice.pick(&earlier).clone() } else { self.new_ask() };
+            let ask = if again { self.same_again(&earlier) } else { self.other_ask(&spent) };
             if ask.request_id.is_some() && !again {
                 earlier.push(ask.clone());
                 earlier.drain(..earlier.len().saturating_sub(6));
             }
-            if let Answer::Consent(_) = self.call(ask).await {
-                let walks = self.progress.borrow().walks;
-                self.until(|now| now.walks > walks).await;
+            match self.call(ask.clone()).await {
+                Answer::Consent(_) => {
+                    let walks = self.progress.borrow().walks;
+                    self.until(|now| now.walks > walks).await;
+                }
+                Answer::Granted(_) if ask.assertion.is_some() => {
+                    spent.push(ask);
+                    spent.drain(..spent.len().saturating_sub(6));
+                }
+                Answer::Granted(_) | Answer::Other => {}
             }
         }
+    }
+
+    /// With the assertion of the first time, or a fresh one.
+    fn same_again(&self, earlier: &[Ask]) -> Ask {
+        let ask = self.dice.pick(earlier).clone();
+        let assertion = ask.assertion.filter(|_| self.dice.one_in(2));
+        Ask { assertion, ..ask }
+    }
+
+    /// Now and then for the person and by the workload whose assertion was used before, and with it.
+    fn other_ask(&self, spent: &[Ask]) -> Ask {
+        let ask = self.new_ask();
+        if !spent.is_empty() && self.dice.one_in(8) {
+            let Ask { person, workload, assertion, .. } = self.dice.pick(spent).clone();
+            return Ask { person, workload, assertion, ..ask };
+        }
+        Ask { assertion: Some(self.assertion(&ask)), ..ask }
+    }
+
+    fn assertion(&self, ask: &Ask) -> Assertion {
+        let jti = format!("jti-{}", self.count(|progress| &mut progress.assertions));
+        let person = self.crew[ask.person].sso.name;
+        let claims = serde_json::json!({ "jti": jti });
+        Assertion { token: self.site.sso().mint_with(person, ask.workload.audience(), claims), jti }
     }
 
     fn new_ask(&self) -> Ask {
@@ -161,6 +204,7 @@ impl Load {
             person: self.dice.below(self.crew.len()),
             workload: *self.dice.pick(&Workload::ALL),
             items,
+            assertion: None,
         }
     }
 
@@ -168,8 +212,9 @@ impl Load {
     pub async fn call(&self, ask: Ask) -> Answer {
         let Some(channel) = self.channel().await else { return Answer::Other };
         self.count(|progress| &mut progress.sent);
+        let Assertion { jti, token } = ask.assertion.clone().unwrap_or_else(|| self.assertion(&ask));
         let sent = self.now();
-        let answer = self.answer(channel, &ask).await;
+        let answer = self.answer(channel, &ask, token).await;
         let ended = self.now();
         let (end, answer) = match answer {
             Ok(Told::Grants(grants)) => {
@@ -181,17 +226,15 @@ impl Load {
             Err(status) => (reason(&status).map_or(End::Lost, End::Refused), Answer::Other),
         };
         self.count(|progress| &mut progress.answered);
-        let Ask { purpose, person, workload, items, request_id } = ask;
+        let Ask { purpose, person, workload, items, request_id, .. } = ask;
         let person = self.crew[person].sso.name.to_owned();
         let workload = workload.id().to_owned();
-        let call = Call { person, workload, purpose, request_id, items, sent, ended, end };
+        let call = Call { person, workload, purpose, request_id, jti, items, sent, ended, end };
         self.calls.lock().expect("no holder panicked").push(call);
         answer
     }
 
-    async fn answer(&self, channel: Channel, ask: &Ask) -> Result<Told, Status> {
-        let assertion =
-            self.site.sso().mint_assertion(self.crew[ask.person].sso.name, ask.workload.audience());
+    async fn answer(&self, channel: Channel, ask: &Ask, assertion: String) -> Result<Told, Status> {
         let (tool, purpose) = ("history".to_owned(), ask.purpose.clone());
         let (provider, request_id) = (PROVIDER.to_owned(), ask.request_id.clone());
         let mut client = GrantServiceClient::new(channel);

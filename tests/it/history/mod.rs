@@ -3,6 +3,7 @@
 mod acts;
 mod faults;
 mod forged;
+mod forged_calls;
 pub mod load;
 pub mod record;
 mod run;

@@ -12,7 +12,7 @@ use broker::domain::{RealmId, Subject, TenantId};
 use broker_client::{Error, GrantRequest, Outcome};
 use broker_tests::clock::ShiftedClock;
 use broker_tests::database::Database;
-use broker_tests::history::{Connection, History, Person, Probe};
+use broker_tests::history::{Connection, Happened, History, Person, Probe};
 use broker_tests::operator::Operator;
 use broker_tests::replicas::client;
 use demo::saas::Event;
@@ -76,11 +76,15 @@ pub async fn record(load: &Load, clock: &ShiftedClock, mut database: Database) -
             matches!(answer, Ok(Outcome::Grant(_) | Outcome::ConsentRequired(_))),
             "{connection} of {person} for {workload:?}: {answer:?}"
         );
-        history.probes.push(Probe::of(&connection, &load.site.notes().truth(), before));
+        history.probes.push(Probe::of(&connection, &happened(&load.site), before));
     }
-    history.provider = load.site.notes().truth();
+    history.provider = happened(&load.site);
     broker.stop(PATIENCE).await;
     history
+}
+
+fn happened(site: &Site) -> Vec<Happened> {
+    site.notes().timed_truth().into_iter().map(|(at, event)| Happened { at, event }).collect()
 }
 
 /// What was scripted and not met yet is met by calls that mean nothing.

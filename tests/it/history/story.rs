@@ -1,8 +1,9 @@
-//! A small true history: two people, two replicas, one refresh, one lost reply of each kind, one revoke and one block.
+//! A small true history: two people, four replicas, one of which is killed, two refreshes, one lost reply of each kind, one revoke and one block.
 
 use broker_tests::database::Event as Row;
 use broker_tests::history::{
-    Act, Call, Connection, Deed, End, Facts, History, Person, Presented, Probe, Received,
+    Act, Call, Connection, Deed, End, Facts, Faults, Happened, History, Life, Person, Presented, Probe,
+    Received,
 };
 use demo::saas::{Event, RevokedKind};
 use serde_json::{Value, json};
@@ -56,11 +57,17 @@ fn call(person: &str, number: usize, sent: i64, scopes: &[&str], end: End) -> Ca
         workload: "ticket-helper".to_owned(),
         purpose: format!("ask {number}"),
         request_id: Some(format!("ask-{number}")),
+        jti: format!("jti-{number}"),
         items: vec![scopes.iter().map(|scope| (*scope).to_owned()).collect()],
         sent: at(sent),
         ended: at(sent + 2),
         end,
     }
+}
+
+/// The row of a refresh: under which lease the token of which generation is sent.
+pub fn of_refresh(about: Value, lease: i64, sent: i64) -> Value {
+    with(about, json!({ "detail": { "lease": lease, "sent": sent } }))
 }
 
 fn granted(id: &str, connection: &str, family: u64, account: &str) -> End {
@@ -82,7 +89,10 @@ fn log() -> Vec<Row> {
         let scopes = json!({ "scopes_granted": ["notes.read"] });
         row(&mut log, "one", second, "consent.completed", allowed, with(about, scopes));
     }
-    let issue = |ask: usize| json!({ "purpose": format!("ask {ask}"), "scopes_granted": ["notes.read"] });
+    let issue = |ask: usize| {
+        let (purpose, digest) = (format!("ask {ask}"), format!("digest-{ask}"));
+        json!({ "purpose": purpose, "scopes_granted": ["notes.read"], "assertion_sha256": digest })
+    };
     let ann = about("ann", "con_a");
     // evt_two_2: received twice, the second time as a redelivery.
     row(&mut log, "two", 11, "grant.issue", allowed, with(ann.clone(), issue(1)));
@@ -97,17 +107,19 @@ fn log() -> Vec<Row> {
     // evt_two_3: its caller was cut off.
     row(&mut log, "two", 21, "grant.issue", allowed, with(ann.clone(), issue(2)));
     // A refresh that worked, and one whose process died after the provider had answered.
-    row(&mut log, "two", 30, "refresh.intent", allowed, ann.clone());
-    row(&mut log, "two", 31, "refresh.stored", allowed, ann.clone());
-    row(&mut log, "one", 40, "refresh.intent", allowed, ann.clone());
+    row(&mut log, "two", 30, "refresh.intent", allowed, of_refresh(ann.clone(), 1, 1));
+    row(&mut log, "two", 31, "refresh.stored", allowed, of_refresh(ann.clone(), 1, 1));
+    row(&mut log, "five", 39, "stream.opened", allowed, json!({}));
+    row(&mut log, "five", 40, "refresh.intent", allowed, of_refresh(ann.clone(), 2, 2));
+    row(&mut log, "one", 44, "stream.recovered", allowed, json!({}));
     // The log says itself that this one was not delivered.
     row(&mut log, "two", 46, "grant.issue", allowed, with(ann.clone(), issue(3)));
     row(&mut log, "two", 46, "grant.failed", "failed", with(ann.clone(), json!({ "grant": "evt_two_6" })));
     // A third replica takes over, and learns that the token is dead.
     row(&mut log, "four", 47, "stream.opened", allowed, json!({}));
-    row(&mut log, "four", 49, "refresh.intent", allowed, ann.clone());
-    let dead = json!({ "reason": "PROVIDER_GRANT_REJECTED" });
-    row(&mut log, "two", 50, "connection.reauth_required", "failed", with(ann, dead));
+    row(&mut log, "four", 49, "refresh.intent", allowed, of_refresh(ann.clone(), 3, 2));
+    let dead = with(of_refresh(ann, 3, 2), json!({ "reason": "PROVIDER_GRANT_REJECTED" }));
+    row(&mut log, "two", 50, "connection.reauth_required", "failed", dead);
     let ben = about("ben", "con_b");
     row(&mut log, "two", 61, "grant.issue", allowed, with(ben.clone(), issue(4)));
     row(&mut log, "one", 65, "block.set", allowed, json!({}));
@@ -117,7 +129,7 @@ fn log() -> Vec<Row> {
     log
 }
 
-fn truth() -> Vec<Event> {
+fn truth() -> Vec<Happened> {
     let scopes = vec!["notes.read".to_owned()];
     let issued = |family, account: &str| Event::TokensIssued {
         family,
@@ -131,16 +143,41 @@ fn truth() -> Vec<Event> {
         issued: generation + 1,
         scopes: scopes.clone(),
     };
-    vec![
-        issued(1, "acct-1"),
-        issued(2, "acct-2"),
-        refreshed(1, 1),
+    let events = [
+        (2, issued(1, "acct-1")),
+        (3, issued(2, "acct-2")),
+        (30, refreshed(1, 1)),
         // Nobody stored what came of this one …
-        refreshed(1, 2),
+        (41, refreshed(1, 2)),
         // … so the same token came again.
-        Event::ReuseDetected { family: 1, generation: 2 },
-        Event::Revoked { family: 1, kind: RevokedKind::Reuse },
-        refreshed(2, 1),
+        (49, Event::ReuseDetected { family: 1, generation: 2 }),
+        (49, Event::Revoked { family: 1, kind: RevokedKind::Reuse }),
+        // The probe's.
+        (900, refreshed(2, 1)),
+    ];
+    events.map(|(second, event)| Happened { at: at(second), event }).into()
+}
+
+/// Something more at the provider, in the order of time.
+pub fn happens(history: &mut History, second: i64, event: Event) {
+    let place = history.provider.partition_point(|happened| happened.at <= at(second));
+    history.provider.insert(place, Happened { at: at(second), event });
+    history.probes.iter_mut().filter(|probe| place <= probe.before).for_each(|probe| probe.before += 1);
+}
+
+/// Each with the stream it began with.
+fn lives() -> Vec<Life> {
+    let life = |from, listening, until: Option<i64>, killed| Life {
+        from: at(from),
+        listening: at(listening),
+        until: until.map(at),
+        killed,
+    };
+    vec![
+        life(-1, 0, Some(200), false),
+        life(1, 1, Some(200), false),
+        life(38, 39, Some(43), true),
+        life(46, 47, Some(200), false),
     ]
 }
 
@@ -192,5 +229,7 @@ pub fn told() -> History {
         ],
         log: log(),
         provider,
+        faults: Faults { lives: lives(), ..Faults::default() },
+        one_time: true,
     }
 }

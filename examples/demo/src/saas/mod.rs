@@ -69,6 +69,7 @@ impl Saas {
         let shared = Arc::new(Shared {
             product,
             origin: bound.origin(),
+            truth: Truth::new(Arc::clone(&now)),
             now,
             clients: Clients::default(),
             sessions: Sessions::new(product.cookie),
@@ -77,7 +78,6 @@ impl Saas {
             families: Mutex::new(Families::new(product)),
             terms: Mutex::new((600, Rotation::FamilyRevoking)),
             script: Script::default(),
-            truth: Truth::default(),
             heard: Heard::default(),
             entries: Mutex::new(first.collect()),
         });
@@ -125,6 +125,16 @@ impl Saas {
     /// Everything that happened, in order.
     pub fn truth(&self) -> Vec<Event> {
         self.shared.truth.events()
+    }
+
+    /// The same, each with when it happened: seconds since the Unix epoch, or what [`Saas::time_by`] reads.
+    pub fn timed_truth(&self) -> Vec<(i64, Event)> {
+        self.shared.truth.timed()
+    }
+
+    /// From now on the log's times are read from this clock, in a unit of the caller's choice.
+    pub fn time_by(&self, clock: Now) {
+        self.shared.truth.time_by(clock);
     }
 
     /// Returns when `reached` holds for everything that happened; checked again after each event.

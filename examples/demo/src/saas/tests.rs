@@ -332,7 +332,10 @@ async fn a_lost_reply_has_used_the_refresh_token_up() {
     s.notes.script(Fault::DropConnection, 1);
     let error = s.refresh(&token).send().await.unwrap_err();
     assert!(error.is_request(), "{error:?}");
-    assert!(matches!(s.notes.truth().last(), Some(Event::Refreshed { generation: 1, issued: 2, .. })));
+    let truth = s.notes.truth();
+    let [.., refreshed, lost] = &truth[..] else { panic!("{truth:?}") };
+    assert!(matches!(refreshed, Event::Refreshed { generation: 1, issued: 2, .. }), "{truth:?}");
+    assert_eq!(*lost, Event::ReplyLost { family: 1, generation: 1 });
     assert_eq!(json(s.refresh(&token)).await.1["error"], "invalid_grant");
     assert!(s.notes.truth().contains(&Event::ReuseDetected { family: 1, generation: 1 }));
 }

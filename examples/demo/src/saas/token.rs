@@ -86,6 +86,18 @@ async fn revoke(State(saas): State<Arc<Shared>>, headers: HeaderMap, RawForm(bod
     .await
 }
 
+/// That nobody will hear of it; nothing where the refresh token is none of ours.
+fn lost_reply_to(events: &[Event]) -> Option<Event> {
+    events.iter().find_map(|event| match event {
+        Event::Refreshed { family, generation, .. }
+        | Event::ReuseDetected { family, generation }
+        | Event::RefreshRefused { family: Some(family), generation: Some(generation) } => {
+            Some(Event::ReplyLost { family: *family, generation: *generation })
+        }
+        _ => None,
+    })
+}
+
 /// Runs to its end even when the caller hangs up: a provider that took a request finishes it.
 async fn detached(work: impl Future<Output = Response> + Send + 'static) -> Response {
     tokio::spawn(work).await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
@@ -184,7 +196,9 @@ impl Shared {
         };
         let (issued, events) = families.refresh(&client.id, token, terms, narrow);
         // Logged under the lock, so that the log's order is the order in which things happened.
-        events.into_iter().for_each(|event| self.truth.log(event));
+        let lost = fault.is_some_and(|fault| matches!(fault, Fault::DropConnection));
+        let lost = if lost { lost_reply_to(&events) } else { None };
+        events.into_iter().chain(lost).for_each(|event| self.truth.log(event));
         issued.ok_or(DEAD)
     }
 

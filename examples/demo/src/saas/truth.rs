@@ -1,10 +1,11 @@
 //! The truth log: what really happened at the SaaS, in order, whatever the caller was told.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
 use super::fault::Endpoint;
+use crate::clock::Now;
 
 /// One thing that happened. A *family* is everything issued from one authorization code; a *generation* counts
 /// the refresh tokens of a family, from 1.
@@ -24,6 +25,8 @@ pub enum Event {
     RefreshRefused { family: Option<u64>, generation: Option<u32> },
     /// A refresh token came again after its successor was issued; the family dies.
     ReuseDetected { family: u64, generation: u32 },
+    /// What was answered to the refresh token of `generation`, in what is logged before this, never reached its caller.
+    ReplyLost { family: u64, generation: u32 },
     /// Something ended before its time.
     Revoked { family: u64, kind: RevokedKind },
     /// A call met a scripted fault; logged when the call arrives.
@@ -54,20 +57,50 @@ pub enum RevokedKind {
 }
 
 /// An append-only list one can wait on.
-#[derive(Default)]
 pub(super) struct Truth {
-    events: Mutex<Vec<Event>>,
+    log: Mutex<Log>,
     grown: Notify,
 }
 
+/// Of `events` and `times` each has one entry for everything that happened.
+struct Log {
+    events: Vec<Event>,
+    times: Vec<i64>,
+    clock: Now,
+}
+
 impl Truth {
+    pub(super) fn new(clock: Now) -> Truth {
+        let log = Log { events: Vec::new(), times: Vec::new(), clock };
+        Truth { log: Mutex::new(log), grown: Notify::new() }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().expect("no holder panicked")
+    }
+
     pub(super) fn log(&self, event: Event) {
-        self.events.lock().expect("no holder panicked").push(event);
+        {
+            let mut log = self.held();
+            let now = (log.clock)();
+            log.times.push(now);
+            log.events.push(event);
+        }
         self.grown.notify_waiters();
     }
 
     pub(super) fn events(&self) -> Vec<Event> {
-        self.events.lock().expect("no holder panicked").clone()
+        self.held().events.clone()
+    }
+
+    /// The same, each with when it happened.
+    pub(super) fn timed(&self) -> Vec<(i64, Event)> {
+        let log = self.held();
+        log.times.iter().copied().zip(log.events.iter().cloned()).collect()
+    }
+
+    pub(super) fn time_by(&self, clock: Now) {
+        self.held().clock = clock;
     }
 
     /// Returns when `reached` holds for all that happened so far.
@@ -76,7 +109,7 @@ impl Truth {
             // Enabled before looking, so that what happens in between is not missed.
             let mut grown = std::pin::pin!(self.grown.notified());
             grown.as_mut().enable();
-            if reached(&self.events.lock().expect("no holder panicked")) {
+            if reached(&self.held().events) {
                 return;
             }
             grown.await;
