@@ -7,7 +7,7 @@ CREATE TABLE used_assertions (
 );
 COMMENT ON TABLE used_assertions IS 'Assertions that are good for one use, once they were used: each was answered with a grant or a batch, in the commit that wrote its line here';
 COMMENT ON COLUMN used_assertions.key IS 'SHA-256 over the assertion''s issuer and its jti';
-COMMENT ON COLUMN used_assertions.expires_at IS 'when it is forgotten: the assertion has long been refused for its age';
+COMMENT ON COLUMN used_assertions.expires_at IS 'when it is forgotten: kept until the assertion is refused for its age, and ten minutes for clocks that differ';
 
 -- Used assertions to be forgotten.
 CREATE INDEX used_assertions_expiry ON used_assertions (expires_at);

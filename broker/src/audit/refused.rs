@@ -3,7 +3,7 @@
 use crate::domain::{Applied, Entry, Reason, RequestClaim, Rule, RuleKind};
 use crate::trace::Failure;
 
-/// Why a permit or note was refused. For the first four a row says so.
+/// Why a permit or note was refused. For `Hit`, `Duplicate`, `Replayed` and `NotApplied` a row says so.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Refused {
     /// A newer revocation or block names something it relies on.

@@ -62,8 +62,9 @@ pub(super) struct RawIssuer {
     /// Audiences that may stand beside an accepted one, and are never enough by themselves.
     #[serde(default)]
     further_audiences: Vec<String>,
-    /// Whether each of its assertions is good for one grant, or one batch. Such an assertion must have a `jti`. A consent link does not
-    /// use it up, nor does a repeat under the same `request_id`. Default false.
+    /// Whether each assertion of its people that a server shows is good for one grant, or one batch. Such an assertion must have a `jti`.
+    /// A consent link does not use it up, nor does a repeat under the same `request_id`, which has to come with the same assertion. True
+    /// once every replica has it, not before. Default false.
     #[serde(default)]
     one_time_assertions: bool,
     /// The client through which people sign in to the broker's own pages.

@@ -209,7 +209,7 @@ pub struct SettleLease {
 pub struct AssertionUse {
     /// SHA-256 over (issuer, `jti`): where it is looked up.
     pub key: [u8; 32],
-    /// When it is forgotten, UTC: the assertion has long been refused for its age.
+    /// When it is forgotten, UTC: some time after the assertion is refused for its age.
     pub expires_at: Timestamp,
 }
 

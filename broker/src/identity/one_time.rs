@@ -4,7 +4,7 @@ use super::{IssuerSpec, TokenError, claims::Claims};
 use crate::domain::{AssertionUse, Canonical, sha256};
 use std::time::Duration;
 
-/// It is forgotten by the database's clock and refused for its age by the broker's: how far the first may be ahead.
+/// How far the database's clock, by which a use is forgotten, may be ahead of a broker's, by which the assertion is refused for its age.
 const CLOCKS_APART: Duration = Duration::from_secs(600);
 
 /// What has to be used up with a grant; `None` where the issuer does not ask for it. From the claims, never from the token's text: that of
@@ -12,7 +12,7 @@ const CLOCKS_APART: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// [`TokenError::ClaimMissing`] without a `jti` (RFC 7519 §4.1.7).
-pub(super) fn required(claims: &Claims, spec: &IssuerSpec) -> Result<Option<AssertionUse>, TokenError> {
+pub(super) fn use_of(claims: &Claims, spec: &IssuerSpec) -> Result<Option<AssertionUse>, TokenError> {
     if !spec.one_time_assertions {
         return Ok(None);
     }

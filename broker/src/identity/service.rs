@@ -119,7 +119,7 @@ impl Identity {
                 workload.spec.accepts.get(&issuer.spec.name).ok_or(TokenError::AudienceNotAccepted)?;
             acceptance::for_workload(claims, &issuer.spec, accepted)?;
             let served = workload.serves(&claims.subject.tenant);
-            if served { one_time::required(claims, &issuer.spec) } else { Err(TokenError::TenantNotServed) }
+            if served { one_time::use_of(claims, &issuer.spec) } else { Err(TokenError::TenantNotServed) }
         })
         .await
     }

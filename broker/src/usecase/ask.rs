@@ -154,7 +154,7 @@ impl<'a> Ask<'a> {
     }
 
     pub(super) fn fingerprint(&self, claim: &RequestClaim) -> [u8; 32] {
-        self.request.fingerprint(&self.rooms.keys, self.caller.id(), self.assertion.subject(), claim)
+        self.request.fingerprint(&self.rooms.keys, self.caller.id(), self.assertion, claim)
     }
 
     pub(super) async fn resolve(&self, verdict: &Verdict) -> Result<Resolved, Refusal> {

@@ -5,6 +5,7 @@ use crate::{
         Canonical, ConnectionId, ProviderId, ProviderSpec, Reason, Refusal, RequestClaim, ScopeSet, Subject,
         WorkloadId, sha256,
     },
+    identity::VerifiedAssertion,
     keys::KeyRing,
 };
 use std::{sync::Arc, time::Duration};
@@ -77,16 +78,17 @@ impl GrantRequest {
         Some(sha256(key.finish()))
     }
 
-    /// A MAC over what exactly was asked and what `claim` says answers it: a claim that was edited is not this request's.
+    /// A MAC over what exactly was asked and what `claim` says answers it: a claim that was edited is not this request's. An assertion
+    /// that is good once is part of what was asked, or it would open again what others were used up for (ID12).
     pub fn fingerprint(
         &self,
         keys: &KeyRing,
         workload: &WorkloadId,
-        subject: &Subject,
+        assertion: &VerifiedAssertion,
         claim: &RequestClaim,
     ) -> [u8; 32] {
         let mut print = Canonical::new("broker.v1 request fingerprint");
-        subject.encode(&mut print);
+        assertion.subject().encode(&mut print);
         print
             .text(workload.as_str())
             .text(self.provider.as_str())
@@ -103,6 +105,9 @@ impl GrantRequest {
             .number(claim.grant_expires_at.micros());
         if let Some(place) = self.place {
             print.number(place.item.into()).number(place.of.into());
+        }
+        if let Some(used) = assertion.one_time() {
+            print.text("one-time assertion").bytes(&used.key);
         }
         keys.request_claim(&print)
     }

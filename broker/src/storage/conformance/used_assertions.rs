@@ -70,4 +70,9 @@ pub(crate) async fn together(fixture: &Fixture) {
     assert!(is_replay(&done[1]) && matches!(done[2][..], [Applied::Duplicate(_)]), "{done:?}");
     let done = pen.commit(&[using(4, &[9])]).await.unwrap().applied;
     assert_eq!(done, [[Applied::Yes]], "neither was taken");
+    // Whoever comes after a replay under the same request id repeats nothing; who comes after them does.
+    let batch = [using(1, &[10, 11]), using(5, &[11]), using(6, &[11]), using(7, &[10])];
+    let done = pen.commit(&batch).await.unwrap().applied;
+    assert!(is_replay(&done[0]) && matches!(done[2][..], [Applied::Duplicate(_)]), "{done:?}");
+    assert_eq!((&done[1], &done[3]), (&vec![Applied::Yes], &vec![Applied::Yes]), "{done:?}");
 }

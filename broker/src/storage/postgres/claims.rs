@@ -32,14 +32,25 @@ pub(super) async fn take(
     let mut settled = Settled::new();
     let mut given_back = take_claims(connection, &issuing, &mut settled).await?;
     given_back.extend(use_assertions(connection, &issuing, &mut settled).await?);
+    let passed_on = passed_on(&settled, &given_back);
+    settled.retain(|place, _| !passed_on.contains(place));
     if !given_back.is_empty() {
         let keys: Vec<&[u8]> = given_back.iter().map(|key| &key[..]).collect();
         sqlx::query(RELEASE).bind(keys).execute(connection).await.map_err(unavailable)?;
     }
-    for (place, group) in issuing {
+    for (place, group) in issuing.into_iter().filter(|(place, _)| !passed_on.contains(place)) {
         settled.entry(place).or_insert_with(|| vec![Applied::Yes; group.entries.len()]);
     }
     Ok(settled)
+}
+
+/// The groups that were told of a request id which its taker had to give back: they repeat nothing, and are applied after this, one after
+/// the other.
+fn passed_on(settled: &Settled, given_back: &Keys) -> BTreeSet<usize> {
+    let is_told =
+        |one: &Applied| matches!(one, Applied::Duplicate(holder) if given_back.contains(&holder.key));
+    let told = settled.iter().filter(|(_, applied)| applied.iter().any(is_told));
+    told.map(|(place, _)| *place).collect()
 }
 
 /// Settles the groups that do not get their request ids; returns what they took in vain.
@@ -64,7 +75,7 @@ async fn take_claims(
             continue;
         };
         let holder = match first.get(&claim.key) {
-            // Of this batch. Should it not get all of its own, whoever asks again finds the key free.
+            // Of this batch. Should it not get all of its own, this group is passed on.
             Some((owner, theirs)) if *owner != place => RequestClaim::clone(theirs),
             _ => requests::holder(&mut *connection, claim).await?,
         };
