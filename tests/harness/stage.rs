@@ -99,7 +99,12 @@ impl Stage {
 
     /// The demo's world with its rows in PostgreSQL.
     pub async fn on_postgres(database: &PgDatabase) -> Stage {
-        Stage::raise(Options::default(), Some(database.clone())).await
+        Stage::with_rows_in(database, Options::default()).await
+    }
+
+    /// A world with these options and its rows in PostgreSQL; the clock in them is replaced.
+    pub async fn with_rows_in(database: &PgDatabase, options: Options) -> Stage {
+        Stage::raise(options, Some(database.clone())).await
     }
 
     async fn raise(options: Options, database: Option<PgDatabase>) -> Stage {

@@ -6,7 +6,7 @@ use demo::saas::Fault;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-use super::scene::{BOUND, Class, Scene, Told};
+use super::scene::{BOUND, Class, Scene, Setting, Told};
 
 /// What happens to it between the provider's answer and its commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,8 @@ enum Loss {
 async fn lost_mid_lease(class: Class, loss: Loss) {
     println!("{class:?}: {loss:?}");
     let mut redis = Redis::start();
-    let scene = Scene::set_with(class, PgDatabase::create(), &redis.section()).await;
+    let scene =
+        Scene::of(Setting { more: redis.section(), ..Setting::of(class) }, PgDatabase::create()).await;
     let other = scene.victim(None).await;
     redis.tape().wait_for("PUBLISH");
     let (before, notes) = (scene.refreshes(), scene.site.notes());

@@ -4,19 +4,24 @@ mod code;
 mod ended;
 mod fenced;
 mod flushed;
+mod full;
 mod given_back;
 mod held;
 mod issue;
+mod jumps;
+mod keyless;
 mod limits;
 mod moved;
 mod one_time;
 mod orphaned;
 mod outage;
+mod outlasted;
 mod refresh;
 mod renewed;
 mod rewrap;
 mod scene;
 mod unsent;
+mod untold;
 
 use std::collections::BTreeSet;
 

@@ -1,13 +1,13 @@
-//! The database is killed between the provider's answer and the commit; the spool has no room; the clock jumps.
+//! The database is killed between the provider's answer and the commit; the spool has no room.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker_client::{Error, Outcome};
 use broker_tests::postgres::PgDatabase;
-use broker_tests::stage::{READ, Stage, granted, refused};
+use broker_tests::stage::{READ, Stage, refused};
 use demo::saas::{Event, Fault};
-use demo::world::{ALICE, Options, Workload::TicketHelper};
+use demo::world::{ALICE, Workload::TicketHelper};
 use futures::future::join_all;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -134,42 +134,5 @@ async fn rf5_a_spool_without_room_stops_a_refresh_before_it_begins() {
     let grant = stage.grant(&ALICE, TicketHelper, READ).await;
     assert_ne!(grant.access_token.expose(), first.access_token.expose());
     assert_eq!(asked(), 1);
-    stage.stop().await;
-}
-
-/// The machine's clock is set while a call is on its way: the lease is measured on clocks that are not.
-///
-/// Proves: RF2
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rf2_a_clock_that_jumps_during_a_refresh_costs_nothing() {
-    for hours in [-3_i64, 3] {
-        join_all(Class::ALL.map(|class| jumps(class, hours))).await;
-    }
-}
-
-async fn jumps(class: Class, hours: i64) {
-    let amend = move |text: String| text.replace("rotation: family_revoking", class.configured());
-    let stage = Stage::with(Options { amend_config: Some(Box::new(amend)), ..Options::default() }).await;
-    let notes = stage.world.notes();
-    notes.set_rotation(class.truth());
-    stage.connect(&ALICE, TicketHelper, READ).await;
-    stage.clock.advance(Duration::from_secs(700));
-    let release = Arc::new(Notify::new());
-    notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
-    let jump = async {
-        let refreshed = |events: &[Event]| events.iter().any(|e| matches!(e, Event::Refreshed { .. }));
-        tokio::time::timeout(BOUND, notes.wait_until(refreshed)).await.expect("the provider is asked");
-        stage.clock.jump(hours * 3600);
-        release.notify_one();
-    };
-    let (_answer, ()) = tokio::join!(stage.ask(&ALICE, TicketHelper, READ), jump);
-    stage.clock.jump(-hours * 3600);
-    let mut database = stage.database().await;
-    let held = "SELECT count(*) FROM connections WHERE lease_owner <> '' OR attempts <> 0";
-    assert_eq!(database.text(held).await, "0", "{class:?}");
-    assert_eq!(database.text(STORED).await, "1", "{class:?}");
-    database.close().await;
-    stage.clock.advance(Duration::from_secs(700));
-    granted(stage.ask(&ALICE, TicketHelper, READ).await);
     stage.stop().await;
 }

@@ -2,6 +2,7 @@
 //! revoked at the provider.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker_client::{Client, GrantRequest, Outcome};
 use broker_tests::postgres::PgDatabase;
@@ -29,6 +30,10 @@ SELECT count(*) FROM audit_events WHERE kind = 'refresh.stored' \
 const OUTLIVED: &str = "\
 SELECT count(*) FROM audit_events WHERE kind = 'provider_revocation.result' AND outcome = 'allowed' \
     AND convert_from(body, 'UTF8')::json -> 'detail' ->> 'outlived' = 'true'";
+
+/// Refusals of a token that was not the newest.
+const CONFLICTS: &str =
+    "SELECT count(*) FROM audit_events WHERE kind = 'refresh.failed' AND reason = 'CONFLICT'";
 
 /// Authorizations that ended at the provider.
 fn ended(events: &[Event]) -> Vec<u64> {
@@ -133,6 +138,42 @@ async fn rf5_co9_what_is_in_a_spool_and_was_outlived_ends_at_the_provider() {
         scene.to_lease_end(1);
         the_newer_ones_serve(&scene, class).await;
         back.stops().await;
+        scene.end().await;
+    }))
+    .await;
+}
+
+/// The older token is refused, and the word comes when the newer ones are there already: it is not about them. Nobody is asked, and nobody
+/// is kept waiting by the lease.
+///
+/// Proves: RF6, CO9
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rf6_co9_a_refusal_of_the_older_token_ends_nothing_that_is_newer() {
+    futures::future::join_all(Class::ALL.map(async |class| {
+        let scene = Scene::set(class, PgDatabase::create()).await;
+        let victim = scene.victim(None).await;
+        let (notes, release, before) = (scene.site.notes(), Arc::new(Notify::new()), scene.refreshes());
+        assert_eq!(
+            notes.disconnect(ALICE.notes.name),
+            1,
+            "{class:?}: she ends it in the provider's settings"
+        );
+        notes.script(Fault::SlowAnswer(Arc::clone(&release)), 1);
+        let meanwhile = async {
+            scene.refreshed(before + 1).await;
+            connects_again(&scene).await;
+            release.notify_one();
+        };
+        let (answer, ()) = tokio::join!(scene.ask_by(&victim.client), meanwhile);
+        let told = answer.expect_err("it was refused");
+        assert_eq!(told.reason(), "PROVIDER_UNAVAILABLE", "{class:?}: {told:?}");
+        assert_eq!(told.retry_after(), Some(Duration::from_secs(1)), "{class:?}: at once");
+        scene.nothing_is_left();
+        assert_eq!(scene.database.sql("SELECT state FROM connections"), "active", "{class:?}");
+        assert_eq!(scene.database.sql(CONFLICTS), "1", "{class:?}: and it is on record");
+        the_newer_ones_serve(&scene, class).await;
+        assert!(scene.refreshes() > before + 1, "{class:?}: they are refreshed at once");
+        victim.stops().await;
         scene.end().await;
     }))
     .await;

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use broker::domain::{Clock, SystemClock};
 use broker_client::{Client, Error, GrantRequest, Outcome, proto::ConsentReason};
 use broker_testkit::free_port;
 use broker_tests::postgres::PgDatabase;
@@ -105,20 +107,41 @@ impl Victim {
     }
 }
 
+/// What may differ from scene to scene.
+pub struct Setting {
+    pub class: Class,
+    /// More of a configuration.
+    pub more: String,
+    /// How long a replica that comes back has to store what it kept.
+    pub drain_grace: &'static str,
+    /// Everybody's but the brokers' and the database's.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Setting {
+    pub fn of(class: Class) -> Setting {
+        let clock = Arc::new(SystemClock::default());
+        Setting { class, more: String::new(), drain_grace: "1s", clock }
+    }
+}
+
 impl Scene {
     /// The survivor runs, and alice is connected.
     pub async fn set(class: Class, database: PgDatabase) -> Scene {
-        Scene::set_with(class, database, "").await
+        Scene::of(Setting::of(class), database).await
     }
 
-    /// The same with more of a configuration.
-    pub async fn set_with(class: Class, database: PgDatabase, more: &str) -> Scene {
+    /// The same in this setting.
+    pub async fn of(setting: Setting, database: PgDatabase) -> Scene {
+        let Setting { class, more, drain_grace, clock } = setting;
         let amend = move |text: String| {
             let text = text.replace("rotation: family_revoking", class.configured());
             let text = text.replace("level: warn", "level: info");
-            text.replace("directory: spool\n", "directory: spool-of-the-survivor\n  drain_grace: 1s\n")
+            let spool = format!("directory: spool-of-the-survivor\n  drain_grace: {drain_grace}\n");
+            text.replace("directory: spool\n", &spool)
         };
         let options = Options {
+            clock,
             amend_config: Some(Box::new(amend)),
             extra_config: format!(
                 "refresh: {{ ahead: false }}\nconsent: {{ max_open_per_subject: 50 }}\n{more}"
@@ -263,10 +286,9 @@ impl Scene {
         refreshes(&self.site.notes().truth())
     }
 
-    /// How often events of a kind are in the log.
+    /// How often something of a kind happened.
     pub fn events(&self, kind: &str) -> usize {
-        let count = format!("SELECT count(*) FROM audit_events WHERE kind = '{kind}'");
-        self.database.sql(&count).parse().expect("a number")
+        happened(&self.database, kind)
     }
 
     /// Nobody is at it, and nothing says that a refresh token may be on its way.
@@ -323,6 +345,21 @@ pub async fn emptied(volume: &Path) {
         }
     };
     tokio::time::timeout(BOUND, emptied).await.expect("nothing stays in the spool");
+}
+
+/// How often something of a kind happened, by the log. What was to happen and did not apply is there too, and says so.
+pub fn happened(database: &PgDatabase, kind: &str) -> usize {
+    let count = format!(
+        "SELECT count(*) FROM audit_events WHERE kind = '{kind}'
+         AND convert_from(body, 'UTF8')::json -> 'detail' -> 'write_not_applied' IS NULL"
+    );
+    database.sql(&count).parse().expect("a number")
+}
+
+/// How many of these are a refresh token that the provider took, and how many it was sent.
+pub fn accepted(events: &[Event]) -> (usize, usize) {
+    let took = events.iter().filter(|event| matches!(event, Event::Refreshed { .. })).count();
+    (took, refreshes(events))
 }
 
 /// How many of these are a refresh that the provider was asked for, whatever it said.
