@@ -23,17 +23,15 @@ const REPLICAS: usize = 3;
 const CLIENTS: usize = 6;
 const PEOPLE: usize = 12;
 /// How long things go wrong, unless `SOAK_MINUTES` says otherwise.
-const SHORT: Duration = Duration::from_secs(25);
+const SHORT: Duration = Duration::from_secs(20);
 /// Without these the rules have nothing to look at.
 const NEEDED: [&str; 5] =
     ["grants", "refresh calls", "replies lost", "redeliveries", "asked with a used assertion"];
 /// For what must happen in the end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Whether an assertion is good for one grant: the people's issuer says so then, and what is asked with one that was used is refused.
-const ONE_TIME: bool = false;
-/// What such a caller is told.
-const REPLAYED: &str = "ASSERTION_REPLAYED";
+/// What a caller is told whose assertion was good once: it was used, or something else is asked with another one.
+const GOOD_ONCE: [&str; 2] = ["ASSERTION_REPLAYED", "REQUEST_ID_REUSED"];
 
 /// Refusals that faults, revocations and blocks explain. Anything else is a fault of the broker's.
 const EXPLAINED: &[&str] = &[
@@ -49,14 +47,29 @@ const EXPLAINED: &[&str] = &[
     "OVERLOADED",
 ];
 
-/// The same seed gives the same choices, though not the same interleaving: `TEST_SEED`. `tests/run soak --minutes N` runs it longer.
-///
 /// Proves: AU1, AU8, AU17, AV3, RF1, RF11, RV2, GR5, CO1
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn au17_rf1_a_run_of_three_replicas_that_fail_in_every_way_keeps_to_every_rule() {
+    run(false).await;
+}
+
+/// The same where the people's issuer wants each assertion to be used once.
+///
+/// Proves: ID12, AU1, AU17, RF1, GR5
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn id12_such_a_run_with_assertions_that_are_good_once_keeps_to_every_rule() {
+    run(true).await;
+}
+
+/// The same seed gives the same choices, though not the same interleaving: `TEST_SEED`. `tests/run soak --minutes N` runs it longer.
+async fn run(one_time: bool) {
     let mut redis = Redis::start();
     let extra_config = "consent: { max_open_per_subject: 100 }".to_owned() + &redis.section();
-    let options = Options { extra_config, amend_config: Some(Box::new(one_time)), ..Options::default() };
+    let options = Options {
+        extra_config,
+        amend_config: Some(Box::new(move |text| good_once(text, one_time))),
+        ..Options::default()
+    };
     let mut cluster = Cluster::start(REPLICAS, options).await;
     let seed = Dice::seed(&**cluster.site.rng());
     println!("TEST_SEED={seed}");
@@ -86,7 +99,7 @@ async fn au17_rf1_a_run_of_three_replicas_that_fail_in_every_way_keeps_to_every_
     }
     verified(&cluster).await;
     let recorded = record(&load, &cluster.clock, cluster.database.connect().await).await;
-    let history = History { faults: cluster.faults.clone(), one_time: ONE_TIME, ..recorded };
+    let history = History { faults: cluster.faults.clone(), one_time, ..recorded };
     let answers = answers(&load);
     println!("{tally:?}\n{answers:?}");
     println!(
@@ -104,10 +117,10 @@ async fn au17_rf1_a_run_of_three_replicas_that_fail_in_every_way_keeps_to_every_
     broken.iter().for_each(|broken| println!("{}", history.story(broken)));
     assert!(broken.is_empty(), "TEST_SEED={seed}: {broken:#?}");
     doctored(&history);
-    let odd: Vec<_> = answers.keys().filter(|reason| !is_explained(reason)).collect();
+    let odd: Vec<_> = answers.keys().filter(|reason| !is_explained(reason, one_time)).collect();
     assert!(odd.is_empty(), "nothing explains {odd:?}");
     enough(&answers);
-    for what in NEEDED.into_iter().chain(ONE_TIME.then_some("assertions refused as used")) {
+    for what in NEEDED.into_iter().chain(one_time.then_some("assertions refused as used")) {
         assert!(exercised[what] > 0, "nothing came of {what}: {exercised:?}");
     }
     for fault in ["killed", "database crashed", "Redis killed"] {
@@ -115,12 +128,11 @@ async fn au17_rf1_a_run_of_three_replicas_that_fail_in_every_way_keeps_to_every_
     }
 }
 
-/// The site's configuration, as [`ONE_TIME`] wants it.
-fn one_time(text: String) -> String {
+/// The site's configuration, whose issuer may want each assertion to be used once.
+fn good_once(text: String, one_time: bool) -> String {
     let before = "    roles_claim: roles\n";
     assert!(text.contains(before), "{text}");
-    let more = if ONE_TIME { "    one_time: true\n" } else { "" };
-    text.replace(before, &format!("{before}{more}"))
+    text.replace(before, &format!("{before}    one_time_assertions: {one_time}\n"))
 }
 
 /// The same run with one thing in it that did not happen is rejected.
@@ -170,9 +182,9 @@ fn answers(load: &Load) -> BTreeMap<String, usize> {
     answers
 }
 
-fn is_explained(reason: &str) -> bool {
-    let replayed = ONE_TIME && reason == REPLAYED;
-    ["granted", "consent", "lost"].contains(&reason) || EXPLAINED.contains(&reason) || replayed
+fn is_explained(reason: &str, one_time: bool) -> bool {
+    let used = one_time && GOOD_ONCE.contains(&reason);
+    ["granted", "consent", "lost"].contains(&reason) || EXPLAINED.contains(&reason) || used
 }
 
 /// A run in which nothing happened proves nothing.
