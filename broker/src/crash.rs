@@ -41,8 +41,12 @@ pub const POINTS: &[&str] = &[
     "code.spooled",
     "code.settling",
     "code.settled",
+    "consent.begun",
+    "session.started",
     "consent.approved",
+    "consent.completed",
     "consent.confirmed",
+    "consent.declined",
     "rewrap.before_commit",
     "rewrap.committed",
 ];

@@ -124,6 +124,7 @@ async fn complete(
     let next = consent.complete_without_provider(connection.id)?;
     effect.insert(0, Write::UpdateConsent { row: rooms.row_key().tag(next), expected_version });
     rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, visitor.call.deadline).await?;
+    crash_point!(rooms.points, "consent.completed");
     Ok(Approved::Completed)
 }
 

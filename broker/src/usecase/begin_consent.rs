@@ -7,6 +7,7 @@ use super::{
 use crate::{
     connection::Need,
     consent::{self, Asking},
+    crash::crash_point,
     domain::{
         Consent, ConsentId, ConsentReason, ConsentState, Entry, EventDraft, EventId, Outcome, QuarantinedRow,
         Reason, Refusal, ScopeSet, Write,
@@ -46,7 +47,10 @@ pub(super) async fn begin_consent(
         let raced = !effect.is_empty();
         let entry = Entry { names: ask.names.clone(), epoch: ask.epoch, effect, ..Entry::note(draft) };
         match ask.rooms.audit.note(entry, ask.caller.call.deadline).await {
-            Ok(_) => return Ok(ConsentLink::of(ask, consent, need)),
+            Ok(_) => {
+                crash_point!(ask.rooms.points, "consent.begun");
+                return Ok(ConsentLink::of(ask, consent, need));
+            }
             // Somebody created the same need at the same moment: use theirs.
             Err(crate::audit::Refused::NotApplied) if raced => {
                 // The try that lost has a row of its own: whatever comes after it is another event.

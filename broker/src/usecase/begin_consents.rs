@@ -9,6 +9,7 @@ use crate::{
     audit::Refused,
     connection::Need,
     consent,
+    crash::crash_point,
     domain::{
         Consent, ConsentId, Entry, EventDraft, EventId, Group, Outcome, ParentId, ParentPage, Reason,
         Refusal, Subject, WorkloadId, Write,
@@ -45,6 +46,7 @@ pub(super) async fn begin_consents(
         let raced = entries.iter().any(|entry| !entry.effect.is_empty());
         match rooms.audit.note_group(Group { entries }, caller.call.deadline).await {
             Ok(_) => {
+                crash_point!(rooms.points, "consent.begun");
                 let linked = asks.iter().zip(consents).zip(needs.iter_mut().map(Option::take));
                 let items = linked.map(|((ask, consent), need)| {
                     consent.zip(need).map(|(consent, need)| ConsentLink::of(ask, consent, need))

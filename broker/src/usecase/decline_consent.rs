@@ -1,7 +1,10 @@
 //! The user says no, before or after the provider. What was obtained meanwhile is revoked there.
 
 use super::{Rooms, Visitor, open_consent, own, revoke_leftover::end};
-use crate::domain::{Entry, EventKind, Outcome, Reason, Refusal};
+use crate::{
+    crash::crash_point,
+    domain::{Entry, EventKind, Outcome, Reason, Refusal},
+};
 use std::sync::Arc;
 
 /// Declines a consent.
@@ -18,5 +21,6 @@ pub async fn decline_consent(rooms: &Arc<Rooms>, visitor: &Visitor, handle: &str
     let next = consent.decline()?;
     let effect = end(rooms, &next, expected_version);
     rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, visitor.call.deadline).await?;
+    crash_point!(rooms.points, "consent.declined");
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::{Call, Rooms};
 use crate::{
+    crash::crash_point,
     domain::{Entry, EventKind, Names, Outcome, Refusal, Timestamp, WebSession, Write},
     identity::VerifiedLogin,
     storage::StoreError,
@@ -59,6 +60,7 @@ pub async fn start_session(
     let row = rooms.row_key().tag(session);
     let effect = vec![Write::InsertSession { row, begun_at }];
     rooms.audit.note(Entry { names, epoch, effect, ..Entry::note(draft) }, call.deadline).await?;
+    crash_point!(rooms.points, "session.started");
     Ok(cookie)
 }
 

@@ -20,6 +20,7 @@ mod refresh;
 mod renewed;
 mod rewrap;
 mod scene;
+mod steps;
 mod unsent;
 mod untold;
 
@@ -32,7 +33,8 @@ use std::collections::BTreeSet;
 fn rf5_every_crash_point_has_its_outcome() {
     let (refresh, code) = (refresh::POINTS.iter().map(|p| p.0), code::POINTS.iter().map(|p| p.0));
     let (issue, rewrap) = (issue::POINTS.iter().map(|p| p.0), rewrap::POINTS.iter().map(|p| p.0));
-    let told: BTreeSet<&str> = refresh.chain(code).chain(issue).chain(rewrap).collect();
+    let steps = steps::POINTS;
+    let told: BTreeSet<&str> = refresh.chain(code).chain(issue).chain(rewrap).chain(steps).collect();
     let all: BTreeSet<&str> = broker::crash::POINTS.iter().copied().collect();
     assert_eq!(told, all);
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reliability.md"));

@@ -13,10 +13,10 @@ use broker_tests::postgres::PgDatabase;
 use broker_tests::process::BrokerProcess;
 use broker_tests::replicas::client;
 use broker_tests::stage::READ;
-use demo::browser::Browser;
+use demo::browser::{Browser, BrowserError, Page};
 use demo::saas::{Event, RevokedKind};
 use demo::walk;
-use demo::world::{ALICE, Options, PROVIDER, Site, Workload::TicketHelper, World};
+use demo::world::{ALICE, Options, PROVIDER, Site, Workload, Workload::TicketHelper, World};
 
 use super::scene::{BOUND, Beside, beside, entries};
 
@@ -62,6 +62,8 @@ pub struct Scene {
     living: Running,
     at: Beside,
     client: Client,
+    /// Calls the one that dies.
+    pub dying: Client,
 }
 
 impl Scene {
@@ -87,8 +89,11 @@ impl Scene {
         let (dying, process) = Scene::serve(&site, Some(point)).await;
         let front = Front::at(site.addresses().web, dying.web);
         let client = client(&site, &format!("http://{}", at.grpc), TicketHelper, BOUND).await;
+        let dying =
+            broker_tests::replicas::client(&site, &format!("http://{}", dying.grpc), TicketHelper, BOUND)
+                .await;
         let browser = site.browser().expect("a browser");
-        (Scene { site, database, browser, clock, front, living, at, client }, process)
+        (Scene { site, database, browser, clock, front, living, at, client, dying }, process)
     }
 
     async fn serve(site: &Site, point: Option<&str>) -> (Beside, BrokerProcess) {
@@ -106,25 +111,41 @@ impl Scene {
         Scene::serve(&self.site, None).await.1
     }
 
+    /// What one of them is asked.
+    pub fn request(&self) -> GrantRequest {
+        GrantRequest::new(self.site.assertion(&ALICE, TicketHelper), PROVIDER, READ.iter().copied())
+    }
+
     /// What the living one answers.
     pub async fn link(&self) -> Option<String> {
-        let assertion = self.site.assertion(&ALICE, TicketHelper);
-        let request = GrantRequest::new(assertion, PROVIDER, READ.iter().copied());
-        match self.client.issue_grant(&request).await.expect("an outcome") {
-            Outcome::ConsentRequired(consent) => Some(consent.url.expose().to_owned()),
-            Outcome::Grant(_) => None,
-        }
+        link_of(self.client.issue_grant(&self.request()).await.expect("an outcome"))
     }
 
     /// The person presses all buttons, and the broker dies before the last page comes; then pages are the living one's.
     pub async fn dies(&self, link: &str, dying: BrokerProcess) {
         let walked = walk::connect(&self.browser, link, &ALICE.sso, &ALICE.notes).await;
-        assert!(walked.is_ok_and(|page| page.status == 502), "all that comes is a word of the front's");
+        self.died_on(walked, dying).await;
+    }
+
+    /// The broker died before this page came; from now on pages are the living one's.
+    pub async fn died_on(&self, page: Result<Page, BrowserError>, dying: BrokerProcess) {
+        assert!(page.is_ok_and(|page| page.status == 502), "all that comes is a word of the front's");
+        self.dead(dying).await;
+    }
+
+    /// The broker dies; from now on pages are the living one's.
+    pub async fn dead(&self, dying: BrokerProcess) {
         dying.died().await;
         self.front.point_at([self.at.web]);
     }
 
-    async fn connects(&self, link: &str) {
+    /// A client of the living one.
+    pub async fn client_of(&self, workload: Workload) -> Client {
+        client(&self.site, &format!("http://{}", self.at.grpc), workload, BOUND).await
+    }
+
+    /// The person does what the link says, at the living one.
+    pub async fn connects(&self, link: &str) {
         walk::connect(&self.browser, link, &ALICE.sso, &ALICE.notes).await.expect("it leads through");
         assert_eq!(self.link().await, None);
     }
@@ -144,6 +165,14 @@ impl Scene {
         self.living.stop(EXCHANGE).await;
         let ran = broker_tests::process::run(self.site.directory(), &["audit", "verify"]).await;
         assert_eq!(ran.code, 0, "{ran:?}");
+    }
+}
+
+/// The link that is the answer, if it is one.
+pub fn link_of(outcome: Outcome) -> Option<String> {
+    match outcome {
+        Outcome::ConsentRequired(consent) => Some(consent.url.expose().to_owned()),
+        Outcome::Grant(_) => None,
     }
 }
 
