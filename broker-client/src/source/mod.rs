@@ -121,6 +121,7 @@ impl TokenSource {
     pub fn clear(&self) {
         let mut state = self.inner.lock();
         state.cache = Cache::default();
+        state.one_time = OneTime::default();
         state.flights.disown_all();
         state.batches.disown_all();
     }
@@ -134,6 +135,11 @@ impl TokenSource {
         request: &GrantRequest,
     ) -> Option<impl Future<Output = Result<Outcome, Error>> + use<>> {
         self.inner.lock().flights.get(&Key::of(request)).map(flights::wait)
+    }
+
+    /// Whether no early refresh is tried with this assertion.
+    pub(crate) fn knows_one_time(&self, assertion: &Assertion) -> bool {
+        self.inner.lock().one_time.knows(assertion)
     }
 }
 

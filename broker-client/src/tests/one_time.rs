@@ -129,6 +129,9 @@ async fn id12_the_source_learns_of_an_issuer_once() {
     let refresh = bench.source.under_way(&item(&other, "notes")).expect("a refresh under way");
     assert_ne!(granted(refresh.await).id, before.id);
     assert_eq!(bench.replays().len(), 1);
+    let known = bench.source.knows_one_time(&first.as_str().into());
+    bench.source.clear();
+    assert!(known && !bench.source.knows_one_time(&first.as_str().into()), "everything is forgotten");
 }
 
 /// Proves: CL5, ID12, GR6
