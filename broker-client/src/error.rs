@@ -9,6 +9,8 @@ use tonic_types::StatusExt as _;
 const DOMAIN: &str = "broker.v1";
 /// Longest text taken over from a status, in characters.
 const MESSAGE_LIMIT: usize = 500;
+/// The assertion was used before, and its issuer allows one use.
+const REPLAYED: &str = "ASSERTION_REPLAYED";
 
 /// Why a call did not succeed. Each variant asks for one kind of action; [`Error::reason`] names the cause exactly.
 ///
@@ -18,7 +20,8 @@ const MESSAGE_LIMIT: usize = 500;
 pub enum Error {
     /// The broker does not accept this workload's own credential: get a fresh one, or have the operator declare the workload.
     WorkloadCredential(Failure),
-    /// The broker does not accept the user's assertion: have the user sign in again, at the right audience.
+    /// The broker does not accept the user's assertion: have the user sign in again, at the right audience. For
+    /// `ASSERTION_REPLAYED` nobody needs to sign in: a fresh assertion from the IdP is enough.
     Assertion(Failure),
     /// Not allowed, by policy, a block or a revocation: tell the user; retrying does not help.
     Denied(Failure),
@@ -68,6 +71,9 @@ impl Error {
             Self::WorkloadCredential(_) => {
                 "Get a fresh workload credential, or ask the operator to declare this workload."
             }
+            Self::Assertion(_) if self.is_replayed() => {
+                "Send a fresh token: from the IdP, or the one that the MCP client's own refresh brings."
+            }
             Self::Assertion(_) => {
                 "Have the user sign in again and send the token that was issued for this server."
             }
@@ -89,6 +95,11 @@ impl Error {
     /// Whether an earlier, still valid grant may be kept in spite of this failure: nobody said no.
     pub(crate) fn keeps_authority(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::DeadlineExceeded(_))
+    }
+
+    /// Whether the assertion was good for one use and had it. Says nothing against what it was used for.
+    pub(crate) fn is_replayed(&self) -> bool {
+        self.reason() == REPLAYED
     }
 
     pub(crate) fn configuration(message: impl Into<String>) -> Self {

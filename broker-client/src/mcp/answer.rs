@@ -40,6 +40,11 @@ impl Answer {
     /// The failure as a text that the client's model can read, with the stable reason beside it.
     pub fn failure(error: &Error, peer: Peer) -> Self {
         let text = match error {
+            Error::Assertion(_) if error.is_replayed() => {
+                "This needs a fresh token of yours, as the one that came was used before. Please have your client refresh it, \
+                 and try again."
+                    .to_owned()
+            }
             Error::Assertion(_) => "Your sign-in is not accepted any more. Please sign in again.".to_owned(),
             Error::Denied(_) => format!("This is not allowed: {}", error.message()),
             Error::Unavailable(_) | Error::DeadlineExceeded(_) => {

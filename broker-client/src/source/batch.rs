@@ -23,6 +23,11 @@ impl TokenSource {
     /// request, however many ask at the same time; each grant is remembered by itself, and answers for the same request to
     /// [`grant`](Self::grant) as well. The batch's own request id is not used. Needs a tokio runtime.
     ///
+    /// With an issuer whose assertions are good for one grant or one batch, ask by one batch for all that one assertion is to bring.
+    /// Where a part of it is remembered, that part has used the assertion: the answer is `ASSERTION_REPLAYED`
+    /// ([`Error::Assertion`]), and what is remembered stays. Asking for all of it again could not help; for a fresh assertion
+    /// nothing is remembered yet, so that all of it is asked for at once.
+    ///
     /// # Errors
     /// As [`Client::batch_issue_grants`](crate::Client::batch_issue_grants).
     pub async fn grants(&self, request: &BatchRequest) -> Result<BatchOutcome, Error> {
@@ -71,7 +76,7 @@ impl Inner {
         let landing = if missing.is_empty() {
             // Nobody waits for these.
             let due = indices(&hits, |hit| hit.as_ref().is_some_and(|hit| hit.refresh));
-            if !due.is_empty() {
+            if !due.is_empty() && !state.one_time.knows(request.assertion()) {
                 self.order(&mut state, request, keys, &due);
             }
             None
@@ -141,6 +146,7 @@ impl Inner {
                 let until = at + error.retry_after().unwrap_or(REFRESH_PAUSE);
                 order.keys.iter().for_each(|key| state.cache.postpone(key, until));
             }
+            Err(error) if error.is_replayed() => state.used_up(&order.keys, order.request.assertion()),
             // It does not say which of them it is about.
             Err(_) => order.keys.iter().for_each(|key| state.cache.remove(key)),
         }
@@ -180,6 +186,11 @@ impl TokenSource {
         while self.batch_flight(request, items).is_some() {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Whether they are.
+    pub(crate) fn batch_is_under_way(&self, request: &BatchRequest, items: &[usize]) -> bool {
+        self.batch_flight(request, items).is_some()
     }
 
     fn batch_flight(&self, request: &BatchRequest, items: &[usize]) -> Option<Landing<BatchOutcome>> {

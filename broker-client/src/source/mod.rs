@@ -4,14 +4,16 @@ mod batch;
 mod cache;
 mod flights;
 mod key;
+mod one_time;
 mod settings;
 
 pub use settings::TokenSourceBuilder;
 
-use crate::{BatchOutcome, Client, Clock, Error, Grant, GrantRequest, Outcome};
+use crate::{Assertion, BatchOutcome, Client, Clock, Error, Grant, GrantRequest, Outcome};
 use cache::{Cache, Hit};
 use flights::{Flights, Pilot};
 use key::Key;
+use one_time::OneTime;
 use settings::Settings;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +34,9 @@ const REFRESH_PAUSE: Duration = Duration::from_secs(5);
 /// - Several grants for one tool are asked for by one request, too, whichever of them are not remembered ([`grants`](Self::grants)).
 /// - Its successor is fetched in the background shortly before it goes stale. If the broker says no then, the remembered
 ///   grant is dropped at once; if the broker cannot be reached, it is used up to its time.
+/// - With an issuer whose assertions are good for one grant (`one_time_assertions` at the broker), each request that is not
+///   remembered yet, and each that has gone stale, needs a fresh assertion. An early refresh is refused with `ASSERTION_REPLAYED`
+///   then; the remembered grant is used up to its time all the same, and no successor is fetched early for that issuer any more.
 /// - A missing consent and a failure are never remembered.
 #[derive(Clone)]
 pub struct TokenSource {
@@ -51,6 +56,7 @@ struct State {
     flights: Flights<Outcome>,
     /// Those that bring several grants; their keys are of all of these.
     batches: Flights<BatchOutcome>,
+    one_time: OneTime,
 }
 
 impl TokenSource {
@@ -79,7 +85,8 @@ impl TokenSource {
             let mut state = self.inner.lock();
             match self.inner.remembered(&mut state, &key) {
                 Some(hit) => {
-                    if hit.refresh && state.flights.get(&key).is_none() {
+                    let due = hit.refresh && !state.one_time.knows(&request.assertion);
+                    if due && state.flights.get(&key).is_none() {
                         self.inner.launch(&mut state, key, request);
                     }
                     return Ok(Outcome::Grant(hit.grant));
@@ -114,6 +121,7 @@ impl TokenSource {
     pub fn clear(&self) {
         let mut state = self.inner.lock();
         state.cache = Cache::default();
+        state.one_time = OneTime::default();
         state.flights.disown_all();
         state.batches.disown_all();
     }
@@ -127,6 +135,20 @@ impl TokenSource {
         request: &GrantRequest,
     ) -> Option<impl Future<Output = Result<Outcome, Error>> + use<>> {
         self.inner.lock().flights.get(&Key::of(request)).map(flights::wait)
+    }
+
+    /// Whether no early refresh is tried with this assertion.
+    pub(crate) fn knows_one_time(&self, assertion: &Assertion) -> bool {
+        self.inner.lock().one_time.knows(assertion)
+    }
+}
+
+impl State {
+    /// The assertion of these was good for one request, which brought what is remembered: that stays for its time, and asking
+    /// again with the same one (it is part of the key) is of no use.
+    fn used_up(&mut self, keys: &[Key], assertion: &Assertion) {
+        self.one_time.learn(assertion);
+        keys.iter().for_each(|key| self.cache.postpone(key, Duration::MAX));
     }
 }
 
@@ -150,7 +172,14 @@ impl Inner {
         landing
     }
 
-    fn settle(&self, key: Key, number: u64, result: &Result<Outcome, Error>, asked_at: Duration) {
+    fn settle(
+        &self,
+        key: Key,
+        number: u64,
+        assertion: &Assertion,
+        result: &Result<Outcome, Error>,
+        asked_at: Duration,
+    ) {
         let mut state = self.lock();
         if !state.flights.land(&key, number) {
             return;
@@ -164,6 +193,7 @@ impl Inner {
             Err(error) if error.keeps_authority() => {
                 state.cache.postpone(&key, at + error.retry_after().unwrap_or(REFRESH_PAUSE));
             }
+            Err(error) if error.is_replayed() => state.used_up(&[key], assertion),
             Ok(Outcome::ConsentRequired(_)) | Err(_) => state.cache.remove(&key),
         }
     }
@@ -179,7 +209,7 @@ async fn fly(inner: Arc<Inner>, key: Key, number: u64, request: GrantRequest, pi
     if let Err(error) = &result {
         tracing::debug!(reason = error.reason(), "the broker gave no grant");
     }
-    inner.settle(key, number, &result, asked_at);
+    inner.settle(key, number, &request.assertion, &result, asked_at);
     pilot.send_replace(Some(result));
 }
 

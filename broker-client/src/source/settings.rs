@@ -58,7 +58,7 @@ impl TokenSourceBuilder {
     }
 
     /// How long before a remembered grant goes stale its successor is fetched in the background, when somebody asks for it;
-    /// at most half of its time. 15 s unless set.
+    /// at most half of its time. 15 s unless set; zero: never, which spares the refusal that tells the source of a one-time issuer.
     pub fn early_refresh(mut self, before: Duration) -> Self {
         self.settings.early_refresh = before;
         self

@@ -50,6 +50,15 @@ fn cl1_reasons_are_typed_by_what_to_do() {
     }
 }
 
+/// Proves: CL1, ID12
+#[test]
+fn id12_who_used_an_assertion_twice_needs_a_fresh_one_and_no_new_sign_in() {
+    let advice = |reason| Error::from(failure(Code::Unauthenticated, reason, None)).advice();
+    assert!(advice("ASSERTION_REPLAYED").contains("fresh token"));
+    assert!(!advice("ASSERTION_REPLAYED").contains("sign in"));
+    assert!(advice("ASSERTION_EXPIRED").contains("sign in again"));
+}
+
 /// Proves: CL1
 #[test]
 fn cl1_details_are_kept_and_bounded() {

@@ -9,6 +9,7 @@ mod credential;
 mod error;
 mod fake;
 mod mcp;
+mod one_time;
 mod redaction;
 mod session;
 mod source;

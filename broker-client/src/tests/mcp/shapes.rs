@@ -161,6 +161,13 @@ fn cl3_failures_are_texts_with_their_stable_reason() {
         "_meta": { "broker.v1/reason": "POLICY_DENIED" },
     });
     assert_eq!(result(&answer), &expected);
+    // Whose token was used before need not sign in again.
+    for (reason, wanted) in [("ASSERTION_EXPIRED", "sign in again"), ("ASSERTION_REPLAYED", "refresh it")] {
+        let status = super::super::fake::failure(tonic::Code::Unauthenticated, reason, None);
+        let answer = Answer::failure(&Error::from(status), opens_links("2026-07-28"));
+        let text = result(&answer)["content"][0]["text"].as_str().expect("a text");
+        assert!(text.contains(wanted) && text.ends_with(&format!("({reason})")), "{text}");
+    }
 }
 
 /// Proves: CL3
