@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -33,8 +33,8 @@ pub struct Cable {
     losses: watch::Sender<u32>,
     /// Whether the next `COMMIT` is the last that its connection sends.
     swallows: Arc<AtomicBool>,
-    /// Whether the answer to the next one does not come, and nothing after it.
-    keeps: Arc<AtomicBool>,
+    /// After these bytes the answer to their connection's `COMMIT` does not come, and nothing after it.
+    keeps: Arc<Mutex<Option<&'static str>>>,
     carrying: JoinHandle<()>,
 }
 
@@ -50,7 +50,7 @@ impl Cable {
         let told = quality.subscribe();
         let losses = watch::Sender::new(0);
         let lost = losses.clone();
-        let (swallows, keeps) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (swallows, keeps) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Option<&'static str>>>::default());
         let (swallowing, keeping, silencing) = (Arc::clone(&swallows), Arc::clone(&keeps), quality.clone());
         let carrying = tokio::spawn(async move {
             let mut connections = JoinSet::new();
@@ -66,13 +66,15 @@ impl Cable {
                     let silenced = watch::Sender::new(0);
                     let fate =
                         || Fate { told: told.clone(), lost: lost.clone(), silenced: silenced.subscribe() };
-                    let awaited = AtomicBool::new(false);
+                    let (awaited, watched) = (AtomicBool::new(false), Mutex::new(Watched::default()));
                     let swallow = |sent: &[u8]| {
                         let commits = sent.windows(COMMIT.len()).any(|window| window == COMMIT);
                         if commits && swallowing.swap(false, Ordering::SeqCst) {
                             silenced.send_replace(1);
                         }
-                        if commits && keeping.swap(false, Ordering::SeqCst) {
+                        let (mut watched, mut kept) = (locked(&watched), locked(&keeping));
+                        if kept.is_some_and(|bytes| watched.has_seen(bytes, sent)) && commits {
+                            *kept = None;
                             awaited.store(true, Ordering::SeqCst);
                         }
                     };
@@ -107,9 +109,10 @@ impl Cable {
         self.swallows.store(true, Ordering::SeqCst);
     }
 
-    /// The next `COMMIT` arrives, and its answer does not; from then on the cable is silent.
-    pub fn keep_an_acknowledgement(&self) {
-        self.keeps.store(true, Ordering::SeqCst);
+    /// The `COMMIT` that follows `bytes`, such as an event's kind, on their connection arrives, and its answer does not; from then on the
+    /// cable is silent. Other commits, such as a writer's sign of life, are carried.
+    pub fn keep_the_acknowledgement_of(&self, bytes: &'static str) {
+        *locked(&self.keeps) = Some(bytes);
     }
 
     /// Waits until it is silent.
@@ -133,6 +136,29 @@ impl Drop for Cable {
     fn drop(&mut self) {
         self.carrying.abort();
     }
+}
+
+/// What a connection was seen to send.
+#[derive(Default)]
+struct Watched {
+    /// As many of the last bytes as may be the beginning of what is looked for.
+    tail: Vec<u8>,
+    seen: bool,
+}
+
+impl Watched {
+    /// Whether these bytes were sent, by now.
+    fn has_seen(&mut self, bytes: &str, sent: &[u8]) -> bool {
+        self.tail.extend_from_slice(sent);
+        self.seen |= self.tail.windows(bytes.len()).any(|window| window == bytes.as_bytes());
+        let surplus = self.tail.len().saturating_sub(bytes.len() - 1);
+        self.tail.drain(..surplus);
+        self.seen
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no holder panicked")
 }
 
 /// What may become of a connection.

@@ -156,7 +156,7 @@ impl Audit {
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let (clock, rng) = (context.clock.clone(), context.rng.clone());
         let (denial_floor, shares) = (config.queue / 4, Shares::new(config.queue));
-        let (weather, metrics) = (Arc::<Weather>::default(), config.metrics.clone());
+        let (weather, metrics) = (Arc::new(Weather::since(clock.monotonic())), config.metrics.clone());
         let writer =
             Writer::new(context, config, rules.clone(), weather.clone(), opened, main_end, reserved_end);
         tokio::spawn(writer.run(close_end));
@@ -265,9 +265,9 @@ impl Audit {
         !self.weather.is_foul(self.clock.monotonic())
     }
 
-    /// How long the database has been within reach of this process, by its commits, its sign of life and its tries to open a stream;
-    /// `None` = ever since the start.
-    pub fn fair_for(&self) -> Option<Duration> {
+    /// How long this process has seen everything stored: its commits, its signs of life, its tries to open a stream. No longer than it
+    /// runs: of the time before it knows nothing.
+    pub fn fair_for(&self) -> Duration {
         self.weather.fair_for(self.clock.monotonic())
     }
 

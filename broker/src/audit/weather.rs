@@ -9,26 +9,29 @@ use std::{
 const REMEMBERED: Duration = Duration::from_secs(10);
 
 /// How the last commits went.
-#[derive(Default)]
 pub(super) struct Weather(Mutex<Seen>);
 
-#[derive(Default)]
 struct Seen {
     /// When the last one failed, on the monotonic clock; `None` where it worked.
     failed: Option<Duration>,
-    /// When the database could not be reached last.
-    out_of_reach: Option<Duration>,
+    /// When nothing could be stored last. Of the time before it began a process knows nothing.
+    out_of_reach: Duration,
 }
 
 impl Weather {
+    /// Of a process that begins at this reading of the monotonic clock.
+    pub(super) fn since(now: Duration) -> Self {
+        Self(Mutex::new(Seen { failed: None, out_of_reach: now }))
+    }
+
     /// A commit worked or did not, at a reading of the monotonic clock.
     pub(super) fn seen(&self, worked: bool, now: Duration) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).failed = (!worked).then_some(now);
     }
 
-    /// What was sent did not reach the database, or no answer came from there.
+    /// The database could not be reached, or did not do what it was asked for.
     pub(super) fn out_of_reach(&self, now: Duration) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).out_of_reach = Some(now);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).out_of_reach = now;
     }
 
     /// Whether the last commit failed, a short while ago.
@@ -37,10 +40,9 @@ impl Weather {
         seen.failed.is_some_and(|at| now.saturating_sub(at) < REMEMBERED)
     }
 
-    /// How long the database has been in reach; `None` where it always was.
-    pub(super) fn fair_for(&self, now: Duration) -> Option<Duration> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.out_of_reach.map(|at| now.saturating_sub(at))
+    /// How long everything has been stored, as far as this process saw.
+    pub(super) fn fair_for(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.0.lock().unwrap_or_else(PoisonError::into_inner).out_of_reach)
     }
 }
 
@@ -50,16 +52,17 @@ mod tests {
 
     #[test]
     fn the_last_commit_counts_for_a_while() {
-        let (weather, second) = (Weather::default(), Duration::from_secs(1));
+        let second = Duration::from_secs(1);
+        let weather = Weather::since(second);
         assert!(!weather.is_foul(second), "nothing was tried");
         weather.seen(false, second);
         assert!(weather.is_foul(2 * second) && !weather.is_foul(12 * second));
         weather.seen(false, 3 * second);
         weather.seen(true, 4 * second);
         assert!(!weather.is_foul(4 * second));
-        assert_eq!(weather.fair_for(4 * second), None, "it was reached");
+        assert_eq!(weather.fair_for(4 * second), 3 * second, "it was reached, since it began");
         weather.out_of_reach(4 * second);
         weather.seen(true, 5 * second);
-        assert_eq!(weather.fair_for(6 * second), Some(2 * second));
+        assert_eq!(weather.fair_for(6 * second), 2 * second);
     }
 }

@@ -42,15 +42,9 @@ pub(super) fn give_back_detached(tokens: &Tokens, draft: EventDraft, freed: Writ
     let pen = Pen::of(tokens);
     let until = tokens.clock.monotonic() + for_as_long;
     tokens.detached.spawn(async move {
-        match pen.patiently(draft, freed, until).await {
-            // It was never taken, or is somebody else's by now.
-            Ok(()) | Err(Refused::NotApplied) => {}
-            Err(refused) => {
-                tracing::warn!(
-                    reason = refused.reason().as_str(),
-                    "a lease that may be held is not given back"
-                );
-            }
+        if let Err(refused) = pen.patiently(draft, freed, until).await {
+            let reason = refused.reason().as_str();
+            tracing::warn!(reason, "a lease that may be held is not given back");
         }
     });
 }
@@ -69,13 +63,17 @@ impl Pen {
         Self { audit, clock, rng }
     }
 
-    /// Writes it; what passes is waited for, until then on the monotonic clock.
+    /// Gives a lease back and says why; what passes is waited for, until then on the monotonic clock.
     async fn patiently(&self, mut draft: EventDraft, freed: Write, until: Duration) -> Result<(), Refused> {
         let mut pause = Duration::from_millis(50);
         loop {
             let effect = vec![freed.clone()];
             let entry = Entry { effect, settlement: true, ..Entry::note(draft.clone()) };
-            let Err(refused) = self.audit.note(entry, Deadline::none()).await else { return Ok(()) };
+            let refused = match self.audit.note(entry, Deadline::none()).await {
+                // A try whose acknowledgement was lost has given it back; or it was never taken, or is somebody else's by now.
+                Ok(_) | Err(Refused::NotApplied) => return Ok(()),
+                Err(refused) => refused,
+            };
             if !is_passing(refused.reason()) || self.clock.monotonic() >= until {
                 return Err(refused);
             }

@@ -97,7 +97,7 @@ impl Refreshing {
             return Ok(Prepared::Elsewhere { rest: SOON, alive: false });
         }
         if interrupted && !still_works(cause.spec.rotation, &stored.refresh, now) {
-            let fair = tokens.audit.fair_for().unwrap_or(Duration::MAX);
+            let fair = tokens.audit.fair_for();
             if let Some(rest) = takeover(&stored.refresh, now, fair, tokens.drain_grace) {
                 return Ok(Prepared::Elsewhere { rest, alive: false });
             }
@@ -146,7 +146,8 @@ fn still_works(rotation: Rotation, state: &RefreshState, now: Timestamp) -> bool
 
 /// How long the token of a holder that died is still left alone, where another replica may have it in its spool: the call, and the
 /// time to store what was kept, of which only that counts in which the database was up: by its own word, and as far as this process saw
-/// (`fair`), since a standby that was promoted or a network that was cut has not been started anew (RF7).
+/// (`fair`), since a standby that was promoted or a network that was cut has not been started anew, and since a process that has just
+/// started did not see what was before (RF7).
 fn takeover(state: &RefreshState, now: Timestamp, fair: Duration, grace: Duration) -> Option<Duration> {
     let (up_for, until) = (state.up_for?.min(fair), state.lease_until?.plus(WORST_CASE + grace));
     let rest = until.since(now).max(grace.saturating_sub(up_for));

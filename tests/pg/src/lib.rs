@@ -9,14 +9,14 @@ pub use redis::{Redis, Reply, Tape};
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, ErrorKind},
     net::TcpListener,
     ops::Range,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
-        OnceLock,
+        Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -181,16 +181,23 @@ fn new_directory() -> PathBuf {
 /// connection that goes out is given one of them.
 const PORTS: Range<u32> = 10_000..20_000;
 
-/// A port that nobody listens on, given to nobody else in this process. For servers that cannot be asked to choose one, and those that
-/// must find theirs again.
+/// A port that nobody listens on, given to nobody else as long as this process lives: the same port of another loopback address is held.
+/// For servers that cannot be asked to choose one, and those that must find theirs again.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    static HELD: Mutex<Vec<TcpListener>> = Mutex::new(Vec::new());
     // Another test process begins elsewhere.
     let first = std::process::id().wrapping_mul(97);
     loop {
         let step = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
         let port = (PORTS.start + step % (PORTS.end - PORTS.start)) as u16;
+        // Only Linux has more than one loopback address from the start.
+        let guard = match TcpListener::bind(("127.0.0.2", port)) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => continue,
+            guard => guard.ok(),
+        };
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            HELD.lock().expect("no holder panicked").extend(guard);
             return port;
         }
     }

@@ -72,13 +72,9 @@ async fn connects_again(scene: &Scene) {
 
 /// The newer tokens serve, and end with nobody.
 async fn the_newer_ones_serve(scene: &Scene, class: Class) {
-    let grant = loop {
-        match scene.ask_by(scene.survivor()).await {
-            Ok(Outcome::Grant(grant)) => break grant,
-            // Its stream may have been ended by the other one after the database's clock was moved.
-            Err(error) if error.reason() == "AUDIT_UNAVAILABLE" => tokio::task::yield_now().await,
-            other => panic!("{class:?}: a grant was due: {other:?}"),
-        }
+    let grant = match scene.answer().await {
+        Ok(Outcome::Grant(grant)) => grant,
+        other => panic!("{class:?}: a grant was due: {other:?}"),
     };
     let facts = scene.site.notes().introspect(grant.access_token.expose()).expect("the provider knows it");
     assert_eq!((facts.family, facts.live), (2, true), "{class:?}");

@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a broker says that cannot write at the moment.
 const NOT_NOW: [&str; 2] = ["AUDIT_UNAVAILABLE", "STORE_UNAVAILABLE"];
+/// The same, and what one says that has just started and leaves a dead one's token alone for a while.
+const NOT_YET: [&str; 3] = ["AUDIT_UNAVAILABLE", "STORE_UNAVAILABLE", "PROVIDER_UNAVAILABLE"];
 
 /// What a provider does with a refresh token that was used: one class of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +93,8 @@ pub struct Victim {
 impl Victim {
     /// It is called, and dies before it answers. What it cannot do yet it is asked for again.
     pub async fn dies(self, scene: &Scene) {
-        while let Err(error) = scene.ask_by(&self.client).await
-            && NOT_NOW.contains(&error.reason())
-        {
-            tokio::task::yield_now().await;
-        }
+        let answer = unless(&NOT_YET, async || scene.ask_by(&self.client).await).await;
+        assert!(answer.is_err(), "its caller is not answered: {answer:?}");
         self.process.died().await;
     }
 
@@ -240,15 +239,8 @@ impl Scene {
 
     /// The survivor's answer once it can write: its own stream may have been ended by a broker that started after the database's clock
     /// was moved.
-    async fn answer(&self) -> Result<Outcome, Error> {
-        loop {
-            match self.ask_by(&self.client).await {
-                Err(error) if NOT_NOW.contains(&error.reason()) => {
-                    tokio::task::yield_now().await;
-                }
-                answer => return answer,
-            }
-        }
+    pub async fn answer(&self) -> Result<Outcome, Error> {
+        unless(&NOT_NOW, async || self.ask_by(&self.client).await).await
     }
 
     /// Asks until the answer is a final one, each time after the database's clock has moved as far as it said.
@@ -307,6 +299,19 @@ impl Scene {
         let ran = broker_tests::process::run(self.site.directory(), &["audit", "verify"]).await;
         assert_eq!(ran.code, 0, "{ran:?}");
     }
+}
+
+/// What a broker answers, asked until it is none of these.
+async fn unless(passing: &[&str], ask: impl AsyncFn() -> Result<Outcome, Error>) -> Result<Outcome, Error> {
+    let answered = async {
+        loop {
+            match ask().await {
+                Err(error) if passing.contains(&error.reason()) => tokio::task::yield_now().await,
+                answer => return answer,
+            }
+        }
+    };
+    tokio::time::timeout(BOUND, answered).await.expect("it answers in the end")
 }
 
 /// Listeners of one more broker.

@@ -112,7 +112,7 @@ async fn rf11_a_lease_whose_acknowledgement_was_lost_in_an_outage_is_given_back(
     let detached = &replicas.at(0).rooms().detached;
     // With a third one nobody would know what became of the token.
     for time in 1..=2 {
-        cable.keep_an_acknowledgement();
+        cable.keep_the_acknowledgement_of("refresh.intent");
         let crashes = async {
             tokio::time::timeout(BOUND, cable.silent()).await.expect("a commit is on its way");
             assert_eq!(replicas.database.sql(ATTEMPTS), "1", "time {time}: it is committed");

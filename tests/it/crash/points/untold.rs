@@ -79,12 +79,12 @@ impl Scene {
         }
     }
 
-    /// Once the provider has done its part, the next commit is the last that the database hears of, and its answer does not come.
-    async fn until_untold(&self, release: &Notify, kind: &str, asked: impl Fn(&[Event]) -> bool) {
+    /// Once the provider has done its part, the commit of this event is the last that the database hears of, and its answer does not come.
+    async fn until_untold(&self, release: &Notify, kind: &'static str, asked: impl Fn(&[Event]) -> bool) {
         let notes = self.replicas.site.notes();
         tokio::time::timeout(BOUND, notes.wait_until(asked)).await.expect("the provider is asked");
         assert_eq!(self.rows(kind), 0);
-        self.cable.keep_an_acknowledgement();
+        self.cable.keep_the_acknowledgement_of(kind);
         release.notify_one();
         tokio::time::timeout(BOUND, self.cable.silent()).await.expect("a commit is on its way");
         assert_eq!(self.rows(kind), 1, "{:?}: it is committed", self.class);
@@ -197,6 +197,33 @@ async fn rf5_rf11_a_refresh_that_is_committed_unheard_of_in_an_outage_is_found_s
         scene.nothing_is_lost("refresh.stored", 1).await;
     }))
     .await;
+}
+
+/// The provider had nothing to give, and that the lease is given back is committed: whoever waits is told of the provider and nothing else.
+///
+/// Proves: RF9, RF11
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rf9_rf11_a_lease_that_is_given_back_unheard_of_is_found_given_back() {
+    let scene = Scene::set(Class::SingleUse, PgDatabase::create()).await;
+    let link = scene.link().await;
+    walk::connect(&scene.browser, &link, &ALICE.sso, &ALICE.notes).await.expect("connected");
+    granted(scene.ask().await);
+    scene.advance(LIFE);
+    scene.replicas.site.notes().script(Fault::Status500, 1);
+    scene.cable.keep_the_acknowledgement_of("refresh.failed");
+    let call = scene.asking();
+    tokio::time::timeout(BOUND, scene.cable.silent()).await.expect("a commit is on its way");
+    assert_eq!(scene.rows("refresh.failed"), 1, "it is committed");
+    scene.cable.is(Quality::Good);
+    let answer = tokio::time::timeout(BOUND, call).await.expect("it ends").expect("no panic");
+    let error = answer.expect_err("nothing came");
+    assert_eq!(error.reason(), "PROVIDER_UNAVAILABLE", "{error}");
+    assert_eq!(scene.rows("refresh.failed"), 1, "it is on record once");
+    let held = "SELECT count(*) FROM connections WHERE lease_owner <> '' OR attempts <> 0";
+    assert_eq!(scene.replicas.database.sql(held), "0");
+    scene.advance(error.retry_after().expect("when to come back"));
+    granted(scene.ask().await);
+    scene.replicas.stop().await;
 }
 
 /// Proves: RF5, CO12
