@@ -26,13 +26,16 @@ pub(super) enum Answer {
     Refused,
 }
 
-/// Everything that came, in order.
-pub(super) fn asked(events: &[Happened]) -> Vec<Asked> {
-    let mut all = Vec::<Asked>::new();
+/// Everything that came, in order, and what cannot have been lost.
+pub(super) fn asked(events: &[Happened]) -> (Vec<Asked>, Vec<String>) {
+    let (mut all, mut odd) = (Vec::<Asked>::new(), Vec::new());
     for (number, Happened { at, event }) in events.iter().enumerate() {
         if let ProviderEvent::ReplyLost { family, generation } = event {
             let answered = all.iter_mut().rev().find(|call| call.token == (*family, *generation));
-            answered.expect("what was answered is logged before").lost = true;
+            match answered {
+                Some(call) => call.lost = true,
+                None => odd.push(format!("an answer was lost that nobody gave: {event:?}")),
+            }
         }
         let Some(token) = presented(event) else { continue };
         let answer = match event {
@@ -42,7 +45,7 @@ pub(super) fn asked(events: &[Happened]) -> Vec<Asked> {
         };
         all.push(Asked { number, at: *at, token, answer, lost: false });
     }
-    all
+    (all, odd)
 }
 
 /// The refresh token that came, where it is known.

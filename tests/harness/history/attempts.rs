@@ -10,12 +10,16 @@ use super::recorded::Row;
 #[derive(Clone, Debug)]
 pub(super) struct Attempt<'a> {
     pub(super) connection: &'a str,
+    /// The epoch of its lease.
+    pub(super) lease: i64,
     /// The generation of the token it sends, as the broker counts them.
     pub(super) sent: i64,
     /// Before the provider was called, if it was.
     pub(super) from: i64,
     /// After that.
     pub(super) settled: Option<Settled<'a>>,
+    /// When its lease was first given back, in whatever words.
+    pub(super) released: Option<i64>,
     /// The stream of whoever made it.
     pub(super) written: Written,
 }
@@ -48,8 +52,10 @@ impl Attempt<'_> {
 pub(super) fn attempts(history: &History) -> (Vec<Attempt<'_>>, Vec<String>) {
     let streams = streams(history);
     let mut settled = HashMap::<(&str, i64), Settled<'_>>::new();
+    let mut released = HashMap::<(&str, i64), i64>::new();
     for row in &history.log {
         let (Some(how), Some(key)) = (settlement(row), key(row)) else { continue };
+        released.entry(key).and_modify(|at| *at = row.time().min(*at)).or_insert(row.time());
         let new = Settled { at: row.time(), how };
         let known = settled.entry(key).or_insert(new);
         // What is stored is stored, whatever else was said.
@@ -65,9 +71,11 @@ pub(super) fn attempts(history: &History) -> (Vec<Attempt<'_>>, Vec<String>) {
         };
         let attempt = Attempt {
             connection: key.0,
+            lease: key.1,
             sent,
             from: row.time(),
             settled: settled.get(&key).copied(),
+            released: released.get(&key).copied(),
             written: streams[row.stream.as_str()],
         };
         if found.insert(key, attempt).is_some() {

@@ -3,9 +3,8 @@
 use super::asked::{Answer, Asked};
 use super::attempts::{Attempt, How};
 use super::faults::Faults;
+use super::leases::LEASE;
 
-/// How long a lease holds, in microseconds.
-const LEASE: i64 = 60_000_000;
 /// How long a call of the provider may take before its caller gives up, in microseconds.
 const CALL: i64 = 10_000_000;
 
@@ -46,8 +45,9 @@ pub(super) fn excuse(
 
 fn unsettled(faults: &Faults, call: &Asked, attempt: &Attempt<'_>, at: i64) -> Option<Excuse> {
     let killed = faults.writers(attempt.written).into_iter().any(|life| {
-        // Its end is noted after it: whoever called was alive then.
-        life.killed && life.until.is_some_and(|until| call.at <= until && until <= at)
+        // Its end is noted after it: whoever called was alive then. One that lives on stores what came, unless the database is away.
+        let cut_off = |until| until - call.at <= CALL || faults.was_away(call.at, until);
+        life.killed && life.until.is_some_and(|until| call.at <= until && until <= at && cut_off(until))
     });
     if killed {
         Some(Excuse::HolderKilled)

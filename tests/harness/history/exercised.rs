@@ -54,6 +54,8 @@ fn grants(history: &History, counts: &mut BTreeMap<&'static str, usize>) {
     let unseen = history.allowed("grant.issue").filter(|row| !received.contains(row.text("/id"))).count();
     counts.insert("rows without a received grant", unseen);
     counts.insert("redeliveries", history.allowed("grant.redelivered").count());
+    let deliveries = history.received().count();
+    counts.insert("grants received again", deliveries - received.len());
     counts.insert("asked with a used assertion", with_used(history));
     let replayed = |call: &&Call| matches!(&call.end, End::Refused(reason) if reason == "ASSERTION_REPLAYED");
     counts.insert("assertions refused as used", history.calls.iter().filter(replayed).count());

@@ -8,7 +8,7 @@ use super::asked::{Asked, asked};
 use super::attempts::{Attempt, attempts};
 use super::excuse::{Excuse, excuse, last_moment};
 use super::recorded::ProviderEvent;
-use super::search::Search;
+use super::search::{Search, Stuck};
 
 /// Every call, with the refresh that made it.
 pub(super) struct Explained<'a> {
@@ -23,8 +23,9 @@ pub(super) struct Explained<'a> {
 
 impl<'a> Explained<'a> {
     pub(super) fn of(history: &'a History) -> Explained<'a> {
-        let (attempts, odd) = attempts(history);
-        let calls = asked(&history.provider);
+        let (attempts, mut odd) = attempts(history);
+        let (calls, unheard_of) = asked(&history.provider);
+        odd.extend(unheard_of);
         let made_by = vec![None; calls.len()];
         let mut explained = Explained { history, calls, attempts, made_by, odd };
         let known = known(history);
@@ -76,21 +77,30 @@ impl<'a> Explained<'a> {
         // With excuses for every repeat, or else without, so that it is known which repeat has none.
         let searches = [true, false].map(|strict| {
             let mut search = Search::new(faults, &self.attempts, &its, &asked, known.clone(), strict);
-            search.run().map_err(|deepest| (deepest, search.candidates(deepest)))
+            search.run().map_err(|stuck| (stuck, search.candidates(stuck.at())))
         });
         let [strict, lenient] = searches;
-        match strict.or(lenient) {
+        let found = match strict {
+            // Nobody knows whether there are excuses.
+            Err((Stuck::TooManyChoices(_), _)) => strict,
+            strict => strict.or(lenient),
+        };
+        match found {
             Ok(found) => {
                 for (call, maker) in calls.iter().zip(found) {
                     self.made_by[*call] = Some(maker);
                 }
             }
-            Err((deepest, candidates)) => {
-                let call = &asked[deepest];
+            Err((stuck, candidates)) => {
+                let call = &asked[stuck.at()];
                 let home = known.get(&call.token.0).copied().unwrap_or(account);
                 let at_that_time: Vec<&Attempt<'_>> =
                     candidates.iter().map(|number| &self.attempts[*number]).collect();
-                self.odd.push(format!("{home}: no refresh made {call:?}; at that time: {at_that_time:?}"));
+                let what = match stuck {
+                    Stuck::NoneLeft(_) => "no refresh made",
+                    Stuck::TooManyChoices(_) => "the search was given up, nobody knows what made",
+                };
+                self.odd.push(format!("{home}: {what} {call:?}; at that time: {at_that_time:?}"));
             }
         }
     }

@@ -10,6 +10,7 @@ mod excuse;
 mod exercised;
 mod explained;
 mod faults;
+mod leases;
 mod once;
 mod provider;
 mod recorded;
@@ -48,7 +49,10 @@ pub enum Rule {
     Owner,
     /// A refresh token goes to the provider once, and once more if what came of it was lost before.
     OneCall,
-    /// What the database holds is the last token that the provider issued, or the connection says that it needs its owner.
+    /// A refresh of a connection begins when the one before it was given back, or its lease is over; with the token of one that said
+    /// nothing a while later.
+    Lease,
+    /// What the database holds is the last token that the provider issued, and works, or the connection says that it needs its owner.
     LastToken,
     /// Nothing is issued after a revoke or a block was acknowledged.
     Ended,
@@ -62,13 +66,14 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Rule; 11] = [
+    pub const ALL: [Rule; 12] = [
         Rule::RowOfAGrant,
         Rule::RowOfADelivery,
         Rule::RowWithoutAGrant,
         Rule::Scopes,
         Rule::Owner,
         Rule::OneCall,
+        Rule::Lease,
         Rule::LastToken,
         Rule::Ended,
         Rule::Once,
@@ -91,6 +96,7 @@ pub fn check(history: &History) -> Vec<Broken> {
         authority::scopes,
         authority::owners,
         provider::one_call,
+        leases::exclusive,
         tokens::last_tokens,
         ended::nothing_after,
         once::used_once,

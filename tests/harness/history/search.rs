@@ -29,6 +29,23 @@ pub(super) struct Search<'s, 'a> {
     homes: HashMap<u64, &'a str>,
 }
 
+/// Why there is no refresh for every call; each with the call at which that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stuck {
+    /// None is left for it.
+    NoneLeft(usize),
+    /// There is more to try than anybody has time for.
+    TooManyChoices(usize),
+}
+
+impl Stuck {
+    pub(super) fn at(self) -> usize {
+        match self {
+            Stuck::NoneLeft(call) | Stuck::TooManyChoices(call) => call,
+        }
+    }
+}
+
 /// What the last choice made known.
 struct Learned {
     token: bool,
@@ -57,8 +74,8 @@ impl<'s, 'a> Search<'s, 'a> {
         Search { faults, attempts, calls, under_way, strict, found, used, sent, came, homes }
     }
 
-    /// A refresh for every call; or the first call for which there is none.
-    pub(super) fn run(&mut self) -> Result<Vec<usize>, usize> {
+    /// A refresh for every call; or why not.
+    pub(super) fn run(&mut self) -> Result<Vec<usize>, Stuck> {
         let mut path: Vec<(Vec<usize>, Option<Learned>)> = Vec::new();
         let (mut deepest, mut steps) = (0, 0);
         while self.found.len() < self.calls.len() {
@@ -67,15 +84,16 @@ impl<'s, 'a> Search<'s, 'a> {
                 path.push((self.candidates(path.len()), None));
             }
             steps += 1;
-            let Some((rest, learned)) = path.last_mut().filter(|_| steps < MOST_STEPS) else {
-                return Err(deepest);
-            };
+            if steps >= MOST_STEPS {
+                return Err(Stuck::TooManyChoices(deepest));
+            }
+            let Some((rest, learned)) = path.last_mut() else { return Err(Stuck::NoneLeft(deepest)) };
             if let Some(number) = rest.pop() {
                 *learned = Some(self.choose(number));
                 continue;
             }
             path.pop();
-            let Some((_, learned)) = path.last_mut() else { return Err(deepest) };
+            let Some((_, learned)) = path.last_mut() else { return Err(Stuck::NoneLeft(deepest)) };
             learned.take().into_iter().for_each(|learned| self.forget(learned));
         }
         Ok(self.found.clone())

@@ -21,7 +21,9 @@ pub(super) fn last_tokens(history: &History) -> Vec<Broken> {
     for probe in &history.probes {
         let state = history.connections.get(&probe.connection).map_or("", |found| found.state.as_str());
         let wrong = match (state, probe.presented) {
-            ("active", Some(token)) => stale(history, probe, token, &explained),
+            ("active", Some(token)) => {
+                stale(history, probe, token, &explained).or_else(|| dead(history, probe, token, &explained))
+            }
             ("active", None) => Some("it is active and there is nothing to refresh it with".to_owned()),
             ("reauth_required", None) => {
                 (!said.contains(probe.connection.as_str())).then(|| "the log does not say why".to_owned())
@@ -42,16 +44,34 @@ fn stale(history: &History, probe: &Probe, token: Presented, explained: &Explain
         return Some(format!("what is stored is of family {}, grants were of {latest:?}", token.family));
     }
     let newest = newest(history, probe, token.family);
-    let at = history.provider.get(probe.before).map_or(i64::MAX, |happened| happened.at);
+    let at = moment(history, probe);
     let calls = explained.calls.iter().enumerate().take_while(|(_, call)| call.number < probe.before);
     let replaced = calls.filter(|(_, call)| call.answer == Answer::Replaced && call.token.0 == token.family);
     // What took its place was lost each time, so that nobody ever had a newer one to send.
     let lost = replaced
         .filter(|(_, call)| call.token.1 >= token.generation)
         .all(|(number, call)| call.token.1 == token.generation && explained.excuse(number, at).is_some());
-    let ended = ended_there(history, probe, token);
+    let ended = end_there(history, probe, token).is_some();
     (token.generation > newest || !lost && !ended)
         .then(|| format!("generation {} of {newest} is stored", token.generation))
+}
+
+/// Why the token that an active connection holds works no more, unless its broker never heard of that: it sent a token once more, for a
+/// reason, and what the provider said to that was lost. Whatever else ends an authorization ends the connection before.
+fn dead(history: &History, probe: &Probe, token: Presented, explained: &Explained<'_>) -> Option<String> {
+    let (place, kind) = end_there(history, probe, token)?;
+    let mut calls = explained.calls.iter().enumerate();
+    let answered = calls.rfind(|(_, call)| call.number < place && call.token.0 == token.family);
+    let unheard = answered.is_some_and(|(number, call)| {
+        call.answer == Answer::Refused && explained.excuse(number, moment(history, probe)).is_some()
+    });
+    (kind != RevokedKind::Reuse || !unheard)
+        .then(|| format!("what is stored is of family {}, which had ended: {kind:?}", token.family))
+}
+
+/// When the probe came.
+fn moment(history: &History, probe: &Probe) -> i64 {
+    history.provider.get(probe.before).map_or(i64::MAX, |happened| happened.at)
 }
 
 /// Whether the authorization that was confirmed last is the one that was obtained last: of two that wait, a person may confirm either first.
@@ -77,13 +97,14 @@ fn newest(history: &History, probe: &Probe, family: u64) -> u32 {
     issued.max().unwrap_or(1)
 }
 
-/// The provider itself had ended it before.
-fn ended_there(history: &History, probe: &Probe, token: Presented) -> bool {
-    history.provider.iter().take(probe.before).any(|happened| match happened.event {
+/// Where the family had ended at the provider before, and how.
+fn end_there(history: &History, probe: &Probe, token: Presented) -> Option<(usize, RevokedKind)> {
+    let mut before = history.provider.iter().take(probe.before).enumerate();
+    before.find_map(|(place, happened)| match happened.event {
         // One access token's end is not its family's.
-        ProviderEvent::Revoked { kind: RevokedKind::AccessToken, .. } => false,
-        ProviderEvent::Revoked { family, .. } => family == token.family,
-        _ => false,
+        ProviderEvent::Revoked { kind: RevokedKind::AccessToken, .. } => None,
+        ProviderEvent::Revoked { family, kind } => (family == token.family).then_some((place, kind)),
+        _ => None,
     })
 }
 

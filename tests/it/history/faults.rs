@@ -6,32 +6,54 @@ use std::time::Duration;
 
 use broker_testkit::Redis;
 use broker_tests::cluster::Cluster;
-use broker_tests::history::{Jump, Outage};
+use broker_tests::history::{History, Jump, Outage, exercised};
 use demo::saas::{Event, Fault};
 use tokio::time::{Instant, timeout};
 
 use super::load::Load;
+use super::record::happened;
 
 /// A moment that does not come is not waited for longer than this.
 const MOMENT: Duration = Duration::from_secs(3);
 
 /// A writer that was silent for 30 s is taken for dead.
 const JUMP: Duration = Duration::from_secs(40);
+/// Request ids and used assertions are kept for 10 minutes from the broker's clock, until they are over on the database's: one that is
+/// further ahead forgets them at once.
+const MOST_JUMPS: usize = 10;
 
 /// What every run has, as it is drawn: a kill, a crash of the database, the end of Redis.
 const FIRST: [usize; 3] = [0, 8, 11];
+/// How much longer trouble goes on for what a run must have.
+const OVERTIME: Duration = Duration::from_secs(300);
 /// So many faults on the slowest machine.
 const LEAST: usize = FIRST.len() + 1;
+/// More grants than so many.
+const LEAST_GRANTS: usize = 50;
 
 /// How often what happened.
 pub type Tally = BTreeMap<&'static str, usize>;
 
 /// Until `over`, and until enough happened to prove something: a moment, a fault, and everybody up again.
-pub async fn trouble(cluster: &mut Cluster, redis: &mut Redis, load: &Load, over: Instant) -> Tally {
+///
+/// # Panics
+/// When what a run must have does not happen.
+pub async fn trouble(
+    cluster: &mut Cluster,
+    redis: &mut Redis,
+    load: &Load,
+    over: Instant,
+    needed: &[&'static str],
+) -> Tally {
     let mut tally = Tally::new();
-    let enough =
-        |tally: &Tally| tally.values().sum::<usize>() >= LEAST && load.has_lost() && reply_was_lost(load);
-    while Instant::now() < over || !enough(&tally) {
+    loop {
+        if Instant::now() >= over {
+            let missing = missing(load, &tally, needed);
+            if missing.is_empty() {
+                return tally;
+            }
+            assert!(Instant::now() < over + OVERTIME, "still nothing of {missing:?} after {tally:?}");
+        }
         at_provider(load);
         timeout(MOMENT, moment(load)).await.ok();
         let number = load.dice.below(cluster.size());
@@ -41,15 +63,25 @@ pub async fn trouble(cluster: &mut Cluster, redis: &mut Redis, load: &Load, over
             5 | 6 => paused(cluster, load, number).await,
             7 => stopped(cluster, load, number).await,
             8 => database(cluster, load).await,
-            9 => jumped(cluster),
-            10 => flushed(redis),
+            9 if cluster.faults.jumps.len() < MOST_JUMPS => jumped(cluster),
+            9 | 10 => flushed(redis),
             11 | 12 => without(redis, load).await,
             _ => all_killed(cluster, load).await,
         };
         *tally.entry(what).or_default() += 1;
         load.live.send_replace(cluster.channels());
     }
-    tally
+}
+
+/// What did not happen yet, of what a run must have: as the clients and the provider see it, who see no more than the log has.
+fn missing(load: &Load, tally: &Tally, needed: &[&'static str]) -> Vec<&'static str> {
+    let calls = load.calls.lock().expect("no holder panicked").clone();
+    let seen = exercised(&History { calls, provider: happened(&load.site), ..History::default() });
+    let nothing_of = needed.iter().copied().filter(|what| seen[what] == 0);
+    let few_faults = (tally.values().sum::<usize>() < LEAST).then_some("faults");
+    let few_grants = (seen["grants"] <= LEAST_GRANTS).then_some("many grants");
+    let no_loss = (!load.has_lost()).then_some("answers lost");
+    nothing_of.chain(few_faults).chain(few_grants).chain(no_loss).collect()
 }
 
 /// One of many moments: calls that were answered, or a provider that did its half of the work.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use broker_tests::history::{Broken, Deed, End, History, Received, Rule, check};
-use demo::saas::Event;
+use demo::saas::{Event, RevokedKind};
 use serde_json::{Value, json};
 
 use super::story::{at, happens, of_refresh, row, told};
@@ -93,6 +93,20 @@ const FORGERIES: &[Forgery] = &[
     ("a family that nobody was given", Rule::OneCall, |h| {
         happens(h, 95, Event::Refreshed { family: 7, generation: 1, issued: 1, scopes: Vec::new() });
     }),
+    ("a refresh while another was under way", Rule::Lease, |h| {
+        let about = |lease| of_refresh(json!({ "connection": "con_b", "subject": "psn_ben" }), lease, 1);
+        row(&mut h.log, "two", 100, "refresh.intent", "allowed", about(1));
+        row(&mut h.log, "two", 110, "refresh.intent", "allowed", about(2));
+        row(&mut h.log, "two", 112, "refresh.stored", "allowed", about(1));
+    }),
+    ("a token is stored that was ended", Rule::LastToken, |h| {
+        happens(h, 95, Event::Revoked { family: 2, kind: RevokedKind::Family });
+        refused_in_the_end(h);
+    }),
+    ("a token is stored that died of a reuse of which its broker was told", Rule::LastToken, |h| {
+        sent_twice(h);
+        refused_in_the_end(h);
+    }),
     ("an older token is stored", Rule::LastToken, |h| happens(h, 60, refreshed(1))),
     ("a token of an earlier yes is stored", Rule::LastToken, |h| {
         grant(h, 6).token.as_mut().expect("a token").family = 3;
@@ -172,6 +186,28 @@ const FORGERIES: &[Forgery] = &[
     }),
 ];
 
+/// The probe of Ben's token.
+fn refused_in_the_end(h: &mut History) {
+    let last = h.provider.last_mut().expect("the probe's");
+    last.event = Event::RefreshRefused { family: Some(2), generation: Some(1) };
+}
+
+/// Ben's token, whose first answer was lost.
+fn sent_twice(h: &mut History) {
+    let about = |lease| {
+        let about = json!({ "connection": "con_b", "subject": "psn_ben", "reason": "PROVIDER_UNAVAILABLE" });
+        of_refresh(about, lease, 1)
+    };
+    for (lease, second) in [(1, 100), (2, 120)] {
+        row(&mut h.log, "two", second, "refresh.intent", "allowed", about(lease));
+        row(&mut h.log, "two", second + 2, "refresh.failed", "failed", about(lease));
+    }
+    happens(h, 101, refreshed(1));
+    happens(h, 101, Event::ReplyLost { family: 2, generation: 1 });
+    happens(h, 121, Event::ReuseDetected { family: 2, generation: 1 });
+    happens(h, 121, Event::Revoked { family: 2, kind: RevokedKind::Reuse });
+}
+
 /// Of family 2.
 fn refreshed(generation: u32) -> Event {
     Event::Refreshed { family: 2, generation, issued: generation + 1, scopes: Vec::new() }
@@ -220,7 +256,7 @@ fn every_forged_history_is_rejected_by_the_rule_it_breaks() {
 /// What is explained is no fault: each of these differs from a forgery by its explanation alone.
 #[test]
 fn a_history_with_an_explanation_is_accepted() {
-    let explained: [Explained; 8] = [
+    let explained: [Explained; 9] = [
         ("an ambiguous commit", |h| h.calls[2].end = End::Refused("AUDIT_UNAVAILABLE".to_owned())),
         ("an answer that was lost, and the token before it is stored", |h| {
             let about =
@@ -230,6 +266,11 @@ fn a_history_with_an_explanation_is_accepted() {
             happens(h, 101, refreshed(1));
             happens(h, 101, Event::ReplyLost { family: 2, generation: 1 });
             row(&mut h.log, "two", 102, "refresh.failed", "failed", about);
+        }),
+        ("a token that died of a reuse, and nobody was told", |h| {
+            sent_twice(h);
+            happens(h, 121, Event::ReplyLost { family: 2, generation: 1 });
+            refused_in_the_end(h);
         }),
         ("a token of an earlier authorization, which was confirmed last", |h| {
             grant(h, 6).token.as_mut().expect("a token").family = 3;

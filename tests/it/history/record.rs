@@ -83,7 +83,7 @@ pub async fn record(load: &Load, clock: &ShiftedClock, mut database: Database) -
     history
 }
 
-fn happened(site: &Site) -> Vec<Happened> {
+pub fn happened(site: &Site) -> Vec<Happened> {
     site.notes().timed_truth().into_iter().map(|(at, event)| Happened { at, event }).collect()
 }
 

@@ -1,8 +1,9 @@
-//! A small true history: two people, four replicas, one of which is killed, two refreshes, one lost reply of each kind, one revoke and one block.
+//! A small true history: two people, four replicas, one of which is killed, a clock that jumps, three refreshes, one lost
+//! reply of each kind, one revoke and one block.
 
 use broker_tests::database::Event as Row;
 use broker_tests::history::{
-    Act, Call, Connection, Deed, End, Facts, Faults, Happened, History, Life, Person, Presented, Probe,
+    Act, Call, Connection, Deed, End, Facts, Faults, Happened, History, Jump, Life, Person, Presented, Probe,
     Received,
 };
 use demo::saas::{Event, RevokedKind};
@@ -174,10 +175,10 @@ fn lives() -> Vec<Life> {
         killed,
     };
     vec![
-        life(-1, 0, Some(200), false),
-        life(1, 1, Some(200), false),
+        life(-1, 0, Some(400), false),
+        life(1, 1, Some(400), false),
         life(38, 39, Some(43), true),
-        life(46, 47, Some(200), false),
+        life(46, 47, Some(400), false),
     ]
 }
 
@@ -229,7 +230,12 @@ pub fn told() -> History {
         ],
         log: log(),
         provider,
-        faults: Faults { lives: lives(), ..Faults::default() },
+        // Past the lease of the one that was killed, and for as long as its token is left alone.
+        faults: Faults {
+            lives: lives(),
+            jumps: vec![Jump { at: at(45), by: 140_000_000 }],
+            ..Faults::default()
+        },
         one_time: true,
     }
 }
